@@ -1,0 +1,1 @@
+//! Arguments, `-o` options and going to the background; the only reader of the environment.

@@ -1,0 +1,109 @@
+//! The validated options of a mount: what the composition root needs, with every default. Reads
+//! no environment and no command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::limits::MIB;
+use crate::object::BucketName;
+
+/// A bucket, or a part of one, that a mount shows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Source {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// What every key starts with: empty, or ending in `/`.
+    pub prefix: String,
+    /// The name of its top-level directory when the mount has several sources.
+    pub name: String,
+}
+
+/// How to reach the store.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct StoreConfig {
+    /// The endpoint's URL; AWS S3 of the region when `None`.
+    pub endpoint: Option<String>,
+    /// The region; from the AWS chain when `None`.
+    pub region: Option<String>,
+    /// The profile of the AWS configuration files.
+    pub profile: Option<String>,
+    /// `endpoint/bucket/key` instead of `bucket.endpoint/key`.
+    pub path_style: bool,
+    /// The requester pays for requests and transfer.
+    pub requester_pays: bool,
+    /// Send unsigned requests: for public buckets.
+    pub anonymous: bool,
+}
+
+/// What every file and directory shows as its owner and mode.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ownership {
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Permission bits of files.
+    pub file_mode: u16,
+    /// Permission bits of directories.
+    pub dir_mode: u16,
+}
+
+/// The bounds on what a mount holds and has under way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Bounds {
+    /// Bytes of the block cache in memory.
+    pub cache_bytes_max: u64,
+    /// Bytes of one block of the cache.
+    pub block_bytes: u64,
+    /// Bytes a sequential reader may be ahead of, at most.
+    pub readahead_bytes_max: u64,
+    /// Staged bytes in memory, over all files.
+    pub staging_memory_bytes_max: u64,
+    /// Staged bytes in spill files, over all files.
+    pub staging_disk_bytes_max: u64,
+    /// Where spill files are made.
+    pub staging_dir: PathBuf,
+    /// Uploads and part copies of one commit under way at a time.
+    pub commit_requests_max: usize,
+    /// Object copies and deletes of one directory rename under way at a time.
+    pub rename_requests_max: usize,
+    /// How long attributes, names and listings are trusted.
+    pub attr_ttl: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            cache_bytes_max: 96 * MIB,
+            block_bytes: MIB,
+            readahead_bytes_max: 32 * MIB,
+            staging_memory_bytes_max: 96 * MIB,
+            staging_disk_bytes_max: 10 * 1024 * MIB,
+            staging_dir: std::env::temp_dir(),
+            commit_requests_max: 8,
+            rename_requests_max: 32,
+            attr_ttl: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Everything a mount is made of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// What to show; at least one. One source is the root; several are its directories.
+    pub sources: Vec<Source>,
+    /// Where.
+    pub mountpoint: PathBuf,
+    /// How to reach the store.
+    pub store: StoreConfig,
+    /// Owner and modes shown.
+    pub ownership: Ownership,
+    /// The bounds.
+    pub bounds: Bounds,
+    /// Refuse every change.
+    pub read_only: bool,
+    /// Let users other than the mounting one in.
+    pub allow_other: bool,
+    /// Words for mount(2) or fusermount3 beyond those above, such as `noexec`.
+    pub kernel_options: Vec<String>,
+}

@@ -1,0 +1,1 @@
+//! The composition root: from validated options to a live mount and back.

@@ -1,0 +1,343 @@
+//! S3's verbs on one bucket, as the filesystem needs them, and their errors by meaning. Knows no
+//! client library, no file, no inode.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::limits::Limits;
+use crate::object::{BucketName, ETag, ObjectKey, ObjectRange, ObjectVersion};
+
+pub mod dialect;
+pub mod error;
+pub mod s3;
+
+pub use error::{StoreError, StoreResult};
+
+/// Position of a part in an upload, 1-based.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PartNumber(pub u32);
+
+/// The headers that travel with an object's content: what a reader of the object sees beside the
+/// bytes, and what an edit must not lose.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ObjectHeaders {
+    /// Content-Type.
+    pub content_type: Option<String>,
+    /// Content-Encoding.
+    pub content_encoding: Option<String>,
+    /// Content-Disposition.
+    pub content_disposition: Option<String>,
+    /// Content-Language.
+    pub content_language: Option<String>,
+    /// Cache-Control.
+    pub cache_control: Option<String>,
+    /// Expires, as the store sent it.
+    pub expires: Option<String>,
+    /// x-amz-storage-class; `None` is the bucket's default.
+    pub storage_class: Option<String>,
+    /// `x-amz-meta-*`, names without the prefix, in lower case.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// What HEAD tells of an object.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ObjectStat {
+    /// The version now under the key.
+    pub version: Arc<ObjectVersion>,
+    /// Last-Modified; whole seconds.
+    pub modified: SystemTime,
+    /// The headers that travel with the content.
+    pub headers: ObjectHeaders,
+}
+
+/// One object in a listing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListedObject {
+    /// The whole key.
+    pub key: ObjectKey,
+    /// Its entity tag; some stores leave it out of listings.
+    pub etag: Option<ETag>,
+    /// Bytes.
+    pub size: u64,
+    /// Last-Modified.
+    pub modified: SystemTime,
+}
+
+/// What to list.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ListRequest {
+    /// Only keys that start with this.
+    pub prefix: String,
+    /// Fold keys at the first `/` after the prefix into common prefixes.
+    pub fold: bool,
+    /// Most keys and prefixes a page; the store's own maximum (1,000) when `None`.
+    pub page_max: Option<u32>,
+    /// Where the previous page ended.
+    pub continuation: Option<String>,
+}
+
+/// One page of a listing.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ListPage {
+    /// Objects, in the store's order.
+    pub objects: Vec<ListedObject>,
+    /// Common prefixes, each ending in `/`, in the store's order.
+    pub prefixes: Vec<String>,
+    /// What continues the listing; `None` on the last page.
+    pub continuation: Option<String>,
+}
+
+/// The body of a PUT or of a part: bytes in several buffers, sent without joining them.
+#[derive(Clone, Default, Debug)]
+pub struct Payload {
+    buffers: Vec<Bytes>,
+    len: u64,
+}
+
+impl Payload {
+    /// An empty body.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds bytes behind the last.
+    pub fn push(&mut self, bytes: Bytes) {
+        self.len += bytes.len() as u64;
+        if !bytes.is_empty() {
+            self.buffers.push(bytes);
+        }
+    }
+
+    /// Bytes in all.
+    pub const fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether there is no byte.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The buffers in order.
+    pub fn buffers(&self) -> &[Bytes] {
+        &self.buffers
+    }
+}
+
+impl From<Bytes> for Payload {
+    fn from(bytes: Bytes) -> Self {
+        let mut payload = Self::new();
+        payload.push(bytes);
+        payload
+    }
+}
+
+/// What must hold of the destination for a write to be published.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Precondition {
+    /// Nothing: the last writer wins.
+    #[default]
+    None,
+    /// No object under the key.
+    Absent,
+    /// The object under the key still has this entity tag.
+    Unchanged(ETag),
+}
+
+/// Which headers the copy of an object gets.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CopyHeaders {
+    /// The source's.
+    Keep,
+    /// These.
+    Replace(ObjectHeaders),
+}
+
+/// A multipart upload under way.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Upload {
+    /// The key it will publish.
+    pub key: ObjectKey,
+    /// The store's id for it.
+    pub id: String,
+}
+
+/// A part the store has taken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredPart {
+    /// Its number.
+    pub number: PartNumber,
+    /// Its entity tag, to be sent back verbatim.
+    pub etag: ETag,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// One bucket of one store.
+///
+/// Every method is bounded in time, retries what may be retried without a second effect, and
+/// fails by meaning ([`StoreError`]). A method that returns `Ok` has checked the answer: a copy
+/// has its ETag, a body its whole length.
+#[async_trait]
+pub trait Bucket: fmt::Debug + Send + Sync {
+    /// The bucket's name.
+    fn name(&self) -> &BucketName;
+
+    /// What the store allows.
+    fn limits(&self) -> &Limits;
+
+    /// Whether the bucket can be reached and listed; what a mount asks first.
+    ///
+    /// # Errors
+    /// By meaning: no such bucket, access denied, the right region, unreachable.
+    async fn check(&self) -> StoreResult<()>;
+
+    /// The object now under `key`.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is none.
+    async fn head(&self, key: &ObjectKey) -> StoreResult<ObjectStat>;
+
+    /// Bytes of a version: all of `source.range` or an error. An empty range sends no request.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] when the key no longer holds that version.
+    async fn get(&self, source: &ObjectRange) -> StoreResult<Bytes>;
+
+    /// One page of keys.
+    ///
+    /// # Errors
+    /// By meaning.
+    async fn list(&self, request: &ListRequest) -> StoreResult<ListPage>;
+
+    /// Stores an object in one request.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`], [`StoreError::Stale`] when the precondition fails.
+    async fn put(
+        &self,
+        key: &ObjectKey,
+        body: Payload,
+        headers: &ObjectHeaders,
+        precondition: &Precondition,
+    ) -> StoreResult<ObjectVersion>;
+
+    /// Copies a whole version, of this bucket or another of the same store, to `key` in one
+    /// request.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] when the source's key no longer holds that version.
+    async fn copy(
+        &self,
+        source: &ObjectVersion,
+        key: &ObjectKey,
+        headers: &CopyHeaders,
+        precondition: &Precondition,
+    ) -> StoreResult<ObjectVersion>;
+
+    /// Starts a multipart upload.
+    ///
+    /// # Errors
+    /// By meaning.
+    async fn create_upload(
+        &self,
+        key: &ObjectKey,
+        headers: &ObjectHeaders,
+    ) -> StoreResult<Upload>;
+
+    /// Uploads a part.
+    ///
+    /// # Errors
+    /// By meaning.
+    async fn upload_part(
+        &self,
+        upload: &Upload,
+        number: PartNumber,
+        body: Payload,
+    ) -> StoreResult<StoredPart>;
+
+    /// Copies bytes of a version, of this bucket or another of the same store, as a part.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] when the source's key no longer holds that version;
+    /// [`StoreError::CopyRefused`] when the store cannot copy this range and the bytes have to be
+    /// fetched and uploaded.
+    async fn copy_part(
+        &self,
+        upload: &Upload,
+        number: PartNumber,
+        source: &ObjectRange,
+    ) -> StoreResult<StoredPart>;
+
+    /// Publishes an upload as the object, made of `parts` in order, and verifies its size.
+    /// `sources` are the versions parts were copied from: where the store does not honour
+    /// conditions on part copies they are looked at once more before anything is published.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`], [`StoreError::Stale`] when the precondition fails or a source
+    /// changed; nothing is published then and the upload is still there.
+    async fn complete_upload(
+        &self,
+        upload: &Upload,
+        parts: &[StoredPart],
+        sources: &[Arc<ObjectVersion>],
+        precondition: &Precondition,
+    ) -> StoreResult<ObjectVersion>;
+
+    /// Gives an upload up. `Ok` when it is gone, also when it was gone before.
+    ///
+    /// # Errors
+    /// By meaning; the upload may still be there.
+    async fn abort_upload(&self, upload: &Upload) -> StoreResult<()>;
+
+    /// The uploads under way whose keys start with `prefix`; at most one page (1,000).
+    ///
+    /// # Errors
+    /// By meaning.
+    async fn uploads(&self, prefix: &str) -> StoreResult<Vec<Upload>>;
+
+    /// Deletes an object. `Ok` when it is gone, also when it was gone before.
+    ///
+    /// # Errors
+    /// By meaning.
+    async fn delete(&self, key: &ObjectKey) -> StoreResult<()>;
+
+    /// Deletes objects, at most 1,000 in a call. Returns those that were not deleted, with why.
+    ///
+    /// # Errors
+    /// When the request as a whole failed; any of them may be gone then.
+    async fn delete_many(&self, keys: &[ObjectKey]) -> StoreResult<Vec<(ObjectKey, StoreError)>>;
+}
+
+/// The buckets of a mount, by name: how the holder of an [`ObjectVersion`] reaches its bytes.
+#[derive(Clone, Debug, Default)]
+pub struct Buckets {
+    by_name: BTreeMap<BucketName, Arc<dyn Bucket>>,
+}
+
+impl Buckets {
+    /// The given buckets.
+    pub fn new(buckets: impl IntoIterator<Item = Arc<dyn Bucket>>) -> Self {
+        Self {
+            by_name: buckets.into_iter().map(|bucket| (bucket.name().clone(), bucket)).collect(),
+        }
+    }
+
+    /// The bucket of that name.
+    ///
+    /// # Panics
+    /// If the mount has no such bucket: no version of one can have been made.
+    pub fn bucket(&self, name: &BucketName) -> &Arc<dyn Bucket> {
+        self.by_name.get(name).expect("a version of a bucket that is not mounted")
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Bucket>> {
+        self.by_name.values()
+    }
+}

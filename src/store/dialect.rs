@@ -1,0 +1,1 @@
+//! What a provider does differently, as data.

@@ -1,0 +1,1 @@
+//! The aws-sdk-s3 client of one bucket; one file an operation family.
