@@ -1,6 +1,7 @@
 //! The validated options of a mount: what the composition root needs, with every default. Reads
 //! no environment and no command line.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -33,6 +34,27 @@ pub struct StoreConfig {
     pub requester_pays: bool,
     /// Send unsigned requests: for public buckets.
     pub anonymous: bool,
+    /// Credentials to use instead of the AWS chain.
+    pub credentials: Option<StaticCredentials>,
+    /// Bytes of an uploaded part to aim at; the store's usual size when `None`.
+    pub upload_part_size: Option<u64>,
+    /// Bytes of a copied part to aim at; the store's usual size when `None`.
+    pub copy_part_size: Option<u64>,
+}
+
+/// Credentials that are given, not looked for. Neither half is ever shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StaticCredentials {
+    /// The access key id.
+    pub access_key_id: String,
+    /// The secret access key.
+    pub secret_access_key: String,
+}
+
+impl fmt::Debug for StaticCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StaticCredentials(..)")
+    }
 }
 
 /// What every file and directory shows as its owner and mode.
@@ -104,6 +126,8 @@ pub struct Config {
     pub read_only: bool,
     /// Let users other than the mounting one in.
     pub allow_other: bool,
+    /// Mount over a directory that has entries, and hide them.
+    pub nonempty: bool,
     /// Words for mount(2) or fusermount3 beyond those above, such as `noexec`.
     pub kernel_options: Vec<String>,
 }
