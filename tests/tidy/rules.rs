@@ -1,0 +1,353 @@
+//! The house rules as tables: who may import whom, which crate lives where, which words and calls
+//! are banned, and the few exceptions with their reasons.
+
+/// A rule, for exceptions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rule {
+    Imports,
+    Crates,
+    Opening,
+    Text,
+    FileSize,
+    Functions,
+    Words,
+    Calls,
+    Unsafe,
+}
+
+/// Something that breaks a rule and may.
+pub struct Exception {
+    pub rule: Rule,
+    /// The file, from the root.
+    pub file: &'static str,
+    /// Part of the report that is excused.
+    pub what: &'static str,
+    pub reason: &'static str,
+}
+
+pub const EXCEPTIONS: &[Exception] = &[];
+
+/// What a module may import beside itself and its submodules.
+pub struct Row {
+    pub module: &'static str,
+    pub may_import: &'static [&'static str],
+}
+
+const fn row(module: &'static str, may_import: &'static [&'static str]) -> Row {
+    Row { module, may_import }
+}
+
+/// Lowest first; a row may import only rows above it here.
+pub const IMPORTS: &[Row] = &[
+    row("range", &[]),
+    row("limits", &[]),
+    row("object", &["range"]),
+    row("extent", &["range", "object"]),
+    row("plan", &["range", "object", "limits", "extent"]),
+    row("config", &["limits", "object"]),
+    row("store", &["range", "limits", "object"]),
+    row("store::dialect", &["limits", "store"]),
+    row(
+        "store::s3",
+        &[
+            "range",
+            "limits",
+            "object",
+            "config",
+            "store",
+            "store::dialect",
+        ],
+    ),
+    row("staging", &["range", "limits"]),
+    row("readahead", &["range", "limits"]),
+    row("cache", &["range", "limits", "object", "store"]),
+    row(
+        "commit",
+        &[
+            "range", "limits", "object", "extent", "plan", "store", "staging",
+        ],
+    ),
+    row(
+        "file",
+        &[
+            "range",
+            "limits",
+            "object",
+            "extent",
+            "plan",
+            "config",
+            "store",
+            "staging",
+            "readahead",
+            "cache",
+            "commit",
+        ],
+    ),
+    row("namespace", &["object", "config", "store"]),
+    row(
+        "fs",
+        &[
+            "range",
+            "limits",
+            "object",
+            "config",
+            "store",
+            "staging",
+            "readahead",
+            "cache",
+            "file",
+            "namespace",
+        ],
+    ),
+    row("fuse", &["range", "plan", "store", "staging", "file", "fs"]),
+    row("telemetry", &[]),
+    row(
+        "mount",
+        &[
+            "limits",
+            "object",
+            "config",
+            "store",
+            "store::dialect",
+            "store::s3",
+            "staging",
+            "cache",
+            "file",
+            "fs",
+            "fuse",
+            "telemetry",
+        ],
+    ),
+    row("sim", &["range", "limits", "object"]),
+    row(
+        "cli",
+        &["limits", "object", "config", "mount", "telemetry", "sim"],
+    ),
+    row("main", &["cli"]),
+];
+
+/// The row of a module: its own, or that of the nearest module around it.
+pub fn row_of(module: &str) -> Option<&'static Row> {
+    IMPORTS
+        .iter()
+        .filter(|row| is_within(module, row.module))
+        .max_by_key(|row| row.module.len())
+}
+
+/// The row's module that a path such as `store::s3::client::Client` leads into.
+pub fn module_of_path(path: &str) -> &str {
+    row_of(path).map_or(path, |row| row.module)
+}
+
+/// Whether `module` is `outer` or inside it.
+pub fn is_within(module: &str, outer: &str) -> bool {
+    module
+        .strip_prefix(outer)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+/// A path that only these modules may name.
+pub struct Room {
+    pub path: &'static str,
+    pub modules: &'static [&'static str],
+}
+
+pub const ROOMS: &[Room] = &[
+    Room {
+        path: "fuser::",
+        modules: &["fuse", "mount"],
+    },
+    Room {
+        path: "aws_config::",
+        modules: &["store::s3"],
+    },
+    Room {
+        path: "aws_sdk_s3::",
+        modules: &["store::s3"],
+    },
+    Room {
+        path: "aws_smithy_http_client::",
+        modules: &["store::s3"],
+    },
+    Room {
+        path: "aws_smithy_runtime_api::",
+        modules: &["store::s3"],
+    },
+    Room {
+        path: "aws_smithy_types::",
+        modules: &["store::s3"],
+    },
+    Room {
+        path: "s3s::",
+        modules: &["sim"],
+    },
+    Room {
+        path: "hyper::",
+        modules: &["sim"],
+    },
+    Room {
+        path: "hyper_util::",
+        modules: &["sim"],
+    },
+    Room {
+        path: "clap::",
+        modules: &["cli"],
+    },
+    Room {
+        path: "anyhow::",
+        modules: &["cli", "main"],
+    },
+    Room {
+        path: "std::env::",
+        modules: &["cli"],
+    },
+    Room {
+        path: "env::var",
+        modules: &["cli"],
+    },
+    Room {
+        path: "env::args",
+        modules: &["cli"],
+    },
+    Room {
+        path: "env_logger::",
+        modules: &["telemetry"],
+    },
+    Room {
+        path: "syslog::",
+        modules: &["telemetry"],
+    },
+    Room {
+        path: "systemd_journal_logger::",
+        modules: &["telemetry"],
+    },
+    Room {
+        path: "libc::",
+        modules: &["fuse", "mount", "cli", "staging"],
+    },
+    Room {
+        path: "nix::",
+        modules: &["fuse", "mount", "cli", "staging", "telemetry"],
+    },
+    Room {
+        path: "tempfile::",
+        modules: &["staging", "cli"],
+    },
+    Room {
+        path: "md5::",
+        modules: &["store::s3", "sim"],
+    },
+];
+
+/// The pure core: decides, waits for nothing.
+pub const PURE: &[&str] = &[
+    "range",
+    "limits",
+    "object",
+    "extent",
+    "plan",
+    "readahead",
+    "config",
+];
+
+pub const BANNED_IN_PURE: &[&str] = &[
+    "async fn",
+    ".await",
+    "tokio::",
+    "futures_util::",
+    "std::fs",
+    "std::io",
+    "std::net",
+    "SystemTime",
+    "Instant::",
+    "log::",
+    "Mutex",
+    "std::thread",
+];
+
+pub const BANNED_MODULES: &[&str] = &[
+    "util", "utils", "common", "helper", "helpers", "misc", "types", "prelude",
+];
+
+pub fn is_banned_word(word: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "manager", "helper", "handler", "context", "chunk", "segment", "piece", "data", "info",
+    ];
+    WORDS
+        .iter()
+        .any(|banned| word == *banned || word.strip_suffix('s') == Some(banned))
+}
+
+/// A call that only these modules may make.
+pub struct Call {
+    pub text: &'static str,
+    pub except: &'static [&'static str],
+}
+
+pub const BANNED_CALLS: &[Call] = &[
+    Call {
+        text: ".unwrap()",
+        except: &[],
+    },
+    Call {
+        text: ".unwrap_err()",
+        except: &[],
+    },
+    Call {
+        text: "todo!",
+        except: &[],
+    },
+    Call {
+        text: "unimplemented!",
+        except: &[],
+    },
+    Call {
+        text: "dbg!",
+        except: &[],
+    },
+    Call {
+        text: "print!",
+        except: &["cli"],
+    },
+    Call {
+        text: "println!",
+        except: &["cli"],
+    },
+    Call {
+        text: "eprint!",
+        except: &["cli", "main"],
+    },
+    Call {
+        text: "eprintln!",
+        except: &["cli", "main"],
+    },
+    Call {
+        text: "thread::sleep",
+        except: &[],
+    },
+    Call {
+        text: "process::exit",
+        except: &["cli", "main"],
+    },
+    Call {
+        text: "block_on(",
+        except: &["mount", "cli", "main"],
+    },
+    // Queues have bounds.
+    Call {
+        text: "unbounded_channel",
+        except: &[],
+    },
+    Call {
+        text: "mpsc::channel::<",
+        except: &[],
+    },
+    Call {
+        text: "static mut",
+        except: &[],
+    },
+    Call {
+        text: "transmute",
+        except: &[],
+    },
+];
