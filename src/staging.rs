@@ -1,29 +1,34 @@
 //! The home of dirty bytes: memory first, then a spill file; a bounded total over all files.
 //! Knows addresses, not positions in files, and nothing of objects.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::range::ByteRange;
 
-/// The bounds on staged bytes, over all files.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct StagingBounds {
-    /// Bytes in memory.
-    pub memory_bytes_max: u64,
-    /// Bytes in spill files.
-    pub disk_bytes_max: u64,
-    /// Where spill files are made; only their owner can read them.
-    pub dir: PathBuf,
-}
+mod block;
+mod pool;
+mod spill;
+
+pub use pool::{StagingBounds, StagingPool};
+
+use block::Block;
+use spill::SpillFile;
+
+/// Addresses of one block: what is frozen, spilled and given back as one. Small under test, so
+/// that little input has many blocks.
+const BLOCK_BYTES: u64 = if cfg!(test) { 16 * 1024 } else { 256 * 1024 };
 
 /// Why bytes could not be staged or read back.
 #[derive(Debug, thiserror::Error)]
 pub enum StagingError {
     /// Memory and disk bounds are both used up.
-    #[error("no room to stage {wanted} bytes: {memory_bytes_max} of memory and {disk_bytes_max} of disk are in use; wait for uploads to finish or raise the limits")]
+    #[error(
+        "no room to stage {wanted} bytes: {memory_bytes_max} of memory and {disk_bytes_max} of \
+         disk are in use; wait for uploads to finish or raise the limits"
+    )]
     Full {
         /// Bytes asked for.
         wanted: u64,
@@ -36,55 +41,71 @@ pub enum StagingError {
     #[error("spill file in {dir}: {source}")]
     Spill {
         /// Where it is.
-        dir: PathBuf,
+        dir: std::path::PathBuf,
         /// Why.
         source: std::io::Error,
     },
 }
 
-/// What all files share: the accounts of memory and disk.
-#[derive(Debug)]
-pub struct StagingPool;
-
 /// The staged bytes of one file: an append-only space of addresses, backed by blocks.
+///
+/// Invariants: a block in `blocks` has at least one live byte; every live byte is below `next`;
+/// `frozen_end <= next`, and `frozen_end` is the start of a block, so no block is frozen in part.
 #[derive(Debug)]
-pub struct Staging;
-
-#[allow(clippy::todo, unused_variables)]
-impl StagingPool {
-    /// A pool with nothing in it.
-    pub fn new(bounds: StagingBounds) -> Arc<Self> {
-        todo!()
-    }
-    /// Bytes in memory now.
-    pub fn memory_bytes(&self) -> u64 {
-        todo!()
-    }
-    /// Bytes in spill files now.
-    pub fn disk_bytes(&self) -> u64 {
-        todo!()
-    }
-    /// Whether `len` more bytes fit into memory now. A hint: others may take the room.
-    pub fn has_memory_for(&self, len: u64) -> bool {
-        todo!()
-    }
+pub struct Staging {
+    /// Made when the first block does not fit into memory. Before `blocks`, so that the file is
+    /// gone when the blocks give their disk room back.
+    spill: Option<SpillFile>,
+    /// By index: a block's addresses start at its index times [`BLOCK_BYTES`].
+    blocks: BTreeMap<u64, Block>,
+    /// The address of the next byte.
+    next: u64,
+    /// Addresses below are immutable.
+    frozen_end: u64,
+    pool: Arc<StagingPool>,
 }
 
-#[allow(clippy::todo, unused_variables)]
 impl Staging {
     /// Empty staging of one file.
     pub fn new(pool: &Arc<StagingPool>) -> Self {
-        todo!()
+        Self {
+            spill: None,
+            blocks: BTreeMap::new(),
+            next: 0,
+            frozen_end: 0,
+            pool: Arc::clone(pool),
+        }
     }
+
     /// Stores bytes at new addresses, in memory while the pool has room, else in the spill file;
     /// returns the first address. On error nothing is stored.
     ///
     /// # Errors
     /// [`StagingError`].
     pub fn append(&mut self, data: &[u8]) -> Result<u64, StagingError> {
-        todo!()
+        let start = self.next;
+        let mut rest = data;
+        while !rest.is_empty() {
+            let room = BLOCK_BYTES - self.next % BLOCK_BYTES;
+            let fits = usize::try_from(room).map_or(rest.len(), |room| room.min(rest.len()));
+            let (now, later) = rest.split_at(fits);
+            if let Err(error) = self.append_to_block(now) {
+                self.unappend(start);
+                return Err(match error {
+                    StagingError::Full { memory_bytes_max, disk_bytes_max, .. } => {
+                        let wanted = data.len() as u64;
+                        StagingError::Full { wanted, memory_bytes_max, disk_bytes_max }
+                    }
+                    spill @ StagingError::Spill { .. } => spill,
+                });
+            }
+            rest = later;
+        }
+        Ok(start)
     }
-    /// Replaces bytes at addresses appended since the last [`Self::freeze`].
+
+    /// Replaces bytes at addresses appended since the last [`Self::freeze`]. After an error any
+    /// of these bytes may be old or new.
     ///
     /// # Errors
     /// [`StagingError::Spill`].
@@ -92,22 +113,110 @@ impl Staging {
     /// # Panics
     /// If an address is frozen, released or was never appended.
     pub fn overwrite(&mut self, address: u64, data: &[u8]) -> Result<(), StagingError> {
-        todo!()
+        assert!(data.is_empty() || address >= self.frozen_end, "address {address} is frozen");
+        let mut rest = data;
+        for (index, range) in blocks_of(ByteRange::at(address, data.len() as u64)) {
+            let (now, later) = rest.split_at(block::index_in_buffer(range.len()));
+            let block = self.blocks.get_mut(&index).expect("overwritten addresses are live");
+            block.overwrite(range, now, self.spill.as_ref())?;
+            rest = later;
+        }
+        Ok(())
     }
-    /// The bytes at `range`, without copying those in frozen memory blocks.
+
+    /// The bytes at `range`, without copying those in frozen memory blocks. Memory that is shared
+    /// so counts against the pool until the last of the buffers is dropped; bytes read back from
+    /// the spill file, or copied from a block not yet frozen, do not.
     ///
     /// # Errors
     /// [`StagingError::Spill`].
+    ///
+    /// # Panics
+    /// If an address was released or never appended.
     pub fn read(&self, range: ByteRange) -> Result<Vec<Bytes>, StagingError> {
-        todo!()
+        blocks_of(range)
+            .map(|(index, range)| {
+                let block = self.blocks.get(&index).expect("addresses that are read are live");
+                block.read(range, self.spill.as_ref())
+            })
+            .collect()
     }
+
     /// Makes every address so far immutable and returns the address the next append gets, which
     /// starts a new block. Reads of frozen memory blocks share the memory.
     pub fn freeze(&mut self) -> u64 {
-        todo!()
+        let unfrozen = self.frozen_end / BLOCK_BYTES..;
+        for block in self.blocks.range_mut(unfrozen).map(|(_, block)| block) {
+            block.freeze();
+        }
+        self.next = self.next.next_multiple_of(BLOCK_BYTES);
+        self.frozen_end = self.next;
+        self.next
     }
+
     /// These addresses are referred to no more; blocks with no address left give their room back.
+    /// Addresses released before, or never appended, do not count.
     pub fn release(&mut self, range: ByteRange) {
-        todo!()
+        let indices = range.start() / BLOCK_BYTES..range.end().div_ceil(BLOCK_BYTES);
+        let mut emptied = Vec::new();
+        for (&index, block) in self.blocks.range_mut(indices) {
+            block.release(range);
+            if block.is_empty() {
+                emptied.push(index);
+            }
+        }
+        for index in emptied {
+            // The last block may have been open to more: addresses are plentiful, skip its rest.
+            let block_end = (index + 1) * BLOCK_BYTES;
+            if self.next / BLOCK_BYTES == index {
+                self.next = block_end;
+            }
+            self.drop_block(index);
+        }
+    }
+
+    /// Appends bytes that fit into the block of the next address.
+    fn append_to_block(&mut self, data: &[u8]) -> Result<(), StagingError> {
+        let index = self.next / BLOCK_BYTES;
+        if !self.blocks.contains_key(&index) {
+            let block = Block::new(index * BLOCK_BYTES, &self.pool);
+            self.blocks.insert(index, block);
+        }
+        let block = self.blocks.get_mut(&index).expect("inserted above when it was missing");
+        block.append(data, &self.pool, &mut self.spill)?;
+        self.next += data.len() as u64;
+        Ok(())
+    }
+
+    /// Takes back what was appended at `start` and later.
+    fn unappend(&mut self, start: u64) {
+        self.next = start;
+        let tail = self.blocks.split_off(&(start / BLOCK_BYTES));
+        for (index, mut block) in tail {
+            block.truncate(start);
+            let keep = !block.is_empty();
+            self.blocks.insert(index, block);
+            if !keep {
+                self.drop_block(index);
+            }
+        }
+    }
+
+    /// Gives the room of a block back.
+    fn drop_block(&mut self, index: u64) {
+        if let (Some(block), Some(spill)) = (self.blocks.remove(&index), &mut self.spill) {
+            block.give_back(spill);
+        }
     }
 }
+
+/// The blocks that hold `range`, each with its part of it.
+fn blocks_of(range: ByteRange) -> impl Iterator<Item = (u64, ByteRange)> {
+    (range.start() / BLOCK_BYTES..range.end().div_ceil(BLOCK_BYTES)).filter_map(move |index| {
+        let block = ByteRange::at(index * BLOCK_BYTES, BLOCK_BYTES);
+        Some((index, block.intersection(range)?))
+    })
+}
+
+#[cfg(test)]
+mod tests;

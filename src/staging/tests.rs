@@ -1,0 +1,335 @@
+//! Tests of staging: against a byte vector, at the bounds, and under concurrency.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::{BLOCK_BYTES, Staging, StagingBounds, StagingError, StagingPool};
+use crate::range::ByteRange;
+
+const BLOCK: usize = BLOCK_BYTES as usize;
+
+fn pool(dir: &Path, memory_bytes_max: u64, disk_bytes_max: u64) -> Arc<StagingPool> {
+    StagingPool::new(StagingBounds { memory_bytes_max, disk_bytes_max, dir: dir.to_path_buf() })
+}
+
+fn bytes(staging: &Staging, range: ByteRange) -> Vec<u8> {
+    staging.read(range).unwrap().concat()
+}
+
+fn files(dir: &Path) -> Vec<std::path::PathBuf> {
+    std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+#[derive(Clone, Debug)]
+enum Edit {
+    Append { len: usize },
+    Overwrite { at: usize, len: usize },
+    Freeze,
+    Release { at: usize, len: usize },
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let lens = || prop_oneof![0..200_usize, 0..3 * BLOCK];
+    prop_oneof![
+        6 => lens().prop_map(|len| Edit::Append { len }),
+        3 => (any::<usize>(), lens()).prop_map(|(at, len)| Edit::Overwrite { at, len }),
+        1 => Just(Edit::Freeze),
+        3 => (any::<usize>(), lens()).prop_map(|(at, len)| Edit::Release { at, len }),
+    ]
+}
+
+/// What is staged, by address; `None` where nothing was appended or it was released.
+#[derive(Default)]
+struct Model {
+    bytes: Vec<Option<u8>>,
+    frozen_end: usize,
+    stamp: u8,
+}
+
+impl Model {
+    fn new_bytes(&mut self, len: usize) -> Vec<u8> {
+        self.stamp = self.stamp.wrapping_add(1);
+        (0..len).map(|i| self.stamp.wrapping_mul(31).wrapping_add(i as u8)).collect()
+    }
+
+    /// The live run at or after `at`, at most `len` long; wraps around at the end.
+    fn live_run(&self, at: usize, len: usize, from: usize) -> ByteRange {
+        let span = self.bytes.len() - from;
+        let start = (0..span)
+            .map(|i| from + (at % span.max(1) + i) % span)
+            .find(|&at| self.bytes[at].is_some())
+            .unwrap_or(from);
+        let end = (start..self.bytes.len())
+            .take(len)
+            .take_while(|&at| self.bytes[at].is_some())
+            .last()
+            .map_or(start, |last| last + 1);
+        ByteRange::new(start as u64, end as u64)
+    }
+
+    fn live_runs(&self) -> Vec<ByteRange> {
+        let mut runs = Vec::new();
+        let mut at = 0;
+        while at < self.bytes.len() {
+            let len = self.bytes[at..].iter().take_while(|byte| byte.is_some()).count();
+            runs.extend((len > 0).then(|| ByteRange::at(at as u64, len as u64)));
+            at += len + 1;
+        }
+        runs
+    }
+
+    fn expected(&self, range: ByteRange) -> Vec<u8> {
+        let run = &self.bytes[range.start() as usize..range.end() as usize];
+        run.iter().map(|byte| byte.unwrap()).collect()
+    }
+}
+
+fn apply(edit: &Edit, staging: &mut Staging, model: &mut Model) {
+    match *edit {
+        Edit::Append { len } => {
+            let new = model.new_bytes(len);
+            match staging.append(&new) {
+                Ok(at) => {
+                    assert!(at as usize >= model.bytes.len(), "an address was given twice");
+                    model.bytes.resize(at as usize, None);
+                    model.bytes.extend(new.into_iter().map(Some));
+                }
+                Err(StagingError::Full { wanted, .. }) => assert_eq!(wanted, len as u64),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        Edit::Overwrite { at, len } => {
+            let from = model.frozen_end.min(model.bytes.len());
+            let run = model.live_run(at, len, from);
+            let new = model.new_bytes(run.len() as usize);
+            staging.overwrite(run.start(), &new).unwrap();
+            for (at, byte) in (run.start() as usize..).zip(new) {
+                model.bytes[at] = Some(byte);
+            }
+        }
+        Edit::Freeze => {
+            let next = staging.freeze();
+            assert_eq!(next % BLOCK_BYTES, 0);
+            model.frozen_end = next as usize;
+        }
+        Edit::Release { at, len } => {
+            let at = at % (model.bytes.len() + 1);
+            let end = (at + len).min(model.bytes.len());
+            staging.release(ByteRange::new(at as u64, end as u64));
+            model.bytes[at..end].fill(None);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn staged_bytes_read_back_and_the_bounds_hold_whatever_is_done(
+        edits in prop::collection::vec(edit(), 1..60),
+        memory_blocks in 0..6_u64,
+        disk_blocks in 0..6_u64,
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let (memory_max, disk_max) = (memory_blocks * BLOCK_BYTES / 2, disk_blocks * BLOCK_BYTES);
+        let pool = pool(dir.path(), memory_max, disk_max);
+        let mut staging = Staging::new(&pool);
+        let mut model = Model::default();
+        let mut shared = Vec::new();
+        for edit in &edits {
+            apply(edit, &mut staging, &mut model);
+            let runs = model.live_runs();
+            for run in &runs {
+                prop_assert_eq!(bytes(&staging, *run), model.expected(*run));
+            }
+            let staged: u64 = runs.iter().map(|run| run.len()).sum();
+            prop_assert!(pool.memory_bytes() <= memory_max && pool.disk_bytes() <= disk_max);
+            prop_assert!(pool.memory_bytes() + pool.disk_bytes() >= staged);
+            if let (Edit::Freeze, Some(run)) = (edit, runs.last()) {
+                shared.push((staging.read(*run).unwrap(), model.expected(*run)));
+            }
+        }
+        for (read_before, expected) in shared {
+            prop_assert_eq!(read_before.concat(), expected, "a frozen byte changed");
+        }
+        drop(staging);
+        prop_assert_eq!((pool.memory_bytes(), pool.disk_bytes()), (0, 0));
+        prop_assert_eq!(files(dir.path()).len(), 0);
+    }
+}
+
+#[test]
+fn a_few_bytes_do_not_take_the_memory_of_a_block() {
+    let dir = tempfile::tempdir().unwrap();
+    let pool = pool(dir.path(), BLOCK_BYTES, 0);
+    let mut small: Vec<_> = (0..4).map(|_| Staging::new(&pool)).collect();
+    for staging in &mut small {
+        staging.append(b"tiny").unwrap();
+    }
+    assert_eq!(pool.memory_bytes(), 4 * 4096);
+}
+
+#[test]
+fn what_memory_has_no_room_for_goes_to_a_file_only_its_owner_can_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let pool = pool(dir.path(), BLOCK_BYTES, 4 * BLOCK_BYTES);
+    let mut staging = Staging::new(&pool);
+    let written: Vec<u8> = (0..3 * BLOCK).map(|i| (i / 7) as u8).collect();
+    let at = staging.append(&written).unwrap();
+    assert_eq!((pool.memory_bytes(), pool.disk_bytes()), (BLOCK_BYTES, 2 * BLOCK_BYTES));
+    assert_eq!(bytes(&staging, ByteRange::at(at, written.len() as u64)), written);
+    let [file] = &files(dir.path())[..] else { panic!("one spill file") };
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    drop(staging);
+    assert!(files(dir.path()).is_empty());
+}
+
+#[test]
+fn a_block_that_outgrows_memory_moves_to_the_spill_file_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let pool = pool(dir.path(), 8192, 4 * BLOCK_BYTES);
+    let mut staging = Staging::new(&pool);
+    staging.append(&[1; 8000]).unwrap();
+    assert_eq!((pool.memory_bytes(), pool.disk_bytes()), (8192, 0));
+    staging.append(&[2; 1000]).unwrap();
+    assert_eq!((pool.memory_bytes(), pool.disk_bytes()), (0, 12_288));
+    staging.overwrite(7999, &[3, 3]).unwrap();
+    let read = bytes(&staging, ByteRange::new(7998, 8002));
+    assert_eq!(read, [1, 3, 3, 2]);
+}
+
+#[test]
+fn released_blocks_give_their_disk_room_back_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let pool = pool(dir.path(), 0, 4 * BLOCK_BYTES);
+    let mut staging = Staging::new(&pool);
+    staging.append(&vec![7; 4 * BLOCK]).unwrap();
+    let [file] = &files(dir.path())[..] else { panic!("one spill file") };
+    let allocated = file.metadata().unwrap().blocks();
+    staging.release(ByteRange::at(0, 3 * BLOCK_BYTES));
+    assert_eq!(pool.disk_bytes(), BLOCK_BYTES);
+    assert_eq!(file.metadata().unwrap().blocks(), allocated / 4);
+    staging.append(&vec![8; 3 * BLOCK]).unwrap();
+}
+
+#[test]
+fn bytes_that_fit_nowhere_are_refused_and_nothing_of_them_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let pool = pool(dir.path(), BLOCK_BYTES, BLOCK_BYTES);
+    let mut staging = Staging::new(&pool);
+    let first = staging.append(b"kept").unwrap();
+    let refused = staging.append(&vec![9; 2 * BLOCK]).unwrap_err();
+    assert!(matches!(refused, StagingError::Full { wanted, .. } if wanted == 2 * BLOCK_BYTES));
+    assert_eq!(staging.append(b"next").unwrap(), first + 4);
+    assert_eq!(bytes(&staging, ByteRange::at(first, 8)), b"keptnext");
+    drop(staging);
+    assert_eq!((pool.memory_bytes(), pool.disk_bytes()), (0, 0));
+}
+
+#[test]
+fn a_spill_file_that_cannot_be_made_is_an_error_that_names_the_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = dir.path().join("missing");
+    let pool = pool(&missing, 4096, BLOCK_BYTES);
+    let mut staging = Staging::new(&pool);
+    staging.append(&[1; 4096]).unwrap();
+    let error = staging.append(&[2; 1]).unwrap_err();
+    assert!(matches!(&error, StagingError::Spill { dir, .. } if *dir == missing), "{error}");
+    assert_eq!(bytes(&staging, ByteRange::at(0, 4096)), [1; 4096]);
+    assert_eq!(pool.disk_bytes(), 0);
+}
+
+#[test]
+fn a_disk_that_fails_is_an_error_and_the_bytes_in_memory_stay() {
+    // Writing to /dev/full fails with ENOSPC.
+    let dir = tempfile::tempdir().unwrap();
+    let pool = pool(dir.path(), 4096, BLOCK_BYTES);
+    let mut staging = Staging::new(&pool);
+    staging.append(&[1; 4096]).unwrap();
+    staging.spill = Some(super::SpillFile::full_disk(dir.path()));
+    let error = staging.append(&[2; 1]).unwrap_err();
+    assert!(matches!(&error, StagingError::Spill { .. }), "{error}");
+    assert_eq!(bytes(&staging, ByteRange::at(0, 4096)), [1; 4096]);
+    drop(staging);
+    assert_eq!((pool.memory_bytes(), pool.disk_bytes()), (0, 0));
+}
+
+#[test]
+#[should_panic(expected = "is frozen")]
+fn frozen_addresses_cannot_be_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut staging = Staging::new(&pool(dir.path(), BLOCK_BYTES, 0));
+    staging.append(b"frozen").unwrap();
+    staging.freeze();
+    staging.overwrite(0, b"x").unwrap();
+}
+
+#[test]
+fn reads_of_frozen_memory_share_it_and_hold_its_room_until_they_are_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let pool = pool(dir.path(), BLOCK_BYTES, 0);
+    let mut staging = Staging::new(&pool);
+    staging.append(&[5; 4096]).unwrap();
+    staging.freeze();
+    let first = staging.read(ByteRange::at(0, 4096)).unwrap();
+    let second = staging.read(ByteRange::at(0, 4096)).unwrap();
+    assert_eq!(first[0].as_ptr(), second[0].as_ptr());
+    drop((staging, second));
+    assert_eq!(pool.memory_bytes(), 4096);
+    drop(first);
+    assert_eq!(pool.memory_bytes(), 0);
+}
+
+#[test]
+fn an_append_that_fits_by_the_pools_word_does_not_spill() {
+    let dir = tempfile::tempdir().unwrap();
+    let pool = pool(dir.path(), 3 * BLOCK_BYTES / 2 + 4096, BLOCK_BYTES);
+    let mut staging = Staging::new(&pool);
+    while pool.has_memory_for(1000) {
+        staging.append(&[0; 1000]).unwrap();
+    }
+    assert_eq!(pool.disk_bytes(), 0);
+    assert_eq!(pool.memory_bytes(), 3 * BLOCK_BYTES / 2 + 4096);
+}
+
+#[tokio::test]
+async fn whoever_waits_for_memory_wakes_even_if_it_came_back_before_the_first_poll() {
+    let dir = tempfile::tempdir().unwrap();
+    let pool = pool(dir.path(), 4096, 0);
+    let mut staging = Staging::new(&pool);
+    staging.append(b"all the memory there is").unwrap();
+    let returned = pool.memory_returned();
+    assert!(!pool.has_memory_for(1));
+    drop(staging);
+    returned.await;
+    assert!(pool.has_memory_for(1));
+}
+
+#[test]
+fn the_accounts_are_exact_when_many_threads_stage_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let pool = pool(dir.path(), 3 * BLOCK_BYTES, 3 * BLOCK_BYTES);
+    std::thread::scope(|scope| {
+        for seed in 0..4 {
+            let pool = &pool;
+            scope.spawn(move || {
+                let mut random = fastrand::Rng::with_seed(seed);
+                for _ in 0..40 {
+                    let mut staging = Staging::new(pool);
+                    for _ in 0..random.usize(1..6) {
+                        let _ = staging.append(&vec![1; random.usize(0..BLOCK)]);
+                        staging.freeze();
+                    }
+                    staging.release(ByteRange::at(0, random.u64(0..3 * BLOCK_BYTES)));
+                    assert!(pool.memory_bytes() <= 3 * BLOCK_BYTES);
+                    assert!(pool.disk_bytes() <= 3 * BLOCK_BYTES);
+                }
+            });
+        }
+    });
+    assert_eq!((pool.memory_bytes(), pool.disk_bytes()), (0, 0));
+    assert!(files(dir.path()).is_empty());
+}
