@@ -29,7 +29,12 @@ pub struct Window {
 impl Window {
     /// A reader that has read nothing; it may be at most `bytes_max` bytes ahead.
     pub const fn new(bytes_max: u64) -> Self {
-        Self { size: 0, bytes_max, expected: None, fetched_end: 0 }
+        Self {
+            size: 0,
+            bytes_max,
+            expected: None,
+            fetched_end: 0,
+        }
     }
 
     /// Notes a read and says which bytes to fetch ahead now, if any; never twice the same while
@@ -39,7 +44,10 @@ impl Window {
             return None;
         }
         let Some(expected) = self.expected.filter(|at| self.continues(*at, range)) else {
-            *self = Self { expected: Some(range.end()), ..Self::new(self.bytes_max) };
+            *self = Self {
+                expected: Some(range.end()),
+                ..Self::new(self.bytes_max)
+            };
             self.fetched_end = range.end();
             return None;
         };
@@ -63,7 +71,11 @@ impl Window {
     /// two requests of its own size (a pair that arrived in exchanged order), or more once the
     /// window is open.
     fn continues(&self, expected: u64, range: ByteRange) -> bool {
-        let tolerated = range.len().saturating_mul(2).max(self.size / 2).min(REORDER_BYTES_MAX);
+        let tolerated = range
+            .len()
+            .saturating_mul(2)
+            .max(self.size / 2)
+            .min(REORDER_BYTES_MAX);
         range.start().abs_diff(expected) <= tolerated
     }
 }
@@ -94,7 +106,10 @@ mod tests {
         assert!(end >= 256 * MIB);
         assert_eq!(window.size, 32 * MIB);
         let steady = fetched.last().unwrap();
-        assert!(steady.len() >= 16 * MIB, "steady requests are large, not {steady}");
+        assert!(
+            steady.len() >= 16 * MIB,
+            "steady requests are large, not {steady}"
+        );
     }
 
     #[test]
@@ -133,7 +148,9 @@ mod tests {
             scan(&mut window, 64 * MIB, 64 * MIB, 128 * KIB);
             assert_eq!(window.read(ByteRange::at(jump_to, 4 * KIB)), None);
             assert_eq!(window.size, 0);
-            let ahead = window.read(ByteRange::at(jump_to + 4 * KIB, 4 * KIB)).unwrap();
+            let ahead = window
+                .read(ByteRange::at(jump_to + 4 * KIB, 4 * KIB))
+                .unwrap();
             assert_eq!(ahead, ByteRange::at(jump_to + 8 * KIB, WINDOW_BYTES_MIN));
         }
     }
@@ -156,7 +173,10 @@ mod tests {
         let mut window = Window::new(32 * MIB);
         scan(&mut window, 0, 8 * MIB, 128 * KIB);
         let before = window.clone();
-        assert_eq!(window.read(ByteRange::at(8 * MIB - 128 * KIB, 128 * KIB)), None);
+        assert_eq!(
+            window.read(ByteRange::at(8 * MIB - 128 * KIB, 128 * KIB)),
+            None
+        );
         assert_eq!(window, before);
     }
 

@@ -92,9 +92,17 @@ impl Staging {
             if let Err(error) = self.append_to_block(now) {
                 self.unappend(start);
                 return Err(match error {
-                    StagingError::Full { memory_bytes_max, disk_bytes_max, .. } => {
+                    StagingError::Full {
+                        memory_bytes_max,
+                        disk_bytes_max,
+                        ..
+                    } => {
                         let wanted = data.len() as u64;
-                        StagingError::Full { wanted, memory_bytes_max, disk_bytes_max }
+                        StagingError::Full {
+                            wanted,
+                            memory_bytes_max,
+                            disk_bytes_max,
+                        }
                     }
                     spill @ StagingError::Spill { .. } => spill,
                 });
@@ -113,11 +121,17 @@ impl Staging {
     /// # Panics
     /// If an address is frozen, released or was never appended.
     pub fn overwrite(&mut self, address: u64, data: &[u8]) -> Result<(), StagingError> {
-        assert!(data.is_empty() || address >= self.frozen_end, "address {address} is frozen");
+        assert!(
+            data.is_empty() || address >= self.frozen_end,
+            "address {address} is frozen"
+        );
         let mut rest = data;
         for (index, range) in blocks_of(ByteRange::at(address, data.len() as u64)) {
             let (now, later) = rest.split_at(block::index_in_buffer(range.len()));
-            let block = self.blocks.get_mut(&index).expect("overwritten addresses are live");
+            let block = self
+                .blocks
+                .get_mut(&index)
+                .expect("overwritten addresses are live");
             block.overwrite(range, now, self.spill.as_ref())?;
             rest = later;
         }
@@ -136,7 +150,10 @@ impl Staging {
     pub fn read(&self, range: ByteRange) -> Result<Vec<Bytes>, StagingError> {
         blocks_of(range)
             .map(|(index, range)| {
-                let block = self.blocks.get(&index).expect("addresses that are read are live");
+                let block = self
+                    .blocks
+                    .get(&index)
+                    .expect("addresses that are read are live");
                 block.read(range, self.spill.as_ref())
             })
             .collect()
@@ -182,7 +199,10 @@ impl Staging {
             let block = Block::new(index * BLOCK_BYTES, &self.pool);
             self.blocks.insert(index, block);
         }
-        let block = self.blocks.get_mut(&index).expect("inserted above when it was missing");
+        let block = self
+            .blocks
+            .get_mut(&index)
+            .expect("inserted above when it was missing");
         block.append(data, &self.pool, &mut self.spill)?;
         self.next += data.len() as u64;
         Ok(())

@@ -70,8 +70,16 @@ impl Block {
     /// An empty block at `start`.
     pub(super) fn new(start: u64, pool: &Arc<StagingPool>) -> Self {
         let charge = Charge::new(pool, Room::Memory);
-        let home = Home::Growing(ChargedBuffer { buffer: Vec::new(), charge });
-        Self { start, end: start, live: Vec::new(), home }
+        let home = Home::Growing(ChargedBuffer {
+            buffer: Vec::new(),
+            charge,
+        });
+        Self {
+            start,
+            end: start,
+            live: Vec::new(),
+            home,
+        }
     }
 
     /// Whether no live byte is in it.
@@ -91,7 +99,10 @@ impl Block {
         spill: &mut Option<SpillFile>,
     ) -> Result<(), StagingError> {
         let appended = ByteRange::at(self.end, data.len() as u64);
-        assert!(appended.end() - self.start <= BLOCK_BYTES, "bytes do not fit into the block");
+        assert!(
+            appended.end() - self.start <= BLOCK_BYTES,
+            "bytes do not fit into the block"
+        );
         if let Home::Growing(memory) = &mut self.home
             && !memory.reserve(data.len())
         {
@@ -197,11 +208,11 @@ impl Block {
 
     /// Ends appends and overwrites; memory can be shared from now on.
     pub(super) fn freeze(&mut self) {
-        let frozen = |home| match home {
+        let home = std::mem::replace(&mut self.home, Home::Frozen(Bytes::new()));
+        self.home = match home {
             Home::Growing(memory) => Home::Frozen(Bytes::from_owner(memory)),
-            frozen_or_spilled => frozen_or_spilled,
+            Home::Frozen(_) | Home::Spilled(_) => home,
         };
-        self.home = frozen(std::mem::replace(&mut self.home, Home::Frozen(Bytes::new())));
     }
 
     /// These addresses are live no more.
@@ -213,7 +224,10 @@ impl Block {
             .into_iter()
             .flat_map(|live| {
                 let after = live.start().max(range.end()).min(live.end());
-                [live.clamp_end(range.start()), ByteRange::new(after, live.end())]
+                [
+                    live.clamp_end(range.start()),
+                    ByteRange::new(after, live.end()),
+                ]
             })
             .filter(|live| !live.is_empty())
             .collect();

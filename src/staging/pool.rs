@@ -109,7 +109,11 @@ pub(super) struct Charge {
 impl Charge {
     /// A charge of nothing.
     pub(super) fn new(pool: &Arc<StagingPool>, room: Room) -> Self {
-        Self { pool: Arc::clone(pool), room, bytes: 0 }
+        Self {
+            pool: Arc::clone(pool),
+            room,
+            bytes: 0,
+        }
     }
 
     /// Bytes charged.
@@ -134,7 +138,10 @@ impl Charge {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.pool.account(self.room).0.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.pool
+            .account(self.room)
+            .0
+            .fetch_sub(self.bytes, Ordering::Relaxed);
         if self.room == Room::Memory && self.bytes > 0 {
             self.pool.memory_returned.notify_waiters();
         }

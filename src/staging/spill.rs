@@ -31,14 +31,27 @@ impl SpillFile {
         loop {
             let number = MADE.fetch_add(1, Ordering::Relaxed);
             let path = dir.join(format!("s3fs-staging-{}-{number}", std::process::id()));
-            let opened =
-                OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
+            let opened = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path);
             match opened {
-                Ok(file) => return Ok(Self { file, path, unreclaimed: Vec::new() }),
+                Ok(file) => {
+                    return Ok(Self {
+                        file,
+                        path,
+                        unreclaimed: Vec::new(),
+                    });
+                }
                 // Left by a process that died and had the same id: not ours to overwrite.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(source) => {
-                    return Err(StagingError::Spill { dir: dir.to_path_buf(), source });
+                    return Err(StagingError::Spill {
+                        dir: dir.to_path_buf(),
+                        source,
+                    });
                 }
             }
         }
@@ -46,12 +59,16 @@ impl SpillFile {
 
     /// Writes all of `data` at `address`.
     pub(super) fn write(&self, address: u64, data: &[u8]) -> Result<(), StagingError> {
-        self.file.write_all_at(data, address).map_err(|source| self.error(source))
+        self.file
+            .write_all_at(data, address)
+            .map_err(|source| self.error(source))
     }
 
     /// Reads `buffer.len()` bytes at `address`.
     pub(super) fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), StagingError> {
-        self.file.read_exact_at(buffer, address).map_err(|source| self.error(source))
+        self.file
+            .read_exact_at(buffer, address)
+            .map_err(|source| self.error(source))
     }
 
     /// Gives the disk room of `range` back, and `charge` with it. Where the filesystem cannot
@@ -71,7 +88,10 @@ impl SpillFile {
     #[cfg(test)]
     pub(super) fn full_disk(dir: &Path) -> Self {
         let mut full = Self::create(dir).expect("an empty file");
-        full.file = OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+        full.file = OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .expect("/dev/full");
         full
     }
 

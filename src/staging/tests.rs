@@ -12,7 +12,11 @@ use crate::range::ByteRange;
 const BLOCK: usize = BLOCK_BYTES as usize;
 
 fn pool(dir: &Path, memory_bytes_max: u64, disk_bytes_max: u64) -> Arc<StagingPool> {
-    StagingPool::new(StagingBounds { memory_bytes_max, disk_bytes_max, dir: dir.to_path_buf() })
+    StagingPool::new(StagingBounds {
+        memory_bytes_max,
+        disk_bytes_max,
+        dir: dir.to_path_buf(),
+    })
 }
 
 fn bytes(staging: &Staging, range: ByteRange) -> Vec<u8> {
@@ -20,7 +24,10 @@ fn bytes(staging: &Staging, range: ByteRange) -> Vec<u8> {
 }
 
 fn files(dir: &Path) -> Vec<std::path::PathBuf> {
-    std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect()
+    std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect()
 }
 
 #[derive(Clone, Debug)]
@@ -52,7 +59,9 @@ struct Model {
 impl Model {
     fn new_bytes(&mut self, len: usize) -> Vec<u8> {
         self.stamp = self.stamp.wrapping_add(1);
-        (0..len).map(|i| self.stamp.wrapping_mul(31).wrapping_add(i as u8)).collect()
+        (0..len)
+            .map(|i| self.stamp.wrapping_mul(31).wrapping_add(i as u8))
+            .collect()
     }
 
     /// The live run at or after `at`, at most `len` long; wraps around at the end.
@@ -74,7 +83,10 @@ impl Model {
         let mut runs = Vec::new();
         let mut at = 0;
         while at < self.bytes.len() {
-            let len = self.bytes[at..].iter().take_while(|byte| byte.is_some()).count();
+            let len = self.bytes[at..]
+                .iter()
+                .take_while(|byte| byte.is_some())
+                .count();
             runs.extend((len > 0).then(|| ByteRange::at(at as u64, len as u64)));
             at += len + 1;
         }
@@ -93,7 +105,10 @@ fn apply(edit: &Edit, staging: &mut Staging, model: &mut Model) {
             let new = model.new_bytes(len);
             match staging.append(&new) {
                 Ok(at) => {
-                    assert!(at as usize >= model.bytes.len(), "an address was given twice");
+                    assert!(
+                        at as usize >= model.bytes.len(),
+                        "an address was given twice"
+                    );
                     model.bytes.resize(at as usize, None);
                     model.bytes.extend(new.into_iter().map(Some));
                 }
@@ -179,9 +194,17 @@ fn what_memory_has_no_room_for_goes_to_a_file_only_its_owner_can_read() {
     let mut staging = Staging::new(&pool);
     let written: Vec<u8> = (0..3 * BLOCK).map(|i| (i / 7) as u8).collect();
     let at = staging.append(&written).unwrap();
-    assert_eq!((pool.memory_bytes(), pool.disk_bytes()), (BLOCK_BYTES, 2 * BLOCK_BYTES));
-    assert_eq!(bytes(&staging, ByteRange::at(at, written.len() as u64)), written);
-    let [file] = &files(dir.path())[..] else { panic!("one spill file") };
+    assert_eq!(
+        (pool.memory_bytes(), pool.disk_bytes()),
+        (BLOCK_BYTES, 2 * BLOCK_BYTES)
+    );
+    assert_eq!(
+        bytes(&staging, ByteRange::at(at, written.len() as u64)),
+        written
+    );
+    let [file] = &files(dir.path())[..] else {
+        panic!("one spill file")
+    };
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     drop(staging);
     assert!(files(dir.path()).is_empty());
@@ -207,7 +230,9 @@ fn released_blocks_give_their_disk_room_back_at_once() {
     let pool = pool(dir.path(), 0, 4 * BLOCK_BYTES);
     let mut staging = Staging::new(&pool);
     staging.append(&vec![7; 4 * BLOCK]).unwrap();
-    let [file] = &files(dir.path())[..] else { panic!("one spill file") };
+    let [file] = &files(dir.path())[..] else {
+        panic!("one spill file")
+    };
     let allocated = file.metadata().unwrap().blocks();
     staging.release(ByteRange::at(0, 3 * BLOCK_BYTES));
     assert_eq!(pool.disk_bytes(), BLOCK_BYTES);
@@ -237,7 +262,10 @@ fn a_spill_file_that_cannot_be_made_is_an_error_that_names_the_directory() {
     let mut staging = Staging::new(&pool);
     staging.append(&[1; 4096]).unwrap();
     let error = staging.append(&[2; 1]).unwrap_err();
-    assert!(matches!(&error, StagingError::Spill { dir, .. } if *dir == missing), "{error}");
+    assert!(
+        matches!(&error, StagingError::Spill { dir, .. } if *dir == missing),
+        "{error}"
+    );
     assert_eq!(bytes(&staging, ByteRange::at(0, 4096)), [1; 4096]);
     assert_eq!(pool.disk_bytes(), 0);
 }
