@@ -101,7 +101,9 @@ impl Default for Bounds {
             readahead_bytes_max: 32 * MIB,
             staging_memory_bytes_max: 96 * MIB,
             staging_disk_bytes_max: 10 * 1024 * MIB,
-            staging_dir: std::env::temp_dir(),
+            // /tmp may be memory, which staging on disk is meant to spare; /var/tmp is for large
+            // files (file-hierarchy(7)).
+            staging_dir: PathBuf::from("/var/tmp"),
             commit_requests_max: 8,
             rename_requests_max: 32,
             attr_ttl: Duration::from_secs(1),
@@ -114,6 +116,9 @@ impl Default for Bounds {
 pub struct Config {
     /// What to show; at least one. One source is the root; several are its directories.
     pub sources: Vec<Source>,
+    /// What the mount table shows as the source: what was typed, so that mount(8) knows its
+    /// fstab line again.
+    pub shown_source: String,
     /// Where.
     pub mountpoint: PathBuf,
     /// How to reach the store.
@@ -128,6 +133,6 @@ pub struct Config {
     pub allow_other: bool,
     /// Mount over a directory that has entries, and hide them.
     pub nonempty: bool,
-    /// Words for mount(2) or fusermount3 beyond those above, such as `noexec`.
+    /// Words of mount(8) that the kernel acts on, such as `noexec`, in the order given.
     pub kernel_options: Vec<String>,
 }

@@ -1,1 +1,605 @@
 //! Unpacks a kernel request, calls `fs`, replies. errno is decided here, in one exhaustive match.
+//!
+//! Knows no store and no key. No FUSE thread waits for the network: [`FuseFs::answer`].
+
+use std::ffi::OsStr;
+use std::future::Future;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use fuser::{
+    BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation,
+    INodeNo, IoctlFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate,
+    ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyOpen,
+    ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
+};
+use tokio::runtime::Handle;
+
+use crate::fs::{
+    Attr, CopyRequest, DirEntry, Fh, Fs, FsError, FsResult, Ino, OpenMode, Opened, SetAttr, Trusted,
+};
+
+mod connection;
+mod errno;
+pub mod request;
+mod wire;
+
+use request::Traced;
+
+/// Generation of every inode: numbers are not used a second time while the kernel knows them.
+const GENERATION: Generation = Generation(0);
+
+/// A filesystem as the kernel's requests see it.
+#[derive(Debug)]
+pub struct FuseFs {
+    fs: Arc<Fs>,
+    runtime: Handle,
+    listing_ttl: Duration,
+}
+
+impl FuseFs {
+    /// Answers requests from `fs`; work that has to wait runs on `runtime`. What a listing tells
+    /// is trusted for `listing_ttl`.
+    pub const fn new(fs: Arc<Fs>, runtime: Handle, listing_ttl: Duration) -> Self {
+        Self {
+            fs,
+            runtime,
+            listing_ttl,
+        }
+    }
+
+    /// Runs `work` and replies with what it returns. Work that is ready at once (it needed only
+    /// memory) is answered on this thread; any other goes on as a task.
+    fn answer<T, W, R>(&self, traced: Traced, work: W, reply: R)
+    where
+        W: Future<Output = FsResult<T>> + Send + 'static,
+        R: FnOnce(Result<T, Errno>) + Send + 'static,
+    {
+        let id = traced.id();
+        request::run(&self.runtime, id, async move {
+            let result = work.await;
+            reply(traced.finish(result));
+        });
+    }
+
+    /// [`Self::answer`] for operations that return nothing.
+    fn answer_empty<W>(&self, traced: Traced, work: W, reply: ReplyEmpty)
+    where
+        W: Future<Output = FsResult<()>> + Send + 'static,
+    {
+        self.answer(traced, work, move |result| match result {
+            Ok(()) => reply.ok(),
+            Err(errno) => reply.error(errno),
+        });
+    }
+
+    fn open_file(&self, traced: Traced, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let fs = Arc::clone(&self.fs);
+        let mode = wire::open_mode(flags.0);
+        self.answer(
+            traced,
+            async move { fs.open(Ino(ino.0), mode).await },
+            move |result| match result {
+                Ok(opened) => reply.opened(FileHandle(opened.fh.0), wire::open_flags(opened)),
+                Err(errno) => reply.error(errno),
+            },
+        );
+    }
+}
+
+/// Makes a file, publishes it empty and closes it: mknod(2), which leaves no handle.
+async fn make_file(fs: &Fs, parent: Ino, name: &OsStr) -> FsResult<Trusted<Attr>> {
+    let mode = OpenMode {
+        read: false,
+        write: true,
+        append: false,
+        truncate: false,
+        exclusive: true,
+    };
+    let (attr, Opened { fh, .. }) = fs.create(parent, name, mode).await?;
+    let flushed = fs.flush(fh).await;
+    let released = fs.release(fh).await;
+    let published = flushed.and(released);
+    if published.is_err() {
+        // The kernel gets no entry from a failed request, so it will never forget this lookup.
+        fs.forget(attr.value.ino, 1);
+    }
+    published.map(|()| attr)
+}
+
+impl Filesystem for FuseFs {
+    fn init(&mut self, _req: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        connection::negotiate(config);
+        Ok(())
+    }
+
+    fn lookup(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let traced = Traced::named(req, "lookup", parent, name);
+        let fs = Arc::clone(&self.fs);
+        let name = name.to_owned();
+        let work = async move {
+            match fs.lookup(Ino(parent.0), &name).await {
+                Ok(found) => Ok((Some(found), Duration::ZERO)),
+                Err(FsError::NoEntry) => Ok((None, fs.negative_ttl())),
+                Err(error) => Err(error),
+            }
+        };
+        self.answer(traced, work, move |result| match result {
+            Ok((Some(found), _)) => reply.entry(&found.ttl, &wire::attr(&found.value), GENERATION),
+            // Inode 0 tells the kernel to remember that there is no such name (fuse_lookup_name).
+            Ok((None, ttl)) if !ttl.is_zero() => reply.entry(&ttl, &wire::absent(), GENERATION),
+            Ok((None, _)) => reply.error(Errno::ENOENT),
+            Err(errno) => reply.error(errno),
+        });
+    }
+
+    fn forget(&self, _req: &Request, ino: INodeNo, nlookup: u64) {
+        self.fs.forget(Ino(ino.0), nlookup);
+    }
+
+    fn getattr(&self, req: &Request, ino: INodeNo, fh: Option<FileHandle>, reply: ReplyAttr) {
+        let traced = Traced::new(req, "getattr", ino);
+        let fs = Arc::clone(&self.fs);
+        let fh = fh.map(|fh| Fh(fh.0));
+        self.answer(
+            traced,
+            async move { fs.getattr(Ino(ino.0), fh).await },
+            move |result| match result {
+                Ok(attr) => reply.attr(&attr.ttl, &wire::attr(&attr.value)),
+                Err(errno) => reply.error(errno),
+            },
+        );
+    }
+
+    fn setattr(
+        &self,
+        req: &Request,
+        ino: INodeNo,
+        mode: Option<u32>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        size: Option<u64>,
+        atime: Option<TimeOrNow>,
+        mtime: Option<TimeOrNow>,
+        _ctime: Option<SystemTime>,
+        fh: Option<FileHandle>,
+        _crtime: Option<SystemTime>,
+        _chgtime: Option<SystemTime>,
+        _bkuptime: Option<SystemTime>,
+        _flags: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        let traced = Traced::new(req, "setattr", ino);
+        let fs = Arc::clone(&self.fs);
+        let fh = fh.map(|fh| Fh(fh.0));
+        let set = SetAttr {
+            size,
+            mode,
+            uid,
+            gid,
+            atime: atime.map(wire::set_time),
+            mtime: mtime.map(wire::set_time),
+        };
+        self.answer(
+            traced,
+            async move { fs.setattr(Ino(ino.0), fh, set).await },
+            move |result| match result {
+                Ok(attr) => reply.attr(&attr.ttl, &wire::attr(&attr.value)),
+                Err(errno) => reply.error(errno),
+            },
+        );
+    }
+
+    fn mknod(
+        &self,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _umask: u32,
+        _rdev: u32,
+        reply: ReplyEntry,
+    ) {
+        let traced = Traced::named(req, "mknod", parent, name);
+        let fs = Arc::clone(&self.fs);
+        let name = name.to_owned();
+        let work = async move {
+            if mode & libc::S_IFMT != libc::S_IFREG {
+                return Err(FsError::NotPermitted {
+                    what: "a device, a FIFO or a socket",
+                });
+            }
+            make_file(&fs, Ino(parent.0), &name).await
+        };
+        self.answer(traced, work, move |result| match result {
+            Ok(made) => reply.entry(&made.ttl, &wire::attr(&made.value), GENERATION),
+            Err(errno) => reply.error(errno),
+        });
+    }
+
+    fn mkdir(
+        &self,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        _mode: u32,
+        _umask: u32,
+        reply: ReplyEntry,
+    ) {
+        let traced = Traced::named(req, "mkdir", parent, name);
+        let fs = Arc::clone(&self.fs);
+        let name = name.to_owned();
+        self.answer(
+            traced,
+            async move { fs.mkdir(Ino(parent.0), &name).await },
+            move |result| match result {
+                Ok(made) => reply.entry(&made.ttl, &wire::attr(&made.value), GENERATION),
+                Err(errno) => reply.error(errno),
+            },
+        );
+    }
+
+    fn unlink(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let traced = Traced::named(req, "unlink", parent, name);
+        let fs = Arc::clone(&self.fs);
+        let name = name.to_owned();
+        self.answer_empty(
+            traced,
+            async move { fs.unlink(Ino(parent.0), &name).await },
+            reply,
+        );
+    }
+
+    fn rmdir(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let traced = Traced::named(req, "rmdir", parent, name);
+        let fs = Arc::clone(&self.fs);
+        let name = name.to_owned();
+        self.answer_empty(
+            traced,
+            async move { fs.rmdir(Ino(parent.0), &name).await },
+            reply,
+        );
+    }
+
+    fn symlink(
+        &self,
+        _req: &Request,
+        _parent: INodeNo,
+        _name: &OsStr,
+        _target: &Path,
+        reply: ReplyEntry,
+    ) {
+        reply.error(Errno::EPERM);
+    }
+
+    fn rename(
+        &self,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        newparent: INodeNo,
+        newname: &OsStr,
+        flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        let traced = Traced::named(req, "rename", parent, name);
+        let fs = Arc::clone(&self.fs);
+        let (from, to) = (name.to_owned(), newname.to_owned());
+        let work = async move {
+            let mode = wire::rename_mode(flags)?;
+            fs.rename((Ino(parent.0), &from), (Ino(newparent.0), &to), mode)
+                .await
+        };
+        self.answer_empty(traced, work, reply);
+    }
+
+    fn link(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        _newparent: INodeNo,
+        _newname: &OsStr,
+        reply: ReplyEntry,
+    ) {
+        // link(2): EPERM where the filesystem has no hard links. An object has one key.
+        reply.error(Errno::EPERM);
+    }
+
+    fn create(
+        &self,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        _mode: u32,
+        _umask: u32,
+        flags: i32,
+        reply: ReplyCreate,
+    ) {
+        let traced = Traced::named(req, "create", parent, name);
+        let fs = Arc::clone(&self.fs);
+        let name = name.to_owned();
+        let mode = wire::open_mode(flags);
+        let work = async move { fs.create(Ino(parent.0), &name, mode).await };
+        self.answer(traced, work, move |result| match result {
+            Ok((made, opened)) => reply.created(
+                &made.ttl,
+                &wire::attr(&made.value),
+                GENERATION,
+                FileHandle(opened.fh.0),
+                wire::open_flags(opened),
+            ),
+            Err(errno) => reply.error(errno),
+        });
+    }
+
+    fn open(&self, req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        self.open_file(Traced::new(req, "open", ino), ino, flags, reply);
+    }
+
+    fn read(
+        &self,
+        req: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        size: u32,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        let traced = Traced::ranged(req, "read", ino, offset, u64::from(size));
+        let fs = Arc::clone(&self.fs);
+        let work = async move {
+            let range = wire::range(offset, u64::from(size))?;
+            fs.read(Fh(fh.0), range).await
+        };
+        self.answer(traced, work, move |result| match result {
+            Ok(bytes) => reply.data(&bytes),
+            Err(errno) => reply.error(errno),
+        });
+    }
+
+    fn write(
+        &self,
+        req: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        data: &[u8],
+        _write_flags: WriteFlags,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        // FUSE_WRITE_KILL_SUIDGID asks for bits that no file here has.
+        let traced = Traced::ranged(req, "write", ino, offset, data.len() as u64);
+        let fs = Arc::clone(&self.fs);
+        let len = data.len() as u32;
+        // The session's buffer takes the next request as soon as this call returns.
+        let data = Bytes::copy_from_slice(data);
+        let work = async move {
+            wire::range(offset, u64::from(len))?;
+            fs.write(Fh(fh.0), offset, data).await
+        };
+        self.answer(traced, work, move |result| match result {
+            Ok(()) => reply.written(len),
+            Err(errno) => reply.error(errno),
+        });
+    }
+
+    fn flush(
+        &self,
+        req: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        _lock_owner: LockOwner,
+        reply: ReplyEmpty,
+    ) {
+        let traced = Traced::new(req, "flush", ino);
+        let fs = Arc::clone(&self.fs);
+        self.answer_empty(traced, async move { fs.flush(Fh(fh.0)).await }, reply);
+    }
+
+    fn release(
+        &self,
+        req: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        _flush: bool,
+        reply: ReplyEmpty,
+    ) {
+        let traced = Traced::new(req, "release", ino);
+        let fs = Arc::clone(&self.fs);
+        self.answer_empty(traced, async move { fs.release(Fh(fh.0)).await }, reply);
+    }
+
+    fn fsync(
+        &self,
+        req: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        _datasync: bool,
+        reply: ReplyEmpty,
+    ) {
+        let traced = Traced::new(req, "fsync", ino);
+        let fs = Arc::clone(&self.fs);
+        self.answer_empty(traced, async move { fs.fsync(Fh(fh.0)).await }, reply);
+    }
+
+    fn opendir(&self, req: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        let traced = Traced::new(req, "opendir", ino);
+        let fs = Arc::clone(&self.fs);
+        self.answer(
+            traced,
+            async move { fs.opendir(Ino(ino.0)).await },
+            move |result| match result {
+                Ok(fh) => reply.opened(FileHandle(fh.0), FopenFlags::empty()),
+                Err(errno) => reply.error(errno),
+            },
+        );
+    }
+
+    fn readdir(
+        &self,
+        req: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectory,
+    ) {
+        let traced = Traced::ranged(req, "readdir", ino, offset, 0);
+        let fs = Arc::clone(&self.fs);
+        request::run(&self.runtime, traced.id(), async move {
+            let mut taken = 0_u64;
+            let mut take = |entry: &DirEntry| {
+                let kind = wire::kind(entry.attr.kind);
+                let full = reply.add(
+                    INodeNo(entry.attr.ino.0),
+                    entry.next_offset,
+                    kind,
+                    &entry.name,
+                );
+                taken += u64::from(!full);
+                !full
+            };
+            let result = fs.readdir(Fh(fh.0), offset, false, &mut take).await;
+            match traced.finish(result) {
+                Err(errno) if taken == 0 => reply.error(errno),
+                // What was taken is given out; the next call meets the error at its start.
+                Ok(()) | Err(_) => reply.ok(),
+            }
+        });
+    }
+
+    fn readdirplus(
+        &self,
+        req: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectoryPlus,
+    ) {
+        let traced = Traced::ranged(req, "readdirplus", ino, offset, 0);
+        let fs = Arc::clone(&self.fs);
+        let ttl = self.listing_ttl;
+        request::run(&self.runtime, traced.id(), async move {
+            let mut taken = 0_u64;
+            let mut take = |entry: &DirEntry| {
+                let attr = wire::attr(&entry.attr);
+                let full = reply.add(
+                    attr.ino,
+                    entry.next_offset,
+                    &entry.name,
+                    &ttl,
+                    &attr,
+                    GENERATION,
+                );
+                taken += u64::from(!full);
+                !full
+            };
+            let result = fs.readdir(Fh(fh.0), offset, true, &mut take).await;
+            match traced.finish(result) {
+                Err(errno) if taken == 0 => reply.error(errno),
+                // Every entry taken counts a lookup, so the kernel must get to know of it.
+                Ok(()) | Err(_) => reply.ok(),
+            }
+        });
+    }
+
+    fn releasedir(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        _flags: OpenFlags,
+        reply: ReplyEmpty,
+    ) {
+        self.fs.releasedir(Fh(fh.0));
+        reply.ok();
+    }
+
+    fn fsyncdir(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        _fh: FileHandle,
+        _datasync: bool,
+        reply: ReplyEmpty,
+    ) {
+        // mkdir, rmdir, unlink and rename are in the store before they return.
+        reply.ok();
+    }
+
+    fn statfs(&self, _req: &Request, _ino: INodeNo, reply: ReplyStatfs) {
+        let stat = self.fs.statfs();
+        // Inodes as blocks: df -i of a bucket shows as much room as df.
+        reply.statfs(
+            stat.blocks,
+            stat.blocks,
+            stat.blocks,
+            stat.blocks,
+            stat.blocks,
+            stat.block_bytes,
+            stat.name_bytes_max,
+            stat.block_bytes,
+        );
+    }
+
+    fn copy_file_range(
+        &self,
+        req: &Request,
+        ino_in: INodeNo,
+        fh_in: FileHandle,
+        offset_in: u64,
+        _ino_out: INodeNo,
+        fh_out: FileHandle,
+        offset_out: u64,
+        len: u64,
+        flags: CopyFileRangeFlags,
+        reply: ReplyWrite,
+    ) {
+        let traced = Traced::ranged(req, "copy_file_range", ino_in, offset_in, len);
+        let fs = Arc::clone(&self.fs);
+        let work = async move {
+            if !flags.is_empty() {
+                return Err(FsError::Invalid {
+                    what: "flags of copy_file_range",
+                });
+            }
+            wire::range(offset_out, len)?;
+            let range = wire::range(offset_in, len)?;
+            let request = CopyRequest {
+                from: Fh(fh_in.0),
+                range,
+                to: Fh(fh_out.0),
+                at: offset_out,
+            };
+            // ENOSYS would switch the operation off for the whole mount (fuse_copy_file_range);
+            // no FsError means it.
+            fs.copy_file_range(request).await
+        };
+        self.answer(traced, work, move |result| match result {
+            Ok(copied) => reply.written(copied),
+            Err(errno) => reply.error(errno),
+        });
+    }
+
+    fn ioctl(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        _fh: FileHandle,
+        _flags: IoctlFlags,
+        _cmd: u32,
+        _in_data: &[u8],
+        _out_size: u32,
+        reply: ReplyIoctl,
+    ) {
+        reply.error(Errno::ENOTTY);
+    }
+}

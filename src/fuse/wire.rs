@@ -1,0 +1,118 @@
+//! Between the filesystem's types and the kernel's. Decides nothing about files.
+
+use std::time::UNIX_EPOCH;
+
+use fuser::{FileAttr, FileType, FopenFlags, INodeNo, RenameFlags, TimeOrNow};
+
+use super::connection::WRITE_BYTES_MAX;
+use crate::fs::{Attr, FsError, FsResult, Ino, Kind, OpenMode, Opened, RenameMode, SetTime};
+use crate::range::ByteRange;
+
+/// Unit of st_blocks, whatever st_blksize says: stat(2).
+const STAT_BLOCK_BYTES: u64 = 512;
+
+/// A file's or directory's attributes.
+pub(super) fn attr(attr: &Attr) -> FileAttr {
+    FileAttr {
+        ino: INodeNo(attr.ino.0),
+        size: attr.size,
+        // Less than the size, and cp(1) takes the file for sparse and reads it instead of asking
+        // for a copy.
+        blocks: attr.size.div_ceil(STAT_BLOCK_BYTES),
+        atime: attr.modified,
+        mtime: attr.modified,
+        ctime: attr.modified,
+        crtime: attr.modified,
+        kind: kind(attr.kind),
+        perm: attr.mode,
+        nlink: match attr.kind {
+            Kind::File => 1,
+            Kind::Directory => 2,
+        },
+        uid: attr.uid,
+        gid: attr.gid,
+        rdev: 0,
+        // What stdio, cp and cat take as the size of their buffers: one full WRITE request.
+        blksize: WRITE_BYTES_MAX,
+        flags: 0,
+    }
+}
+
+/// The attributes of a name that does not exist: inode 0.
+pub(super) fn absent() -> FileAttr {
+    attr(&Attr {
+        ino: Ino(0),
+        kind: Kind::File,
+        size: 0,
+        modified: UNIX_EPOCH,
+        mode: 0,
+        uid: 0,
+        gid: 0,
+    })
+}
+
+/// The kernel's word for what an inode is.
+pub(super) const fn kind(kind: Kind) -> FileType {
+    match kind {
+        Kind::File => FileType::RegularFile,
+        Kind::Directory => FileType::Directory,
+    }
+}
+
+/// How open(2) flags ask for a file.
+pub(super) const fn open_mode(flags: i32) -> OpenMode {
+    let access = flags & libc::O_ACCMODE;
+    OpenMode {
+        read: access != libc::O_WRONLY,
+        write: access != libc::O_RDONLY,
+        append: flags & libc::O_APPEND != 0,
+        truncate: flags & libc::O_TRUNC != 0,
+        exclusive: flags & libc::O_EXCL != 0,
+    }
+}
+
+/// What the kernel may do with the pages of an open file.
+pub(super) fn open_flags(opened: Opened) -> FopenFlags {
+    if opened.keep_cache {
+        FopenFlags::FOPEN_KEEP_CACHE
+    } else {
+        FopenFlags::empty()
+    }
+}
+
+/// A time to set.
+pub(super) const fn set_time(time: TimeOrNow) -> SetTime {
+    match time {
+        TimeOrNow::Now => SetTime::Now,
+        TimeOrNow::SpecificTime(time) => SetTime::At(time),
+    }
+}
+
+/// Whether a rename may replace its target.
+///
+/// # Errors
+/// Two objects cannot be exchanged in one request, and whiteouts are overlayfs's.
+pub(super) fn rename_mode(flags: RenameFlags) -> FsResult<RenameMode> {
+    if flags.is_empty() {
+        Ok(RenameMode::Replace)
+    } else if flags == RenameFlags::RENAME_NOREPLACE {
+        Ok(RenameMode::NoReplace)
+    } else {
+        Err(FsError::Invalid {
+            what: "flags of renameat2",
+        })
+    }
+}
+
+/// `len` bytes from `start` on.
+///
+/// # Errors
+/// When their end does not fit into a file offset (63 bits), which no request of the kernel does.
+pub(super) fn range(start: u64, len: u64) -> FsResult<ByteRange> {
+    match start.checked_add(len) {
+        Some(end) if end <= i64::MAX as u64 => Ok(ByteRange::new(start, end)),
+        _ => Err(FsError::Invalid {
+            what: "a range beyond the largest file offset",
+        }),
+    }
+}
