@@ -1,2 +1,395 @@
 //! Runs a plan: makes an object version of an extent map, or fails and leaves no upload behind.
 //! Knows no file state.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, TryStreamExt};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use crate::extent::{Extent, ExtentMap};
+use crate::limits::{Limits, MIB, PartCopy};
+use crate::object::{ObjectKey, ObjectRange, ObjectVersion};
+use crate::plan::{Part, Plan, PlanError, plan};
+use crate::range::ByteRange;
+use crate::staging::{Staging, StagingError, StagingPool};
+use crate::store::{
+    Bucket, Buckets, CopyHeaders, ObjectHeaders, PartNumber, Payload, Precondition, StoreError,
+    StoredPart,
+};
+
+mod upload;
+
+pub use upload::OpenUpload;
+
+/// Bytes one GET of a part's missing bytes asks for: the unit in which memory is taken.
+const FETCH_BYTES_MAX: u64 = 8 * MIB;
+
+/// Zeros that holes are sent as, shared by all requests.
+static ZEROS: [u8; MIB as usize] = [0; MIB as usize];
+
+/// Where an object is published.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The bucket.
+    pub bucket: Arc<dyn Bucket>,
+    /// The key.
+    pub key: ObjectKey,
+}
+
+impl Place {
+    /// Whether `version` is, or was, the object of this place.
+    pub fn holds(&self, version: &ObjectVersion) -> bool {
+        self.key == version.key && *self.bucket.name() == version.bucket
+    }
+}
+
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key && self.bucket.name() == other.bucket.name()
+    }
+}
+
+impl Eq for Place {}
+
+/// Where a commit goes, with what, and on what condition.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// Bucket and key.
+    pub place: &'a Place,
+    /// The headers the object gets.
+    pub headers: &'a ObjectHeaders,
+    /// What must hold of the object now there.
+    pub precondition: &'a Precondition,
+}
+
+/// Why a commit failed. Nothing was published, or the store could not say.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The content fits no object.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// Staged bytes could not be read back.
+    #[error(transparent)]
+    Staging(#[from] StagingError),
+}
+
+/// Runs plans, all of a mount within common bounds.
+#[derive(Debug)]
+pub struct Committer {
+    buckets: Buckets,
+    staging: Arc<StagingPool>,
+    uploads: Semaphore,
+    copies: Semaphore,
+    runtime: Handle,
+}
+
+impl Committer {
+    /// A committer with at most `uploads_max` PUTs and part uploads, and `copies_max` part copies
+    /// under way at a time. Uploads left over by a failure are aborted on `runtime`.
+    pub fn new(
+        buckets: Buckets,
+        staging: Arc<StagingPool>,
+        uploads_max: usize,
+        copies_max: usize,
+        runtime: Handle,
+    ) -> Self {
+        Self {
+            buckets,
+            staging,
+            uploads: Semaphore::new(uploads_max),
+            copies: Semaphore::new(copies_max),
+            runtime,
+        }
+    }
+
+    /// Makes `map` the object of `target`. `base` is the version there now, when known; dirty
+    /// bytes come from `staging`, where they must be frozen.
+    ///
+    /// # Errors
+    /// [`CommitError`]; an upload that was started is aborted.
+    pub async fn commit(
+        &self,
+        map: &ExtentMap,
+        base: Option<&Arc<ObjectVersion>>,
+        staging: &Mutex<Staging>,
+        target: Target<'_>,
+    ) -> Result<Arc<ObjectVersion>, CommitError> {
+        let limits = target.place.bucket.limits();
+        match self.commit_within(map, base, staging, target, limits).await {
+            Err(CommitError::Store(StoreError::CopyRefused { bucket, key, code })) => {
+                log::warn!(
+                    "s3://{bucket}/{key}: the store refuses to copy parts of it ({code}); \
+                     its bytes go through this client"
+                );
+                let limits = Limits {
+                    part_copy: PartCopy::None,
+                    ..limits.clone()
+                };
+                self.commit_within(map, base, staging, target, &limits)
+                    .await
+            }
+            result => result,
+        }
+    }
+
+    /// Copies a whole version to `target`'s place, on the server, with the headers it has.
+    /// `headers` are those when they are known: a copy by parts needs them and asks otherwise.
+    ///
+    /// # Errors
+    /// [`CommitError`]; an upload that was started is aborted.
+    pub async fn copy_object(
+        &self,
+        source: &Arc<ObjectVersion>,
+        headers: Option<&ObjectHeaders>,
+        place: &Place,
+        precondition: &Precondition,
+    ) -> Result<Arc<ObjectVersion>, CommitError> {
+        let map = ExtentMap::of_object(source.clone());
+        if matches!(
+            plan(&map, None, place.bucket.limits())?,
+            Plan::CopyObject(_)
+        ) {
+            let copy = place
+                .bucket
+                .copy(source, &place.key, &CopyHeaders::Keep, precondition);
+            return Ok(Arc::new(copy.await?));
+        }
+        let asked;
+        let headers = match headers {
+            Some(known) => known,
+            None => {
+                asked = self
+                    .buckets
+                    .bucket(&source.bucket)
+                    .head(&source.key)
+                    .await?;
+                if !asked.version.etag.matches(&source.etag) {
+                    return Err(stale(source).into());
+                }
+                &asked.headers
+            }
+        };
+        let target = Target {
+            place,
+            headers,
+            precondition,
+        };
+        // A whole object holds no dirty byte.
+        let staging = Mutex::new(Staging::new(&self.staging));
+        self.commit(&map, None, &staging, target).await
+    }
+
+    async fn commit_within(
+        &self,
+        map: &ExtentMap,
+        base: Option<&Arc<ObjectVersion>>,
+        staging: &Mutex<Staging>,
+        target: Target<'_>,
+        limits: &Limits,
+    ) -> Result<Arc<ObjectVersion>, CommitError> {
+        let plan = plan(map, base.map(AsRef::as_ref), limits)?;
+        // The second half of a pair: the planner checked its plan, and nothing wrong is sent.
+        assert!(
+            plan.content(base) == *map,
+            "a plan that makes another content"
+        );
+        let Target {
+            place,
+            headers,
+            precondition,
+        } = target;
+        log::debug!(
+            "s3://{}/{}: {:?}",
+            place.bucket.name(),
+            place.key,
+            plan.cost()
+        );
+        match plan {
+            Plan::Unchanged => Ok(base.expect("only a base can be unchanged").clone()),
+            Plan::Put(map) => {
+                let _permit = self.permit(&self.uploads).await;
+                let body = self.payload(&map, staging).await?;
+                let put = place.bucket.put(&place.key, body, headers, precondition);
+                Ok(Arc::new(put.await?))
+            }
+            Plan::CopyObject(source) => {
+                let _permit = self.permit(&self.copies).await;
+                let headers = CopyHeaders::Replace(headers.clone());
+                let copy = place
+                    .bucket
+                    .copy(&source, &place.key, &headers, precondition);
+                Ok(Arc::new(copy.await?))
+            }
+            Plan::Multipart(parts) => {
+                let upload = OpenUpload::create(place, headers, &self.runtime).await?;
+                let numbered: Vec<_> = (1..).map(PartNumber).zip(parts.iter().cloned()).collect();
+                let stored = self.run_parts(&upload, &numbered, staging).await;
+                match stored {
+                    Ok(stored) => {
+                        upload
+                            .complete(&stored, &sources(&parts), precondition)
+                            .await
+                    }
+                    Err(error) => {
+                        upload.abort().await;
+                        Err(error)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs parts in parallel; the answers in order.
+    ///
+    /// # Errors
+    /// The first failure; the others are given up. The upload is still there.
+    pub async fn run_parts(
+        &self,
+        upload: &OpenUpload,
+        parts: &[(PartNumber, Part)],
+        staging: &Mutex<Staging>,
+    ) -> Result<Vec<StoredPart>, CommitError> {
+        // Every part waits for its permit inside, so all may be started; the permits bound them.
+        let running: FuturesUnordered<_> = parts
+            .iter()
+            .map(|(number, part)| self.run_part(upload, *number, part, staging))
+            .collect();
+        let mut stored: Vec<StoredPart> = running.try_collect().await?;
+        stored.sort_by_key(|part| part.number);
+        Ok(stored)
+    }
+
+    /// Runs one part.
+    ///
+    /// # Errors
+    /// [`CommitError`]; the upload is still there.
+    pub async fn run_part(
+        &self,
+        upload: &OpenUpload,
+        number: PartNumber,
+        part: &Part,
+        staging: &Mutex<Staging>,
+    ) -> Result<StoredPart, CommitError> {
+        let bucket = &upload.place().bucket;
+        let fetched;
+        let map = match part {
+            Part::Copy(source) => {
+                let copied = {
+                    let _permit = self.permit(&self.copies).await;
+                    bucket.copy_part(upload.upload(), number, source).await
+                };
+                match copied {
+                    // Garage refuses sources stored inline, of a few KiB; so little is fetched
+                    // here. A larger refusal is for the whole plan to answer.
+                    Err(StoreError::CopyRefused { .. })
+                        if source.range.len() <= bucket.limits().part_size_min =>
+                    {
+                        fetched = ExtentMap::of_object(source.version.clone()).slice(source.range);
+                        &fetched
+                    }
+                    result => return Ok(result?),
+                }
+            }
+            Part::Upload(map) => map,
+        };
+        let _permit = self.permit(&self.uploads).await;
+        let body = self.payload(map, staging).await?;
+        Ok(bucket.upload_part(upload.upload(), number, body).await?)
+    }
+
+    /// The bytes of `map`: staged ones shared, zeros shared, object bytes fetched.
+    async fn payload(
+        &self,
+        map: &ExtentMap,
+        staging: &Mutex<Staging>,
+    ) -> Result<Payload, CommitError> {
+        let mut payload = Payload::new();
+        for extent in map.extents() {
+            match extent {
+                Extent::Dirty { offset, len } => {
+                    let range = ByteRange::at(*offset, *len);
+                    let buffers = staging
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .read(range)?;
+                    buffers.into_iter().for_each(|bytes| payload.push(bytes));
+                }
+                Extent::Hole { len } => zeros(*len).for_each(|bytes| payload.push(bytes)),
+                Extent::Object {
+                    version,
+                    offset,
+                    len,
+                } => {
+                    let wanted = ByteRange::at(*offset, *len);
+                    self.fetch(version, wanted, &mut payload).await?;
+                }
+            }
+        }
+        assert!(
+            payload.len() == map.len(),
+            "a body of another length than its map"
+        );
+        Ok(payload)
+    }
+
+    async fn fetch(
+        &self,
+        version: &Arc<ObjectVersion>,
+        wanted: ByteRange,
+        payload: &mut Payload,
+    ) -> Result<(), CommitError> {
+        let bucket = self.buckets.bucket(&version.bucket);
+        for range in strides(wanted, FETCH_BYTES_MAX) {
+            let source = ObjectRange {
+                version: version.clone(),
+                range,
+            };
+            payload.push(bucket.get(&source).await?);
+        }
+        Ok(())
+    }
+
+    async fn permit<'a>(&self, bound: &'a Semaphore) -> tokio::sync::SemaphorePermit<'a> {
+        bound
+            .acquire()
+            .await
+            .expect("the bounds of a committer are never closed")
+    }
+}
+
+/// The distinct versions that parts are copied from.
+pub fn sources(parts: &[Part]) -> Vec<Arc<ObjectVersion>> {
+    let mut versions: Vec<Arc<ObjectVersion>> = Vec::new();
+    for part in parts {
+        if let Part::Copy(source) = part
+            && !versions.contains(&source.version)
+        {
+            versions.push(source.version.clone());
+        }
+    }
+    versions
+}
+
+/// `range` in strides of at most `bytes_max`.
+fn strides(range: ByteRange, bytes_max: u64) -> impl Iterator<Item = ByteRange> {
+    let starts = (range.start()..range.end()).step_by(bytes_max as usize);
+    starts.map(move |start| ByteRange::new(start, range.end().min(start + bytes_max)))
+}
+
+/// `len` zero bytes, in buffers that share one memory.
+pub fn zeros(len: u64) -> impl Iterator<Item = Bytes> {
+    strides(ByteRange::at(0, len), ZEROS.len() as u64)
+        .map(|range| Bytes::from_static(&ZEROS[..range.len() as usize]))
+}
+
+fn stale(version: &ObjectVersion) -> StoreError {
+    StoreError::Stale {
+        bucket: version.bucket.clone(),
+        key: version.key.clone(),
+    }
+}

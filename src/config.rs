@@ -85,8 +85,10 @@ pub struct Bounds {
     pub staging_disk_bytes_max: u64,
     /// Where spill files are made.
     pub staging_dir: PathBuf,
-    /// Uploads and part copies of one commit under way at a time.
-    pub commit_requests_max: usize,
+    /// PUTs and part uploads under way at a time, over all files.
+    pub upload_requests_max: usize,
+    /// Part copies under way at a time, over all files.
+    pub copy_requests_max: usize,
     /// Object copies and deletes of one directory rename under way at a time.
     pub rename_requests_max: usize,
     /// How long attributes, names and listings are trusted.
@@ -97,14 +99,15 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             cache_bytes_max: 96 * MIB,
-            block_bytes: MIB,
+            block_bytes: 128 << 10,
             readahead_bytes_max: 32 * MIB,
             staging_memory_bytes_max: 96 * MIB,
             staging_disk_bytes_max: 10 * 1024 * MIB,
             // /tmp may be memory, which staging on disk is meant to spare; /var/tmp is for large
             // files (file-hierarchy(7)).
             staging_dir: PathBuf::from("/var/tmp"),
-            commit_requests_max: 8,
+            upload_requests_max: 8,
+            copy_requests_max: 16,
             rename_requests_max: 32,
             attr_ttl: Duration::from_secs(1),
         }

@@ -32,6 +32,15 @@ pub enum Extent {
     },
 }
 
+impl Extent {
+    /// Bytes.
+    pub const fn len(&self) -> u64 {
+        match self {
+            Self::Object { len, .. } | Self::Dirty { len, .. } | Self::Hole { len } => *len,
+        }
+    }
+}
+
 /// A sequence of maximal runs that covers a file from its first byte to its last.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ExtentMap {

@@ -1,20 +1,36 @@
-//! The content of one file while it is open or dirty: clean, dirty, committing or failed. Knows
-//! its bucket and key; knows no inode, no name, no handle.
+//! The content of one file while it is open or dirty: edits of an extent map, and its commit.
+//! Knows its bucket and key; knows no inode, no name, no handle.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
 
 use crate::cache::BlockCache;
+pub use crate::commit::Place;
+use crate::commit::{CommitError, Committer};
 use crate::config::Bounds;
 use crate::extent::ExtentMap;
 use crate::object::{ObjectKey, ObjectVersion};
 use crate::plan::PlanError;
 use crate::range::ByteRange;
-use crate::readahead::Window;
-use crate::staging::{StagingError, StagingPool};
-use crate::store::{Bucket, Buckets, ObjectStat, StoreError};
+use crate::staging::{Staging, StagingBounds, StagingError, StagingPool};
+use crate::store::{Buckets, ObjectHeaders, ObjectStat, StoreError};
+
+mod copy;
+mod eager;
+mod publish;
+mod read;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use state::State;
 
 /// What every file of a mount shares.
 #[derive(Debug)]
@@ -25,19 +41,58 @@ pub struct Shared {
     pub cache: Arc<BlockCache>,
     /// The accounts of staged bytes.
     pub staging: Arc<StagingPool>,
+    /// Runs plans.
+    pub committer: Committer,
     /// The bounds of the mount.
     pub bounds: Bounds,
     /// Where background work runs.
-    pub runtime: tokio::runtime::Handle,
+    pub runtime: Handle,
+    /// The files with something to commit, by [`File::id`].
+    dirty: Mutex<BTreeMap<u64, Weak<File>>>,
 }
 
-/// Where a file is published.
-#[derive(Clone, Debug)]
-pub struct Place {
-    /// The bucket.
-    pub bucket: Arc<dyn Bucket>,
-    /// The key.
-    pub key: ObjectKey,
+impl Shared {
+    /// What the files of a mount of `buckets` share; nothing is cached or staged yet.
+    pub fn new(buckets: Buckets, bounds: Bounds, runtime: Handle) -> Arc<Self> {
+        let staging = StagingPool::new(StagingBounds {
+            memory_bytes_max: bounds.staging_memory_bytes_max,
+            disk_bytes_max: bounds.staging_disk_bytes_max,
+            dir: bounds.staging_dir.clone(),
+        });
+        Arc::new(Self {
+            cache: BlockCache::new(bounds.cache_bytes_max, bounds.block_bytes),
+            committer: Committer::new(
+                buckets.clone(),
+                staging.clone(),
+                bounds.upload_requests_max,
+                bounds.copy_requests_max,
+                runtime.clone(),
+            ),
+            buckets,
+            staging,
+            bounds,
+            runtime,
+            dirty: Mutex::default(),
+        })
+    }
+
+    /// The files with something to commit.
+    pub fn dirty_files(&self) -> Vec<Arc<File>> {
+        let dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner);
+        dirty.values().filter_map(Weak::upgrade).collect()
+    }
+
+    fn enlist(&self, file: &Arc<File>) {
+        let mut dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner);
+        dirty.insert(file.id, Arc::downgrade(file));
+    }
+
+    fn strike(&self, file: &File) {
+        self.dirty
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&file.id);
+    }
 }
 
 /// What is known of a file without asking the store.
@@ -82,107 +137,263 @@ pub enum FileError {
     },
 }
 
-/// The content of one file.
-#[derive(Debug)]
-pub struct File;
+impl From<StagingError> for FileError {
+    fn from(error: StagingError) -> Self {
+        Self::Staging(Arc::new(error))
+    }
+}
 
-#[allow(clippy::todo, unused_variables)]
+impl From<CommitError> for FileError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Store(error) => error.into(),
+            CommitError::Plan(error) => error.into(),
+            CommitError::Staging(error) => error.into(),
+        }
+    }
+}
+
+impl FileError {
+    /// Whether another writer got in the way: trying again cannot help.
+    pub const fn is_stale(&self) -> bool {
+        matches!(
+            self,
+            Self::Stale { .. } | Self::Store(StoreError::Stale { .. })
+        )
+    }
+}
+
+/// The content of one file.
+///
+/// Locks, in the order they may be taken: `publishing` (held across the store calls of a commit),
+/// then `state`, then `staging`, then the list of dirty files. Only `publishing` is ever held
+/// across a wait.
+#[derive(Debug)]
+pub struct File {
+    id: u64,
+    shared: Arc<Shared>,
+    /// Held by a commit, and by whoever copies out of this file: what is copied out must be
+    /// registered with the copying file before the object it lives in can be replaced.
+    publishing: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+    staging: Arc<Mutex<Staging>>,
+    /// Told whenever an eager part is done.
+    progress: Notify,
+}
+
 impl File {
     /// A clean file: what HEAD told.
     pub fn of_object(shared: &Arc<Shared>, place: Place, stat: &ObjectStat) -> Arc<Self> {
-        todo!()
+        Self::with_state(shared, State::of_object(place, stat))
     }
+
     /// A new, empty file that the first commit publishes even if nothing is written.
     pub fn create(shared: &Arc<Shared>, place: Place, creation: Creation) -> Arc<Self> {
-        todo!()
+        let file = Self::with_state(shared, State::created(place, creation));
+        shared.enlist(&file);
+        file
     }
+
+    fn with_state(shared: &Arc<Shared>, state: State) -> Arc<Self> {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+        Arc::new(Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            shared: shared.clone(),
+            publishing: tokio::sync::Mutex::new(()),
+            state: Mutex::new(state),
+            staging: Arc::new(Mutex::new(Staging::new(&shared.staging))),
+            progress: Notify::new(),
+        })
+    }
+
     /// What is known without asking.
     pub fn stat(&self) -> FileStat {
-        todo!()
+        let state = self.state();
+        FileStat {
+            size: state.map.len(),
+            modified: state.modified,
+            dirty: state.is_dirty(),
+            version: state.base.clone(),
+        }
     }
+
     /// Where it is published now.
     pub fn place(&self) -> Place {
-        todo!()
+        self.state().place.clone()
     }
-    /// Bytes of the file, fewer at its end.
-    ///
-    /// # Errors
-    /// [`FileError`]; [`FileError::Store`] with `Stale` when the object was replaced.
-    pub async fn read(
-        self: &Arc<Self>,
-        range: ByteRange,
-        window: &std::sync::Mutex<Window>,
-    ) -> Result<Bytes, FileError> {
-        todo!()
+
+    /// The headers its next commit sends.
+    pub fn headers(&self) -> ObjectHeaders {
+        self.state().headers.clone()
     }
+
     /// Puts bytes at a position, beyond the end too.
     ///
     /// # Errors
-    /// [`FileError::Staging`] when there is no room.
-    pub async fn write(self: &Arc<Self>, at: u64, data: &[u8]) -> Result<(), FileError> {
-        todo!()
+    /// [`FileError::Staging`] when there is no room; [`FileError::Plan`] when the file would be
+    /// larger than an object may be. When what is there already had to be published first, any.
+    pub async fn write(self: &Arc<Self>, at: u64, bytes: &[u8]) -> Result<(), FileError> {
+        self.wait_for_memory(bytes.len() as u64).await;
+        self.edit(at, |state, staging| state.write(staging, at, bytes))
+            .await?;
+        self.upload_ahead();
+        Ok(())
     }
+
     /// Puts bytes behind the last one, whatever other handles do; returns where they went.
     ///
     /// # Errors
     /// As [`Self::write`].
-    pub async fn append(self: &Arc<Self>, data: &[u8]) -> Result<u64, FileError> {
-        todo!()
+    pub async fn append(self: &Arc<Self>, bytes: &[u8]) -> Result<u64, FileError> {
+        self.wait_for_memory(bytes.len() as u64).await;
+        // The end of the file is never uploaded ahead.
+        let append = |state: &mut State, staging: &mut Staging| {
+            let at = state.map.len();
+            state.write(staging, at, bytes).map(|()| at)
+        };
+        let at = self.edit(u64::MAX, append).await?;
+        self.upload_ahead();
+        Ok(at)
     }
+
     /// Cuts or extends.
     ///
     /// # Errors
-    /// [`FileError`].
+    /// As [`Self::write`].
     pub async fn truncate(self: &Arc<Self>, len: u64) -> Result<(), FileError> {
-        todo!()
+        if len == 0 {
+            self.drop_ahead()?;
+        }
+        self.edit(len, |state, staging| state.truncate(staging, len))
+            .await
     }
-    /// Copies `range` of `source` (clamped to its end) to position `at`, on the server when this
-    /// file is committed. Commits `source` first when that range is dirty. Returns bytes copied.
-    ///
-    /// # Errors
-    /// [`FileError`], of either file.
-    pub async fn copy_from(
-        self: &Arc<Self>,
-        at: u64,
-        source: &Arc<Self>,
-        range: ByteRange,
-    ) -> Result<u64, FileError> {
-        todo!()
-    }
-    /// Makes everything written so far durable in the store; nothing to do when clean. Waits for
-    /// a commit under way.
-    ///
-    /// # Errors
-    /// [`FileError`]; the staged bytes are kept and the next commit tries again, except after
-    /// `Stale`.
-    pub async fn commit(self: &Arc<Self>) -> Result<(), FileError> {
-        todo!()
-    }
-    /// Whether the content not yet committed takes bytes from this object (other than the file's
-    /// own place): whoever deletes or replaces it must commit this file first.
-    pub fn refers_to(&self, place: &Place) -> bool {
-        todo!()
-    }
+
     /// The object was renamed or hidden by us: `version` holds the same bytes at `place`.
     pub fn relocate(&self, place: Place, version: Option<Arc<ObjectVersion>>) {
-        todo!()
+        self.state().relocate(place, version);
     }
+
     /// What an open found in the store. A clean file takes it over; handles opened on the version
     /// before are stale from then on. A dirty file keeps its own content.
     pub fn revalidate(&self, stat: &ObjectStat) {
-        todo!()
+        self.state().revalidate(stat);
     }
+
     /// Counts the versions the file was switched to by [`Self::revalidate`]; a handle whose count
     /// differs is stale.
     pub fn epoch(&self) -> u64 {
-        todo!()
+        self.state().epoch
     }
-    /// Gives up what is not committed (the file was unlinked), and any upload under way.
+
+    /// Whether the content not yet committed takes bytes from this object, other than the file's
+    /// own.
+    pub fn refers_to(&self, place: &Place) -> bool {
+        self.state().refers_to(place)
+    }
+
+    /// The file was unlinked: it stays readable and writable, and commits do nothing from now on.
+    /// What was uploaded ahead, and so lives nowhere else, is published first: whoever unlinks
+    /// then finds a version in [`Self::stat`] that has to be hidden or deleted.
+    ///
+    /// # Errors
+    /// Those of [`Self::commit`]; the file is as before then.
+    pub async fn orphan(self: &Arc<Self>) -> Result<(), FileError> {
+        loop {
+            self.settle_before(0).await?;
+            let mut state = self.state();
+            if !state.is_ahead_of(0) {
+                state.orphan = true;
+                return Ok(());
+            }
+        }
+    }
+
+    /// Gives up what is not committed, and any upload under way: the last handle of an unlinked
+    /// file was closed, or its content cannot be saved. The file is of no use afterwards.
     pub async fn discard(self: &Arc<Self>) {
-        todo!()
+        let _publishing = self.publishing.lock().await;
+        let eager = {
+            let mut state = self.state();
+            state.orphan = true;
+            state.ahead = 0;
+            self.shared.strike(self);
+            state.eager.take()
+        };
+        if let Some(eager) = eager {
+            eager.give_up().await;
+        }
     }
-    /// The content as a map, for tests.
+
+    /// Writes the staged bytes, each at its position in the file, to a new file in the staging
+    /// directory that only its owner can read, and says where; `None` when there are none.
+    ///
+    /// # Errors
+    /// [`FileError::Staging`].
+    pub fn salvage(&self) -> Result<Option<PathBuf>, FileError> {
+        let state = self.state();
+        let staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(state.salvage(&staging, &self.shared.bounds.staging_dir)?)
+    }
+
+    /// The content as a map.
     pub fn map(&self) -> ExtentMap {
-        todo!()
+        self.state().map.clone()
     }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the content from `at` on, and enlists the file among the dirty ones before anyone
+    /// can see it.
+    async fn edit<T>(
+        self: &Arc<Self>,
+        at: u64,
+        mut change: impl FnMut(&mut State, &mut Staging) -> Result<T, FileError>,
+    ) -> Result<T, FileError> {
+        loop {
+            self.settle_before(at).await?;
+            if let Some(result) = self.try_edit(at, &mut change) {
+                return result;
+            }
+        }
+    }
+
+    /// As [`Self::edit`]; `None` when what is at `at` was uploaded ahead and must settle first.
+    fn try_edit<T>(
+        self: &Arc<Self>,
+        at: u64,
+        change: impl FnOnce(&mut State, &mut Staging) -> Result<T, FileError>,
+    ) -> Option<Result<T, FileError>> {
+        let mut state = self.state();
+        if state.is_ahead_of(at) {
+            return None;
+        }
+        let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = change(&mut state, &mut staging);
+        if state.is_dirty() {
+            self.shared.enlist(self);
+        }
+        Some(result)
+    }
+
+    /// Bytes that were uploaded ahead live in an unfinished upload, where they can be neither read
+    /// nor changed: publishes them when something at or after `at`, but before their end, is
+    /// wanted.
+    async fn settle_before(self: &Arc<Self>, at: u64) -> Result<(), FileError> {
+        while self.state().is_ahead_of(at) {
+            self.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Slices of the content that other code copies from or reads.
+    fn slice(&self, range: ByteRange) -> ExtentMap {
+        self.state().map.slice(range)
+    }
+}
+
+/// Zeros, as [`Bytes`], for what is read from holes.
+fn zeros(len: u64) -> impl Iterator<Item = Bytes> {
+    crate::commit::zeros(len)
 }

@@ -63,4 +63,9 @@ impl Limits {
             upload_part_size: 8 * MIB,
         }
     }
+
+    /// Size of the number-th part when the final size is not known.
+    pub const fn eager_part_size(&self, _number: u32) -> u64 {
+        self.upload_part_size
+    }
 }

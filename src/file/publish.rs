@@ -1,0 +1,175 @@
+//! Making a file's content durable: the commit, and the files that must be committed first
+//! because they take bytes from the object about to be replaced.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError};
+
+use crate::commit::{Place, Target};
+use crate::extent::ExtentMap;
+use crate::file::eager::{Eager, Finish};
+use crate::file::{File, FileError, Shared};
+use crate::object::ObjectVersion;
+use crate::range::ByteRange;
+use crate::store::{ObjectHeaders, Precondition};
+
+/// What is published by one commit, as it was when the commit began.
+struct Snapshot {
+    place: Place,
+    headers: ObjectHeaders,
+    precondition: Precondition,
+    map: ExtentMap,
+    base: Option<Arc<ObjectVersion>>,
+    edits: u64,
+    /// Staging addresses below this hold its bytes.
+    frozen: u64,
+    eager: Option<Eager>,
+}
+
+impl Shared {
+    /// Commits every file whose content takes bytes from the object of `place`: to be called by
+    /// whoever is about to delete or replace it.
+    ///
+    /// # Errors
+    /// The first failure; the object must stay then.
+    pub async fn commit_dependents(&self, place: &Place) -> Result<(), FileError> {
+        self.commit_dependents_on_path(place, &mut Vec::new()).await
+    }
+
+    fn dependents(&self, place: &Place) -> Vec<Arc<File>> {
+        let mut files = self.dirty_files();
+        files.retain(|file| file.refers_to(place));
+        files
+    }
+
+    /// `path` holds the files whose commits led here, each waiting for the next. A file that is on
+    /// it cannot be committed first; nor can one that is never published: these fetch the bytes.
+    async fn commit_dependents_on_path(
+        &self,
+        place: &Place,
+        path: &mut Vec<u64>,
+    ) -> Result<(), FileError> {
+        for file in self.dependents(place) {
+            if path.contains(&file.id) || file.state().orphan {
+                file.localise(place).await?;
+            } else {
+                file.commit_on_path(path).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl File {
+    /// Makes everything written so far durable in the store; nothing to do when clean. Waits for
+    /// a commit under way. Files that take bytes from the object this one replaces are committed
+    /// first.
+    ///
+    /// # Errors
+    /// [`FileError`]; what is staged stays staged, and the next commit tries again.
+    pub async fn commit(self: &Arc<Self>) -> Result<(), FileError> {
+        self.commit_on_path(&mut Vec::new()).await
+    }
+
+    fn commit_on_path<'a>(
+        self: &'a Arc<Self>,
+        path: &'a mut Vec<u64>,
+    ) -> Pin<Box<dyn Future<Output = Result<(), FileError>> + Send + 'a>> {
+        Box::pin(async move {
+            loop {
+                if self.has_something_to_commit() {
+                    path.push(self.id);
+                    let place = self.place();
+                    let dependents = self.shared.commit_dependents_on_path(&place, path).await;
+                    path.pop();
+                    dependents?;
+                }
+                // While this is held nobody can come to depend on the object.
+                let _publishing = self.publishing.lock().await;
+                if !self.has_something_to_commit() {
+                    return Ok(());
+                }
+                if self.shared.dependents(&self.place()).is_empty() {
+                    self.wait_for_parts().await;
+                    return self.publish().await;
+                }
+            }
+        })
+    }
+
+    fn has_something_to_commit(&self) -> bool {
+        let state = self.state();
+        state.is_dirty() && !state.orphan
+    }
+
+    /// Publishes the content as it is now. Writes go on meanwhile, to a map of their own.
+    async fn publish(self: &Arc<Self>) -> Result<(), FileError> {
+        let mut snapshot = self.snapshot();
+        let target = Target {
+            place: &snapshot.place,
+            headers: &snapshot.headers,
+            precondition: &snapshot.precondition,
+        };
+        let (map, base) = (&snapshot.map, snapshot.base.as_ref());
+        let published = match snapshot.eager.take() {
+            None => {
+                let commit = self
+                    .shared
+                    .committer
+                    .commit(map, base, &self.staging, target);
+                commit.await.map_err(|error| (None, FileError::from(error)))
+            }
+            Some(eager) => {
+                let job = Finish {
+                    shared: &self.shared,
+                    map,
+                    staging: &self.staging,
+                    target,
+                };
+                eager
+                    .finish(job)
+                    .await
+                    .map_err(|(eager, error)| (Some(eager), error))
+            }
+        };
+        match published {
+            Ok(version) => {
+                self.published(&snapshot, &version);
+                Ok(())
+            }
+            Err((eager, error)) => {
+                self.state().eager = eager;
+                Err(error)
+            }
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let mut state = self.state();
+        state.frozen = self
+            .staging
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .freeze();
+        Snapshot {
+            place: state.place.clone(),
+            headers: state.headers.clone(),
+            precondition: state.precondition(),
+            map: state.map.clone(),
+            base: state.base.clone(),
+            edits: state.edits,
+            frozen: state.frozen,
+            eager: state.eager.take(),
+        }
+    }
+
+    fn published(&self, snapshot: &Snapshot, version: &Arc<ObjectVersion>) {
+        let mut state = self.state();
+        state.rebase(&snapshot.map, version, snapshot.edits);
+        let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        staging.release(ByteRange::new(0, snapshot.frozen));
+        if !state.is_dirty() {
+            self.shared.strike(self);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Reading a file's content: a walk over its map, staged bytes from staging, object bytes through
+//! the cache.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::extent::Extent;
+use crate::file::{File, FileError, zeros};
+use crate::object::{ObjectRange, ObjectVersion};
+use crate::range::ByteRange;
+use crate::readahead::Window;
+use crate::store::StoreError;
+
+/// The version a file was in step with.
+type Base = Option<Arc<ObjectVersion>>;
+
+/// A run of a read, before the store was asked.
+enum Run {
+    Ready(Vec<Bytes>),
+    Object(ObjectRange),
+}
+
+impl File {
+    /// Bytes of the file, fewer at its end.
+    ///
+    /// # Errors
+    /// [`FileError`]; [`FileError::Store`] with `Stale` when the object was replaced.
+    pub async fn read(
+        self: &Arc<Self>,
+        range: ByteRange,
+        window: &Mutex<Window>,
+    ) -> Result<Bytes, FileError> {
+        self.read_ahead(range, window);
+        loop {
+            self.settle_before(range.start()).await?;
+            let Some((runs, base)) = self.runs(range)? else {
+                continue;
+            };
+            match self.collect(runs).await {
+                // Our own commit may have replaced the object between the walk and the request.
+                Err(StoreError::Stale { .. }) if !same(&base, &self.state().base) => {}
+                Err(error) => return Err(error.into()),
+                Ok(buffers) => return Ok(joined(buffers)),
+            }
+        }
+    }
+
+    /// The runs of a read, and the version the file was in step with when they were taken; `None`
+    /// when they have to settle first.
+    fn runs(&self, range: ByteRange) -> Result<Option<(Vec<Run>, Base)>, FileError> {
+        let state = self.state();
+        if state.is_ahead_of(range.start()) {
+            return Ok(None);
+        }
+        let mut runs = Vec::new();
+        for (_, extent) in state.map.walk(range) {
+            runs.push(match extent {
+                Extent::Object {
+                    version,
+                    offset,
+                    len,
+                } => Run::Object(ObjectRange {
+                    version,
+                    range: ByteRange::at(offset, len),
+                }),
+                Extent::Hole { len } => Run::Ready(zeros(len).collect()),
+                Extent::Dirty { offset, len } => {
+                    let staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+                    Run::Ready(staging.read(ByteRange::at(offset, len))?)
+                }
+            });
+        }
+        Ok(Some((runs, state.base.clone())))
+    }
+
+    async fn collect(&self, runs: Vec<Run>) -> Result<Vec<Bytes>, StoreError> {
+        let mut buffers = Vec::new();
+        for run in runs {
+            match run {
+                Run::Ready(ready) => buffers.extend(ready),
+                Run::Object(source) => {
+                    let bucket = self.shared.buckets.bucket(&source.version.bucket);
+                    buffers.extend(self.shared.cache.read(bucket, &source).await?);
+                }
+            }
+        }
+        Ok(buffers)
+    }
+
+    /// Has the cache fetch what the reader is going to ask for.
+    fn read_ahead(&self, range: ByteRange, window: &Mutex<Window>) {
+        let ahead = window
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .read(range);
+        let Some(ahead) = ahead else { return };
+        for extent in self.slice(ahead).extents() {
+            if let Extent::Object {
+                version,
+                offset,
+                len,
+            } = extent
+            {
+                let range = ByteRange::at(*offset, *len);
+                let source = ObjectRange {
+                    version: version.clone(),
+                    range,
+                };
+                let bucket = self.shared.buckets.bucket(&version.bucket);
+                self.shared.cache.prefetch(bucket, &source);
+            }
+        }
+    }
+}
+
+fn same(left: &Base, right: &Base) -> bool {
+    left.as_ref().map(Arc::as_ptr) == right.as_ref().map(Arc::as_ptr)
+}
+
+/// One buffer of several; the usual single one is not copied.
+fn joined(mut buffers: Vec<Bytes>) -> Bytes {
+    if buffers.len() == 1 {
+        return buffers.remove(0);
+    }
+    let mut all = BytesMut::with_capacity(buffers.iter().map(Bytes::len).sum());
+    buffers
+        .iter()
+        .for_each(|bytes| all.extend_from_slice(bytes));
+    all.freeze()
+}

@@ -1,0 +1,349 @@
+//! The state of one file's content and the edits of it; all of it under one lock, none of it
+//! waits.
+
+use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::commit::Place;
+use crate::extent::{Extent, ExtentMap};
+use crate::file::eager::Eager;
+use crate::file::{Creation, FileError};
+use crate::object::ObjectVersion;
+use crate::plan::PlanError;
+use crate::range::ByteRange;
+use crate::staging::{Staging, StagingError};
+use crate::store::{ObjectHeaders, ObjectStat, Precondition};
+
+/// The content of one file and how it stands to its object.
+#[derive(Debug)]
+pub(super) struct State {
+    pub place: Place,
+    pub headers: ObjectHeaders,
+    pub map: ExtentMap,
+    /// The object version last in step with the place; `None` when never published.
+    pub base: Option<Arc<ObjectVersion>>,
+    pub creation: Creation,
+    pub modified: SystemTime,
+    /// Edits so far, and how many of them are published: equal when the file is clean.
+    pub edits: u64,
+    pub edits_published: u64,
+    pub epoch: u64,
+    /// Staging addresses below this are frozen: a commit or an eager part may be reading them.
+    pub frozen: u64,
+    /// Bytes of the file that were uploaded ahead, and are not in staging any more.
+    pub ahead: u64,
+    /// The upload they went to; with the commit while one is under way.
+    pub eager: Option<Eager>,
+    /// Unlinked: readable and writable, never published.
+    pub orphan: bool,
+}
+
+impl State {
+    pub fn of_object(place: Place, stat: &ObjectStat) -> Self {
+        Self {
+            place,
+            headers: stat.headers.clone(),
+            map: ExtentMap::of_object(stat.version.clone()),
+            base: Some(stat.version.clone()),
+            creation: Creation::Replace,
+            modified: stat.modified,
+            edits: 0,
+            edits_published: 0,
+            epoch: 0,
+            frozen: 0,
+            ahead: 0,
+            eager: None,
+            orphan: false,
+        }
+    }
+
+    pub fn created(place: Place, creation: Creation) -> Self {
+        Self {
+            place,
+            headers: ObjectHeaders::default(),
+            map: ExtentMap::new(),
+            base: None,
+            creation,
+            modified: SystemTime::now(),
+            edits: 1,
+            edits_published: 0,
+            epoch: 0,
+            frozen: 0,
+            ahead: 0,
+            eager: None,
+            orphan: false,
+        }
+    }
+
+    pub const fn is_dirty(&self) -> bool {
+        self.edits != self.edits_published
+    }
+
+    /// Whether bytes from `at` on were uploaded ahead: they live in an unfinished upload.
+    pub fn is_ahead_of(&self, at: u64) -> bool {
+        at < self.ahead
+    }
+
+    /// What a commit asks of the object now at the place. An edit of an object must not undo
+    /// another writer's; a whole new content replaces whatever is there.
+    pub fn precondition(&self) -> Precondition {
+        match (&self.base, self.creation) {
+            (None, Creation::Exclusive) => Precondition::Absent,
+            (None, Creation::Replace) => Precondition::None,
+            (Some(base), _) if self.map.versions().contains(base) => {
+                Precondition::Unchanged(base.etag.clone())
+            }
+            (Some(_), _) => Precondition::None,
+        }
+    }
+
+    pub fn write(&mut self, staging: &mut Staging, at: u64, bytes: &[u8]) -> Result<(), FileError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let range = self.checked_range(at, bytes.len() as u64)?;
+        self.touch();
+        let mut done = range.start();
+        for (start, offset, len) in self.overwritable(range) {
+            self.stage(
+                staging,
+                done,
+                bytes_at(bytes, at, ByteRange::new(done, start)),
+            )?;
+            staging.overwrite(offset, bytes_at(bytes, at, ByteRange::at(start, len)))?;
+            done = start + len;
+        }
+        self.stage(
+            staging,
+            done,
+            bytes_at(bytes, at, ByteRange::new(done, range.end())),
+        )
+    }
+
+    pub fn truncate(&mut self, staging: &mut Staging, len: u64) -> Result<(), FileError> {
+        let old = self.map.len();
+        if len == old {
+            return Ok(());
+        }
+        if len > old {
+            self.checked_range(old, len - old)?;
+        } else {
+            self.displace(staging, ByteRange::new(len, old));
+        }
+        self.touch();
+        self.map.truncate(len);
+        Ok(())
+    }
+
+    pub fn splice(
+        &mut self,
+        staging: &mut Staging,
+        at: u64,
+        from: &ExtentMap,
+    ) -> Result<(), FileError> {
+        if from.is_empty() {
+            return Ok(());
+        }
+        let range = self.checked_range(at, from.len())?;
+        self.displace(staging, range);
+        self.touch();
+        self.map.splice(at, from);
+        Ok(())
+    }
+
+    pub fn relocate(&mut self, place: Place, version: Option<Arc<ObjectVersion>>) {
+        if let (Some(old), Some(new)) = (&self.base, &version) {
+            self.map = replaced(&self.map, old, new);
+        }
+        self.place = place;
+        self.base = version;
+    }
+
+    pub fn revalidate(&mut self, stat: &ObjectStat) {
+        if self.is_dirty() || self.orphan {
+            return;
+        }
+        let same = self
+            .base
+            .as_ref()
+            .is_some_and(|base| base.etag.matches(&stat.version.etag));
+        self.headers = stat.headers.clone();
+        if same {
+            return;
+        }
+        self.map = ExtentMap::of_object(stat.version.clone());
+        self.base = Some(stat.version.clone());
+        self.modified = stat.modified;
+        self.epoch += 1;
+    }
+
+    pub fn refers_to(&self, place: &Place) -> bool {
+        self.is_dirty()
+            && self.place != *place
+            && self
+                .map
+                .versions()
+                .iter()
+                .any(|version| place.holds(version))
+    }
+
+    /// After `committed`, a map this one was equal to at some edit, was published as `version`:
+    /// what has not changed since is that version's bytes.
+    pub fn rebase(&mut self, committed: &ExtentMap, version: &Arc<ObjectVersion>, edits: u64) {
+        let object = ExtentMap::of_object(version.clone());
+        let mut rebased = ExtentMap::new();
+        for (at, extent) in self.map.walk(ByteRange::new(0, self.map.len())) {
+            let range = ByteRange::at(at, extent.len());
+            for (agrees, run) in agreement(committed, range, &extent) {
+                if agrees {
+                    rebased.append(&object.slice(run));
+                } else {
+                    rebased.append(&self.map.slice(run));
+                }
+            }
+        }
+        self.map = rebased;
+        self.ahead = 0;
+        self.base = Some(version.clone());
+        self.creation = Creation::Replace;
+        self.edits_published = edits;
+    }
+
+    pub fn salvage(&self, staging: &Staging, dir: &Path) -> Result<Option<PathBuf>, StagingError> {
+        if !self.map.has_dirty() || self.ahead > 0 {
+            return Ok(None);
+        }
+        let spill = |source| StagingError::Spill {
+            dir: dir.to_path_buf(),
+            source,
+        };
+        let file = tempfile::Builder::new()
+            .prefix("s3fs-salvaged-")
+            .tempfile_in(dir);
+        let (mut file, path) = file.and_then(|file| Ok(file.keep()?)).map_err(spill)?;
+        for (at, extent) in self.map.walk(ByteRange::new(0, self.map.len())) {
+            let Extent::Dirty { offset, len } = extent else {
+                continue;
+            };
+            let mut to = at;
+            for bytes in staging.read(ByteRange::at(offset, len))? {
+                file.write_all_at(&bytes, to).map_err(spill)?;
+                to += bytes.len() as u64;
+            }
+        }
+        file.flush().and_then(|()| file.sync_all()).map_err(spill)?;
+        Ok(Some(path))
+    }
+
+    /// Notes an edit.
+    pub fn touch(&mut self) {
+        self.edits += 1;
+        self.modified = SystemTime::now();
+    }
+
+    /// The range, if an object can reach that far.
+    fn checked_range(&self, at: u64, len: u64) -> Result<ByteRange, PlanError> {
+        let max = self.place.bucket.limits().object_size_max;
+        match at.checked_add(len) {
+            Some(end) if end <= max => Ok(ByteRange::new(at, end)),
+            _ => Err(PlanError::ObjectTooLarge {
+                size: at.saturating_add(len),
+                max,
+            }),
+        }
+    }
+
+    /// Stages bytes at new addresses and puts them at `at`.
+    fn stage(&mut self, staging: &mut Staging, at: u64, bytes: &[u8]) -> Result<(), FileError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let len = bytes.len() as u64;
+        let address = staging.append(bytes)?;
+        self.displace(staging, ByteRange::at(at, len));
+        self.map.write(at, address, len);
+        Ok(())
+    }
+
+    /// The runs of `range` that are dirty at addresses nobody reads: position, address, length.
+    fn overwritable(&self, range: ByteRange) -> Vec<(u64, u64, u64)> {
+        let runs = self.map.walk(range);
+        runs.filter_map(|(at, extent)| match extent {
+            Extent::Dirty { offset, len } if offset >= self.frozen => Some((at, offset, len)),
+            _ => None,
+        })
+        .collect()
+    }
+
+    /// Gives back the staged bytes that an edit of `range` is about to leave without a reference.
+    /// Frozen ones go when the commit that froze them is done.
+    fn displace(&self, staging: &mut Staging, range: ByteRange) {
+        for (_, offset, len) in self.overwritable(range) {
+            staging.release(ByteRange::at(offset, len));
+        }
+    }
+}
+
+/// The bytes of `range` out of `bytes`, which start at position `at`.
+fn bytes_at(bytes: &[u8], at: u64, range: ByteRange) -> &[u8] {
+    &bytes[(range.start() - at) as usize..(range.end() - at) as usize]
+}
+
+/// `map` with every byte of `old` taken from the same place of `new` instead.
+fn replaced(map: &ExtentMap, old: &ObjectVersion, new: &Arc<ObjectVersion>) -> ExtentMap {
+    let mut result = ExtentMap::new();
+    for (at, extent) in map.walk(ByteRange::new(0, map.len())) {
+        match extent {
+            Extent::Object {
+                version,
+                offset,
+                len,
+            } if *version == *old => {
+                let range = ByteRange::at(offset, len);
+                result.append(&ExtentMap::of_object(new.clone()).slice(range));
+            }
+            extent => result.append(&map.slice(ByteRange::at(at, extent.len()))),
+        }
+    }
+    result
+}
+
+/// Cuts `range`, which one extent covers, into runs where `committed` has that same extent at the
+/// same position, and runs where it has not.
+fn agreement(committed: &ExtentMap, range: ByteRange, extent: &Extent) -> Vec<(bool, ByteRange)> {
+    let mut runs = Vec::new();
+    let mut done = range.start();
+    for (at, other) in committed.walk(range) {
+        let run = ByteRange::at(at, other.len());
+        runs.push((continues(extent, at - range.start(), &other), run));
+        done = run.end();
+    }
+    if done < range.end() {
+        runs.push((false, ByteRange::new(done, range.end())));
+    }
+    runs
+}
+
+/// Whether `other` is what `extent` is from its `skip`-th byte on.
+fn continues(extent: &Extent, skip: u64, other: &Extent) -> bool {
+    match (extent, other) {
+        (Extent::Hole { .. }, Extent::Hole { .. }) => true,
+        (Extent::Dirty { offset, .. }, Extent::Dirty { offset: there, .. }) => {
+            offset + skip == *there
+        }
+        (
+            Extent::Object {
+                version, offset, ..
+            },
+            Extent::Object {
+                version: version_there,
+                offset: there,
+                ..
+            },
+        ) => version == version_there && offset + skip == *there,
+        _ => false,
+    }
+}

@@ -1,0 +1,1 @@
+//! Tests of a file against the simulated service.
