@@ -1,38 +1,280 @@
 //! Blocks of object versions in memory, each fetched once however many ask for it. Keyed by
 //! version: it evicts, and never needs to invalidate. Knows no file.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
 
-use crate::object::ObjectRange;
+use crate::limits::MIB;
+use crate::object::{ObjectRange, ObjectVersion};
+use crate::range::ByteRange;
 use crate::store::{Bucket, StoreResult};
 
-/// The block cache of a mount.
-#[derive(Debug)]
-pub struct BlockCache;
+mod state;
 
-#[allow(clippy::todo, unused_variables)]
-impl BlockCache {
-    /// An empty cache of at most `bytes_max` bytes, in blocks of `block_bytes`.
-    pub fn new(bytes_max: u64, block_bytes: u64) -> Arc<Self> {
-        todo!()
+use state::{Fetch, Found, State};
+
+/// The bounds of a block cache.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CacheBounds {
+    /// Bytes held and under fetch; 0 turns caching off.
+    pub bytes_max: u64,
+    /// Bytes of one block: what a read is rounded to.
+    pub block_bytes: u64,
+    /// Bytes of one GET: how many missing neighbours are fetched together. At least one block.
+    pub request_bytes_max: u64,
+    /// GETs for readahead under way at a time; more wait. 0 turns readahead off.
+    pub prefetch_requests_max: usize,
+}
+
+impl Default for CacheBounds {
+    fn default() -> Self {
+        Self {
+            bytes_max: 96 * MIB,
+            block_bytes: MIB,
+            // Large enough that the time to the first byte is small against the transfer.
+            request_bytes_max: 8 * MIB,
+            prefetch_requests_max: 8,
+        }
     }
+}
+
+/// The block cache of a mount.
+///
+/// What one GET brought is a run: it is held, and evicted, as a whole and without copying, so
+/// the bytes counted are the bytes of memory held. Runs under fetch count in full from the start.
+/// A buffer returned to a reader keeps its run's memory until it is dropped, evicted or not.
+///
+/// Lock order: the state's lock is innermost, and never held over a call to a bucket or the
+/// runtime.
+#[derive(Debug)]
+pub struct BlockCache {
+    bounds: CacheBounds,
+    runtime: Handle,
+    prefetches: Semaphore,
+    state: Mutex<State>,
+}
+
+/// How to come by some bytes of a read.
+enum Step {
+    Held(Bytes),
+    Await(Fetch, ByteRange),
+    /// Past the cache: runs under fetch leave no room for more.
+    Bypass(ByteRange),
+}
+
+/// Why a run is fetched.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Read,
+    Prefetch,
+}
+
+/// A run under fetch. Dropping it ends the fetch, with or without an answer, for everyone.
+struct Fetching {
+    cache: Arc<BlockCache>,
+    source: ObjectRange,
+    announce: watch::Sender<Option<StoreResult<Bytes>>>,
+    answer: Option<StoreResult<Bytes>>,
+}
+
+impl Fetching {
+    fn end(mut self, answer: StoreResult<Bytes>) {
+        self.answer = Some(answer);
+    }
+}
+
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        let held = self.answer.as_ref().and_then(|answer| answer.as_ref().ok());
+        self.cache.lock().settle(&self.source, held);
+        self.announce.send_replace(self.answer.take());
+    }
+}
+
+impl BlockCache {
+    /// An empty cache, which fetches on `runtime`.
+    ///
+    /// # Panics
+    /// If blocks have no bytes.
+    pub fn new(bounds: CacheBounds, runtime: Handle) -> Arc<Self> {
+        assert!(bounds.block_bytes > 0, "a block has bytes");
+        Arc::new(Self {
+            bounds,
+            runtime,
+            prefetches: Semaphore::new(bounds.prefetch_requests_max),
+            state: Mutex::new(State::new(bounds.block_bytes)),
+        })
+    }
+
+    /// Bytes held and under fetch now.
+    pub fn bytes(&self) -> u64 {
+        self.lock().bytes()
+    }
+
     /// The bytes of `source`, in order. Blocks that are missing are fetched, neighbours in one
-    /// request; a block that somebody else is fetching is waited for.
+    /// request; a block that somebody else is fetching is waited for. Completes at once when all
+    /// blocks are held. A caller that gives up does not end the fetch for others.
     ///
     /// # Errors
     /// Those of [`Bucket::get`]; nothing is cached then, and everyone who waited gets the error.
+    ///
+    /// # Panics
+    /// If `source` reaches beyond its version.
     pub async fn read(
         self: &Arc<Self>,
         bucket: &Arc<dyn Bucket>,
         source: &ObjectRange,
     ) -> StoreResult<Vec<Bytes>> {
-        todo!()
+        let version = &source.version;
+        assert!(
+            version.range().contains(source.range),
+            "a read beyond the version's end"
+        );
+        let steps = self.steps(bucket, source);
+        let mut buffers = Vec::with_capacity(steps.len());
+        for step in steps {
+            let (fetched, range) = match step {
+                Step::Held(bytes) => {
+                    buffers.push(bytes);
+                    continue;
+                }
+                Step::Await(fetch, range) => (fetch.bytes(range).await, range),
+                Step::Bypass(range) => (None, range),
+            };
+            buffers.push(match fetched {
+                Some(answer) => answer?,
+                // No answer: the fetch was given up (its runtime ends, or it panicked).
+                None => {
+                    let source = ObjectRange {
+                        version: Arc::clone(version),
+                        range,
+                    };
+                    bucket.get(&source).await?
+                }
+            });
+        }
+        Ok(buffers)
     }
-    /// Starts fetching the blocks of `source` that are missing, and returns. Errors are left for
-    /// the reader to meet.
+
+    /// Starts fetching the blocks of `source` that are missing, and returns. Ends at the
+    /// version's end, and where runs under fetch take up three quarters of the cache, so that
+    /// reads have room. Errors are left for the reader to meet.
     pub fn prefetch(self: &Arc<Self>, bucket: &Arc<dyn Bucket>, source: &ObjectRange) {
-        todo!()
+        let wanted = source.range.clamp_end(source.version.size);
+        if self.bounds.prefetch_requests_max == 0 {
+            return;
+        }
+        let mut begun = Vec::new();
+        let mut state = self.lock();
+        let mut rest = wanted;
+        while !rest.is_empty() {
+            let seen = if state.has(&source.version, rest.start()) {
+                state.block_at(&source.version, rest.start())
+            } else {
+                let run = state.missing(&source.version, rest, self.bounds.request_bytes_max);
+                let in_flight_max = self.bounds.bytes_max / 4 * 3;
+                if !state.reserve(run.len(), in_flight_max, self.bounds.bytes_max) {
+                    break;
+                }
+                begun.push(self.begin(&mut state, &source.version, run).0);
+                run
+            };
+            rest = ByteRange::new(seen.end().min(rest.end()), rest.end());
+        }
+        drop(state);
+        self.spawn(bucket, begun, Purpose::Prefetch);
+    }
+
+    /// Finds or starts fetching all that `source` needs.
+    fn steps(self: &Arc<Self>, bucket: &Arc<dyn Bucket>, source: &ObjectRange) -> Vec<Step> {
+        let bytes_max = self.bounds.bytes_max;
+        let mut steps = Vec::new();
+        let mut begun = Vec::new();
+        let mut state = self.lock();
+        let mut rest = source.range;
+        while !rest.is_empty() {
+            let (step, seen) = match state.find(&source.version, rest) {
+                Some((Found::Held(bytes), seen)) => (Step::Held(bytes), seen),
+                Some((Found::Fetching(fetch), seen)) => (Step::Await(fetch, seen), seen),
+                None => {
+                    let run = state.missing(&source.version, rest, self.bounds.request_bytes_max);
+                    let seen = ByteRange::new(rest.start(), run.end().min(rest.end()));
+                    if state.reserve(run.len(), bytes_max, bytes_max) {
+                        let (fetching, fetch) = self.begin(&mut state, &source.version, run);
+                        begun.push(fetching);
+                        (Step::Await(fetch, seen), seen)
+                    } else {
+                        (Step::Bypass(seen), seen)
+                    }
+                }
+            };
+            steps.push(step);
+            rest = ByteRange::new(seen.end(), rest.end());
+        }
+        drop(state);
+        self.spawn(bucket, begun, Purpose::Read);
+        steps
+    }
+
+    /// Enters a run as under fetch.
+    fn begin(
+        self: &Arc<Self>,
+        state: &mut State,
+        version: &Arc<ObjectVersion>,
+        run: ByteRange,
+    ) -> (Fetching, Fetch) {
+        let (announce, answer) = watch::channel(None);
+        let source = ObjectRange {
+            version: Arc::clone(version),
+            range: run,
+        };
+        let fetch = Fetch::new(run, answer);
+        state.begin(&source, &fetch);
+        (
+            Fetching {
+                cache: Arc::clone(self),
+                source,
+                announce,
+                answer: None,
+            },
+            fetch,
+        )
+    }
+
+    /// Fetches runs on tasks of their own, so that a reader that goes away takes nobody with it.
+    /// Not to be called under the lock: a runtime that is shutting down drops the task at once.
+    fn spawn(&self, bucket: &Arc<dyn Bucket>, begun: Vec<Fetching>, purpose: Purpose) {
+        for fetching in begun {
+            let bucket = Arc::clone(bucket);
+            self.runtime.spawn(async move {
+                let cache = Arc::clone(&fetching.cache);
+                let _permit = match purpose {
+                    Purpose::Read => None,
+                    Purpose::Prefetch => cache.prefetches.acquire().await.ok(),
+                };
+                let answer = bucket.get(&fetching.source).await;
+                if let Ok(bytes) = &answer {
+                    let len = bytes.len() as u64;
+                    assert_eq!(
+                        len,
+                        fetching.source.range.len(),
+                        "a bucket returned another range"
+                    );
+                }
+                fetching.end(answer);
+            });
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .expect("nothing panics while it holds the state")
     }
 }
+
+#[cfg(test)]
+mod tests;
