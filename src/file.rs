@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use crate::cache::BlockCache;
+use crate::cache::{BlockCache, CacheBounds};
 pub use crate::commit::Place;
 use crate::commit::{CommitError, Committer};
 use crate::config::Bounds;
@@ -59,8 +59,13 @@ impl Shared {
             disk_bytes_max: bounds.staging_disk_bytes_max,
             dir: bounds.staging_dir.clone(),
         });
+        let cache = CacheBounds {
+            bytes_max: bounds.cache_bytes_max,
+            block_bytes: bounds.block_bytes,
+            ..CacheBounds::default()
+        };
         Arc::new(Self {
-            cache: BlockCache::new(bounds.cache_bytes_max, bounds.block_bytes),
+            cache: BlockCache::new(cache, runtime.clone()),
             committer: Committer::new(
                 buckets.clone(),
                 staging.clone(),
