@@ -16,7 +16,15 @@ pub enum PartCopy {
     None,
 }
 
+/// How many times `upload_part_size` the parts of an upload of unknown size are where all must be
+/// equal. With 8 MiB that is 32 MiB, so that 10,000 parts hold 312 GiB; larger ones would reach
+/// further, but each is held in memory, and small files would wait longer for their first part.
+const EAGER_EQUAL_FACTOR: u64 = 4;
+
 /// Sizes in bytes unless the name says otherwise.
+///
+/// The largest part must have at least twice the bytes of the least (in every store known it is
+/// hundreds of times as large): then any run no shorter than the least part can be cut into parts.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// Least size of a part that is not the last, copied or uploaded.
@@ -64,8 +72,118 @@ impl Limits {
         }
     }
 
-    /// Size of the number-th part when the final size is not known.
-    pub const fn eager_part_size(&self, _number: u32) -> u64 {
-        self.upload_part_size
+    /// Bytes of part `number` (1-based) of an upload begun before the file's size is known.
+    ///
+    /// Starts at `upload_part_size` and doubles, after equal numbers of parts and as seldom as
+    /// will do, so that `part_count_max` parts hold `object_size_max` bytes: with the limits of
+    /// AWS every 1,000 parts. Where parts must be equal it is constant, and reaches as far as four
+    /// times `upload_part_size` does; a longer file has to be refused, or planned at its end.
+    pub fn eager_part_size(&self, number: u32) -> u64 {
+        let count_max = u64::from(self.part_count_max).max(1);
+        let even = self.object_size_max.div_ceil(count_max);
+        let first = self.within_part(self.upload_part_size);
+        if self.parts_equal {
+            return first.max(self.within_part(even.min(first.saturating_mul(EAGER_EQUAL_FACTOR))));
+        }
+        for steps in 1..=count_max.min(u64::from(u64::BITS)) {
+            let growth = Growth {
+                first,
+                most: self.part_size_max,
+                step_parts: count_max / steps,
+            };
+            if growth.reach(count_max) >= self.object_size_max {
+                return growth.part_size(u64::from(number.saturating_sub(1)));
+            }
+        }
+        // Doubling reaches too late, or the largest parts do not reach that far.
+        self.within_part(even)
+    }
+
+    /// The nearest size a part may have.
+    fn within_part(&self, size: u64) -> u64 {
+        size.max(self.part_size_min).max(1).min(self.part_size_max)
+    }
+}
+
+/// Part sizes that double after every `step_parts` parts, up to `most`.
+struct Growth {
+    first: u64,
+    most: u64,
+    step_parts: u64,
+}
+
+impl Growth {
+    /// Bytes of the part that `before` others precede.
+    fn part_size(&self, before: u64) -> u64 {
+        let doublings = u32::try_from(before / self.step_parts).unwrap_or(u32::MAX);
+        let factor = 1_u64.checked_shl(doublings).unwrap_or(u64::MAX);
+        self.first.saturating_mul(factor).min(self.most)
+    }
+
+    /// Bytes of the first `count` parts together.
+    fn reach(&self, count: u64) -> u64 {
+        (0..count.div_ceil(self.step_parts)).fold(0_u64, |reach, step| {
+            let before = step * self.step_parts;
+            let parts = self.step_parts.min(count - before);
+            reach.saturating_add(self.part_size(before).saturating_mul(parts))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{GIB, Limits, MIB};
+
+    #[test]
+    fn a_file_of_unknown_size_starts_with_small_parts_and_can_become_the_largest_object() {
+        let limits = Limits::aws();
+        let sizes: Vec<u64> = (1..=10_000)
+            .map(|number| limits.eager_part_size(number))
+            .collect();
+        assert_eq!(sizes[..1_000], vec![8 * MIB; 1_000]);
+        assert_eq!(sizes[1_000], 16 * MIB);
+        assert!(sizes.is_sorted());
+        assert!(sizes.iter().sum::<u64>() >= limits.object_size_max);
+        assert!(sizes[9_999] <= limits.part_size_max);
+    }
+
+    #[test]
+    fn parts_of_unknown_size_are_all_equal_where_the_store_wants_it() {
+        let limits = Limits {
+            parts_equal: true,
+            ..Limits::aws()
+        };
+        assert_eq!(limits.eager_part_size(1), 32 * MIB);
+        assert_eq!(limits.eager_part_size(10_000), 32 * MIB);
+        let small = Limits {
+            object_size_max: 160 * GIB,
+            ..limits
+        };
+        assert_eq!(small.eager_part_size(1), (160 * GIB).div_ceil(10_000));
+    }
+
+    #[test]
+    fn the_parts_reach_the_largest_object_under_any_limits_that_allow_it() {
+        for part_count_max in [1, 2, 3, 7, 10, 100] {
+            for part_size_max in [10, 64, 1_000] {
+                for upload_part_size in [1, 5, 64] {
+                    let limits = Limits {
+                        part_size_min: 5,
+                        part_size_max,
+                        part_count_max,
+                        upload_part_size,
+                        object_size_max: part_size_max * u64::from(part_count_max),
+                        ..Limits::aws()
+                    };
+                    let sizes = (1..=part_count_max).map(|number| limits.eager_part_size(number));
+                    assert!(
+                        sizes
+                            .clone()
+                            .all(|size| (5..=part_size_max).contains(&size))
+                    );
+                    assert!(sizes.sum::<u64>() >= limits.object_size_max, "{limits:?}");
+                }
+            }
+        }
     }
 }

@@ -65,7 +65,10 @@ impl ByteRange {
     /// This range cut off at `end`; empty when it starts there or later.
     pub fn clamp_end(self, end: u64) -> Self {
         let start = self.start.min(end);
-        Self { start, end: self.end.min(end).max(start) }
+        Self {
+            start,
+            end: self.end.min(end).max(start),
+        }
     }
 }
 
@@ -89,7 +92,10 @@ mod tests {
     fn two_ranges_that_only_touch_have_no_common_byte() {
         let left = ByteRange::new(0, 5);
         assert_eq!(left.intersection(ByteRange::new(5, 9)), None);
-        assert_eq!(left.intersection(ByteRange::new(4, 9)), Some(ByteRange::new(4, 5)));
+        assert_eq!(
+            left.intersection(ByteRange::new(4, 9)),
+            Some(ByteRange::new(4, 5))
+        );
     }
 
     #[test]
