@@ -1,0 +1,53 @@
+//! DeleteObject and DeleteObjects.
+
+use s3s::dto::*;
+use s3s::{S3Response, s3_error};
+
+use super::super::buckets::names;
+use super::super::state::State;
+use super::Reply;
+
+/// Most keys in one DeleteObjects request (API reference).
+const KEYS_MAX: usize = 1000;
+
+pub(super) fn one(state: &State, input: DeleteObjectInput) -> Reply<DeleteObjectOutput> {
+    let mut buckets = state.buckets();
+    if let Some(condition) = &input.if_match {
+        match buckets.bucket(&input.bucket)?.current(&input.key) {
+            None => return Err(s3_error!(NoSuchKey)),
+            Some(stored) if names(condition, &stored.etag) => {}
+            Some(_) => return Err(s3_error!(PreconditionFailed)),
+        }
+    }
+    let deleted = buckets.delete(&input.bucket, &input.key, input.version_id.as_deref())?;
+    Ok(S3Response::new(DeleteObjectOutput {
+        delete_marker: deleted.marker.then_some(true),
+        version_id: deleted.version_id,
+        ..Default::default()
+    }))
+}
+
+pub(super) fn many(state: &State, input: DeleteObjectsInput) -> Reply<DeleteObjectsOutput> {
+    let objects = input.delete.objects;
+    if objects.is_empty() || objects.len() > KEYS_MAX {
+        return Err(s3_error!(MalformedXML));
+    }
+    let mut buckets = state.buckets();
+    buckets.bucket(&input.bucket)?;
+    let mut deleted = Vec::new();
+    for object in objects {
+        let gone = buckets.delete(&input.bucket, &object.key, object.version_id.as_deref())?;
+        deleted.push(DeletedObject {
+            delete_marker: gone.marker.then_some(true),
+            delete_marker_version_id: gone.version_id.filter(|_| gone.marker),
+            key: Some(object.key),
+            version_id: object.version_id,
+        });
+    }
+    let quiet = input.delete.quiet.unwrap_or(false);
+    let deleted = (!quiet).then_some(deleted);
+    Ok(S3Response::new(DeleteObjectsOutput {
+        deleted,
+        ..Default::default()
+    }))
+}

@@ -1,0 +1,416 @@
+//! HEAD, GET, PUT and copy of whole objects.
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::HeaderMap;
+use md5::{Digest, Md5};
+use s3s::dto::*;
+use s3s::{S3Error, S3ErrorCode, S3Response, S3Result, s3_error};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::buckets::{Stored, WriteCondition, names, now};
+use super::super::content::{digest_of, hex};
+use super::super::state::State;
+use super::Reply;
+use crate::range::ByteRange;
+use crate::store::ObjectHeaders;
+
+/// AWS: "user-defined metadata is limited to 2 KB in size".
+const METADATA_BYTES_MAX: usize = 2048;
+
+/// Most bytes reserved for a body before it is there.
+const BODY_RESERVED_MAX: u64 = 64 << 20;
+
+/// The headers kept with an object; the fields have the same names in each input.
+macro_rules! kept_headers {
+    ($input:expr) => {
+        $crate::sim::service::objects::checked_headers(ObjectHeaders {
+            content_type: $input.content_type,
+            content_encoding: $input.content_encoding,
+            content_disposition: $input.content_disposition,
+            content_language: $input.content_language,
+            cache_control: $input.cache_control,
+            expires: $input
+                .expires
+                .as_ref()
+                .map($crate::sim::service::objects::http_date),
+            storage_class: $input.storage_class.map(|class| class.as_str().to_owned()),
+            metadata: $input.metadata.into_iter().flatten().collect(),
+        })
+    };
+}
+pub(super) use kept_headers;
+
+pub(super) fn checked_headers(mut headers: ObjectHeaders) -> S3Result<ObjectHeaders> {
+    let metadata = headers
+        .metadata
+        .iter()
+        .map(|(name, value)| name.len() + value.len());
+    if metadata.sum::<usize>() > METADATA_BYTES_MAX {
+        return Err(s3_error!(MetadataTooLarge));
+    }
+    // aws-chunked is a coding of the transfer, not of the object.
+    let kept = headers.content_encoding.as_deref().map(|codings| {
+        let codings = codings.split(',').map(str::trim);
+        codings
+            .filter(|coding| *coding != "aws-chunked")
+            .collect::<Vec<_>>()
+            .join(",")
+    });
+    headers.content_encoding = kept.filter(|codings| !codings.is_empty());
+    headers.storage_class = headers.storage_class.filter(|class| class != "STANDARD");
+    Ok(headers)
+}
+
+pub(super) fn http_date(time: &Timestamp) -> String {
+    let mut text = Vec::new();
+    match time.format(TimestampFormat::HttpDate, &mut text) {
+        Ok(()) => String::from_utf8_lossy(&text).into_owned(),
+        Err(_) => String::new(),
+    }
+}
+
+/// The headers of an answer that shows an object; HEAD and GET have fields of the same names.
+macro_rules! shown {
+    ($output:ident, $stored:expr, $version:expr, $len:expr, $range:expr) => {{
+        let headers = $stored.headers.clone();
+        let expires = headers
+            .expires
+            .and_then(|text| Timestamp::parse(TimestampFormat::HttpDate, &text).ok());
+        $output {
+            accept_ranges: Some("bytes".into()),
+            // What AWS answers for an object that was given no type.
+            content_type: Some(
+                headers
+                    .content_type
+                    .unwrap_or_else(|| "binary/octet-stream".into()),
+            ),
+            content_encoding: headers.content_encoding,
+            content_disposition: headers.content_disposition,
+            content_language: headers.content_language,
+            cache_control: headers.cache_control,
+            expires,
+            storage_class: headers.storage_class.map(StorageClass::from),
+            metadata: Some(headers.metadata.into_iter().collect()),
+            content_length: Some($len as i64),
+            content_range: $range,
+            e_tag: Some(ETag::Strong($stored.etag.clone())),
+            last_modified: Some($stored.modified.into()),
+            version_id: $version,
+            ..Default::default()
+        }
+    }};
+}
+
+/// Conditions on what is read; those of a copy's source fail with 412 where a GET answers 304.
+#[derive(Debug)]
+pub(super) struct ReadCondition {
+    pub(super) if_match: Option<ETagCondition>,
+    pub(super) if_none_match: Option<ETagCondition>,
+    pub(super) if_modified_since: Option<Timestamp>,
+    pub(super) if_unmodified_since: Option<Timestamp>,
+}
+
+impl ReadCondition {
+    /// Entity tags go before dates (RFC 9110 section 13.2.2).
+    pub(super) fn check(&self, stored: &Stored, unchanged: S3ErrorCode) -> S3Result<()> {
+        let modified = Timestamp::from(stored.modified);
+        let holds = match (&self.if_match, &self.if_unmodified_since) {
+            (Some(condition), _) => names(condition, &stored.etag),
+            (None, Some(since)) => modified <= *since,
+            (None, None) => true,
+        };
+        if !holds {
+            return Err(s3_error!(PreconditionFailed));
+        }
+        let changed = match (&self.if_none_match, &self.if_modified_since) {
+            (Some(condition), _) => !names(condition, &stored.etag),
+            (None, Some(since)) => modified > *since,
+            (None, None) => true,
+        };
+        if changed {
+            Ok(())
+        } else {
+            Err(unchanged.into())
+        }
+    }
+}
+
+macro_rules! read_condition {
+    ($input:expr) => {
+        ReadCondition {
+            if_match: $input.if_match,
+            if_none_match: $input.if_none_match,
+            if_modified_since: $input.if_modified_since,
+            if_unmodified_since: $input.if_unmodified_since,
+        }
+    };
+}
+
+macro_rules! source_condition {
+    ($input:expr) => {
+        $crate::sim::service::objects::ReadCondition {
+            if_match: $input.copy_source_if_match,
+            if_none_match: $input.copy_source_if_none_match,
+            if_modified_since: $input.copy_source_if_modified_since,
+            if_unmodified_since: $input.copy_source_if_unmodified_since,
+        }
+    };
+}
+pub(super) use source_condition;
+
+fn range_of(range: Option<Range>, size: u64) -> S3Result<(ByteRange, Option<String>)> {
+    let Some(range) = range else {
+        return Ok((ByteRange::new(0, size), None));
+    };
+    let asked = range.check(size).map_err(|_| {
+        let mut error = s3_error!(InvalidRange);
+        let mut headers = HeaderMap::new();
+        if let Ok(value) = format!("bytes */{size}").parse() {
+            headers.insert(http::header::CONTENT_RANGE, value);
+        }
+        error.set_headers(headers);
+        error
+    })?;
+    let text = format!(
+        "bytes {}-{}/{size}",
+        asked.start,
+        asked.end.saturating_sub(1)
+    );
+    Ok((ByteRange::new(asked.start, asked.end), Some(text)))
+}
+
+pub(super) fn head(state: &State, input: HeadObjectInput) -> Reply<HeadObjectOutput> {
+    let (stored, version) =
+        state
+            .buckets()
+            .find(&input.bucket, &input.key, input.version_id.as_deref())?;
+    read_condition!(input).check(&stored, S3ErrorCode::NotModified)?;
+    let (range, shown_range) = range_of(input.range, stored.content.len())?;
+    let output = shown!(HeadObjectOutput, stored, version, range.len(), shown_range);
+    Ok(S3Response::new(output))
+}
+
+pub(super) fn get(state: &State, input: GetObjectInput) -> Reply<GetObjectOutput> {
+    let (stored, version) =
+        state
+            .buckets()
+            .find(&input.bucket, &input.key, input.version_id.as_deref())?;
+    read_condition!(input).check(&stored, S3ErrorCode::NotModified)?;
+    let (range, shown_range) = range_of(input.range, stored.content.len())?;
+    let frames = futures_util::stream::iter(stored.content.slice(range).into_frames());
+    let mut output = shown!(GetObjectOutput, stored, version, range.len(), shown_range);
+    output.body = Some(StreamingBlob::wrap(frames));
+    Ok(S3Response::new(output))
+}
+
+/// A body that was received whole, and its MD5.
+pub(super) struct Received {
+    pub(super) bytes: Vec<u8>,
+    pub(super) md5: [u8; 16],
+}
+
+/// Reads a body of known length into one buffer.
+pub(super) async fn receive(
+    body: Option<StreamingBlob>,
+    len: Option<i64>,
+    len_max: u64,
+    content_md5: Option<&str>,
+) -> S3Result<Received> {
+    let len = len.and_then(|len| u64::try_from(len).ok());
+    let len = len.ok_or_else(|| s3_error!(MissingContentLength))?;
+    if len > len_max {
+        return Err(s3_error!(EntityTooLarge));
+    }
+    let mut bytes = Vec::with_capacity(len.min(BODY_RESERVED_MAX) as usize);
+    let mut md5 = Md5::new();
+    if let Some(mut body) = body {
+        while let Some(frame) = body.next().await {
+            let frame: Bytes =
+                frame.map_err(|error| S3Error::with_source(S3ErrorCode::IncompleteBody, error))?;
+            md5.update(&frame);
+            bytes.extend_from_slice(&frame);
+        }
+    }
+    if bytes.len() as u64 != len {
+        return Err(s3_error!(IncompleteBody));
+    }
+    let md5: [u8; 16] = md5.finalize().into();
+    check_md5(content_md5, &md5)?;
+    Ok(Received { bytes, md5 })
+}
+
+fn check_md5(sent: Option<&str>, md5: &[u8; 16]) -> S3Result<()> {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    let Some(sent) = sent else { return Ok(()) };
+    match STANDARD.decode(sent) {
+        Ok(sent) if sent == md5 => Ok(()),
+        Ok(sent) if sent.len() == md5.len() => Err(s3_error!(BadDigest)),
+        _ => Err(s3_error!(InvalidDigest)),
+    }
+}
+
+pub(super) async fn put(state: &State, input: PutObjectInput) -> Reply<PutObjectOutput> {
+    if input.write_offset_bytes.is_some() {
+        return Err(s3_error!(NotImplemented));
+    }
+    let condition = WriteCondition {
+        if_match: input.if_match,
+        if_none_match: input.if_none_match,
+    };
+    let received = receive(
+        input.body,
+        input.content_length,
+        state.limits.put_max,
+        input.content_md5.as_deref(),
+    )
+    .await?;
+    let etag = hex(&received.md5);
+    let stored = Stored {
+        etag: etag.clone(),
+        headers: kept_headers!(input)?,
+        modified: now(),
+        content: state.keep(received.bytes)?,
+    };
+    let version_id = state
+        .buckets()
+        .publish(&input.bucket, &input.key, stored, &condition)?;
+    let e_tag = Some(ETag::Strong(etag));
+    Ok(S3Response::new(PutObjectOutput {
+        e_tag,
+        version_id,
+        ..Default::default()
+    }))
+}
+
+/// `If-Match` and `If-None-Match` of a copy's destination, which the protocol layer does not
+/// unpack.
+pub(super) fn write_condition(headers: &HeaderMap) -> S3Result<WriteCondition> {
+    let condition = |name| match headers.get(name) {
+        None => Ok(None),
+        Some(value) => ETagCondition::parse_http_header(value.as_bytes())
+            .map(Some)
+            .map_err(|_| s3_error!(InvalidArgument)),
+    };
+    Ok(WriteCondition {
+        if_match: condition(http::header::IF_MATCH)?,
+        if_none_match: condition(http::header::IF_NONE_MATCH)?,
+    })
+}
+
+/// The version a copy reads.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) bucket: String,
+    pub(super) key: String,
+    pub(super) version_id: Option<String>,
+    pub(super) stored: Arc<Stored>,
+}
+
+pub(super) fn source(
+    state: &State,
+    source: CopySource,
+    condition: &ReadCondition,
+) -> S3Result<Source> {
+    let CopySource::Bucket {
+        bucket,
+        key,
+        version_id,
+    } = source
+    else {
+        return Err(s3_error!(NotImplemented));
+    };
+    let (stored, found) = match state.buckets().find(&bucket, &key, version_id.as_deref()) {
+        // A delete marker named as the source (API reference, CopyObject).
+        Err(error) if *error.code() == S3ErrorCode::MethodNotAllowed => {
+            return Err(s3_error!(InvalidRequest));
+        }
+        other => other?,
+    };
+    condition.check(&stored, S3ErrorCode::PreconditionFailed)?;
+    Ok(Source {
+        bucket: bucket.into(),
+        key: key.into(),
+        version_id: found,
+        stored,
+    })
+}
+
+/// Takes the time the service takes to copy.
+pub(super) async fn take_time_to_copy(state: &State, bytes: u64) {
+    if let Some(bandwidth) = state.pace().copy_bandwidth {
+        tokio::time::sleep(Duration::from_secs_f64(bytes as f64 / bandwidth as f64)).await;
+    }
+}
+
+pub(super) async fn copy(
+    state: &State,
+    input: CopyObjectInput,
+    condition: WriteCondition,
+) -> Reply<CopyObjectOutput> {
+    let source = source(state, input.copy_source, &source_condition!(input))?;
+    let size = source.stored.content.len();
+    if size > state.limits.copy_object_max {
+        return Err(s3_error!(
+            InvalidRequest,
+            "The specified copy source is larger than the maximum allowable size for a copy source"
+        ));
+    }
+    let replaces = input
+        .metadata_directive
+        .as_ref()
+        .is_some_and(|directive| directive.as_str() == MetadataDirective::REPLACE);
+    let onto_itself = (source.bucket.as_str(), source.key.as_str())
+        == (input.bucket.as_str(), input.key.as_str());
+    if onto_itself && !replaces && input.storage_class.is_none() && source.version_id.is_none() {
+        return Err(s3_error!(
+            InvalidRequest,
+            "This copy request is illegal because it is trying to copy an object to itself \
+             without changing the object's metadata, storage class, website redirect location \
+             or encryption attributes."
+        ));
+    }
+    let headers = if replaces {
+        kept_headers!(input)?
+    } else {
+        let storage_class = input.storage_class.map(|class| class.as_str().to_owned());
+        ObjectHeaders {
+            storage_class,
+            ..source.stored.headers.clone()
+        }
+    };
+    take_time_to_copy(state, size).await;
+    let etag = copy_etag(&source.stored);
+    let modified = now();
+    let content = source.stored.content.clone();
+    let stored = Stored {
+        content,
+        etag: etag.clone(),
+        headers,
+        modified,
+    };
+    let version_id = state
+        .buckets()
+        .publish(&input.bucket, &input.key, stored, &condition)?;
+    Ok(S3Response::new(CopyObjectOutput {
+        copy_object_result: Some(CopyObjectResult {
+            e_tag: Some(ETag::Strong(etag)),
+            last_modified: Some(modified.into()),
+            ..Default::default()
+        }),
+        copy_source_version_id: source.version_id,
+        version_id,
+        ..Default::default()
+    }))
+}
+
+/// The digest of the content is the source's, unless that was made in parts.
+fn copy_etag(stored: &Stored) -> String {
+    if stored.etag.contains('-') {
+        digest_of(&stored.etag)
+    } else {
+        stored.etag.clone()
+    }
+}
