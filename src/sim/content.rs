@@ -249,7 +249,7 @@ mod tests {
     use crate::range::ByteRange;
 
     #[test]
-    fn a_pattern_reads_the_same_whole_and_in_pieces() {
+    fn a_pattern_reads_the_same_whole_and_in_parts() {
         let content = Content::pattern(7, 3 << 20);
         let whole = content.bytes().unwrap();
         for range in [

@@ -118,7 +118,7 @@ pub const IMPORTS: &[Row] = &[
             "telemetry",
         ],
     ),
-    row("sim", &["range", "limits", "object"]),
+    row("sim", &["range", "limits", "object", "store"]),
     row(
         "cli",
         &["limits", "object", "config", "mount", "telemetry", "sim"],
@@ -331,7 +331,7 @@ pub const BANNED_CALLS: &[Call] = &[
     },
     Call {
         text: "block_on(",
-        except: &["mount", "cli", "main"],
+        except: &["mount", "cli", "main", "sim"],
     },
     // Queues have bounds.
     Call {
