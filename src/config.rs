@@ -77,6 +77,8 @@ pub struct Bounds {
     pub cache_bytes_max: u64,
     /// Bytes of one block of the cache.
     pub block_bytes: u64,
+    /// Requests of readahead under way at a time, over all readers.
+    pub prefetch_requests_max: usize,
     /// Bytes a sequential reader may be ahead of, at most.
     pub readahead_bytes_max: u64,
     /// Staged bytes in memory, over all files.
@@ -100,6 +102,7 @@ impl Default for Bounds {
         Self {
             cache_bytes_max: 96 * MIB,
             block_bytes: 128 << 10,
+            prefetch_requests_max: 16,
             readahead_bytes_max: 32 * MIB,
             staging_memory_bytes_max: 96 * MIB,
             staging_disk_bytes_max: 10 * 1024 * MIB,

@@ -62,6 +62,7 @@ impl Shared {
         let cache = CacheBounds {
             bytes_max: bounds.cache_bytes_max,
             block_bytes: bounds.block_bytes,
+            prefetch_requests_max: bounds.prefetch_requests_max,
             ..CacheBounds::default()
         };
         Arc::new(Self {
