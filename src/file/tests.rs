@@ -41,18 +41,29 @@ impl Toy {
     fn new() -> Self {
         let bucket = MemoryBucket::new(toy_limits());
         let buckets = Buckets::new([bucket.clone() as Arc<dyn Bucket>]);
-        let bounds = Bounds { block_bytes: 8, ..Bounds::default() };
+        let bounds = Bounds {
+            block_bytes: 8,
+            ..Bounds::default()
+        };
         let shared = Shared::new(buckets, bounds, tokio::runtime::Handle::current());
         Self { bucket, shared }
     }
 
     fn place(&self, key: &str) -> Place {
-        Place { bucket: self.bucket.clone(), key: ObjectKey::new(key) }
+        Place {
+            bucket: self.bucket.clone(),
+            key: ObjectKey::new(key),
+        }
     }
 
     fn object(&self, key: &str, bytes: &[u8]) -> Arc<File> {
         let stat = self.bucket.replace(key, bytes);
         File::of_object(&self.shared, self.place(key), &stat)
+    }
+
+    /// A second, clean view of an object: what an open finds in a store that others write to.
+    fn object_view(&self, key: &str) -> Arc<File> {
+        File::of_object(&self.shared, self.place(key), &self.bucket.stat(key))
     }
 
     fn create(&self, key: &str) -> Arc<File> {
@@ -72,7 +83,9 @@ fn is_stale(result: Result<(), FileError>) -> bool {
 
 /// Different bytes at every position.
 fn bytes(len: usize, seed: u8) -> Vec<u8> {
-    (0..len).map(|at| (at as u8).wrapping_mul(31).wrapping_add(seed)).collect()
+    (0..len)
+        .map(|at| (at as u8).wrapping_mul(31).wrapping_add(seed))
+        .collect()
 }
 
 #[tokio::test]
@@ -84,7 +97,10 @@ async fn a_small_new_file_is_one_put() {
     assert_eq!(toy.bucket.take_requests(), ["PUT a 5"]);
     assert_eq!(toy.bucket.content("a").unwrap(), b"hello");
     file.commit().await.unwrap();
-    assert!(toy.bucket.take_requests().is_empty(), "a clean file commits nothing");
+    assert!(
+        toy.bucket.take_requests().is_empty(),
+        "a clean file commits nothing"
+    );
 }
 
 #[tokio::test]
@@ -99,7 +115,12 @@ async fn a_copy_of_a_small_object_is_one_request() {
     let toy = Toy::new();
     let source = toy.object("a", &bytes(40, 1));
     let copy = toy.create("b");
-    assert_eq!(copy.copy_from(0, &source, ByteRange::new(0, 1000)).await.unwrap(), 40);
+    assert_eq!(
+        copy.copy_from(0, &source, ByteRange::new(0, 1000))
+            .await
+            .unwrap(),
+        40
+    );
     copy.commit().await.unwrap();
     assert_eq!(toy.bucket.take_requests(), ["COPY a -> b"]);
     assert_eq!(toy.bucket.content("b").unwrap(), bytes(40, 1));
@@ -112,7 +133,9 @@ async fn a_source_replaced_before_the_commit_is_stale_and_nothing_is_published()
         let source = toy.object("a", &bytes(len, 1));
         let copy = toy.object("b", b"as before");
         copy.truncate(0).await.unwrap();
-        copy.copy_from(0, &source, ByteRange::new(0, 1000)).await.unwrap();
+        copy.copy_from(0, &source, ByteRange::new(0, 1000))
+            .await
+            .unwrap();
         toy.bucket.replace("a", b"other");
         assert!(is_stale(copy.commit().await));
         assert_eq!(toy.bucket.content("b").unwrap(), b"as before");
@@ -156,7 +179,10 @@ async fn an_exclusive_creation_fails_when_another_client_was_first() {
     let file = File::create(&toy.shared, toy.place("a"), Creation::Exclusive);
     toy.bucket.replace("a", b"other");
     let error = file.commit().await.unwrap_err();
-    assert!(matches!(error, FileError::Store(StoreError::Exists { .. })), "{error}");
+    assert!(
+        matches!(error, FileError::Store(StoreError::Exists { .. })),
+        "{error}"
+    );
     assert_eq!(toy.bucket.content("a").unwrap(), b"other");
 }
 
@@ -166,7 +192,9 @@ async fn the_source_is_committed_before_a_dirty_range_of_it_is_copied() {
     let source = toy.object("a", &bytes(90, 1));
     source.write(10, b"new").await.unwrap();
     let copy = toy.create("b");
-    copy.copy_from(0, &source, ByteRange::new(0, 90)).await.unwrap();
+    copy.copy_from(0, &source, ByteRange::new(0, 90))
+        .await
+        .unwrap();
     copy.commit().await.unwrap();
     let mut expected = bytes(90, 1);
     expected[10..13].copy_from_slice(b"new");
@@ -181,7 +209,9 @@ async fn staged_bytes_of_an_unlinked_source_are_copied_without_publishing_it() {
     source.write(0, b"temporary").await.unwrap();
     source.orphan().await.unwrap();
     let copy = toy.create("b");
-    copy.copy_from(0, &source, ByteRange::new(0, 90)).await.unwrap();
+    copy.copy_from(0, &source, ByteRange::new(0, 90))
+        .await
+        .unwrap();
     copy.commit().await.unwrap();
     assert_eq!(toy.bucket.content("b").unwrap(), b"temporary");
     assert_eq!(toy.bucket.content("a"), None);
@@ -192,7 +222,9 @@ async fn a_copy_is_committed_before_its_source_is_overwritten() {
     let toy = Toy::new();
     let source = toy.object("a", &bytes(90, 1));
     let copy = toy.create("b");
-    copy.copy_from(0, &source, ByteRange::new(0, 90)).await.unwrap();
+    copy.copy_from(0, &source, ByteRange::new(0, 90))
+        .await
+        .unwrap();
     source.write(0, b"changed").await.unwrap();
     source.commit().await.unwrap();
     assert_eq!(toy.bucket.content("b").unwrap(), bytes(90, 1));
@@ -203,18 +235,17 @@ async fn a_copy_is_committed_before_its_source_is_overwritten() {
 #[tokio::test]
 async fn two_files_that_copy_from_each_other_are_both_published() {
     let toy = Toy::new();
-    let (one, two) = (toy.object("a", &bytes(90, 1)), toy.object("b", &bytes(80, 2)));
-    let (was_one, was_two) = (toy.create("t"), toy.create("u"));
-    for (file, copy) in [(&one, &was_one), (&two, &was_two)] {
-        copy.copy_from(0, file, ByteRange::new(0, 90)).await.unwrap();
-    }
-    // Each takes the end of the other's object, and neither is committed yet.
-    let (range_one, range_two) = (ByteRange::new(60, 90), ByteRange::new(40, 80));
-    let first_of_two = two.map();
-    one.copy_from(0, &two, range_two).await.unwrap();
-    assert_eq!(two.map(), first_of_two);
-    two.copy_from(0, &was_one, ByteRange::new(0, 0)).await.unwrap();
-    two.copy_from(0, &toy.object_view("a"), range_one).await.unwrap();
+    let (one, two) = (
+        toy.object("a", &bytes(90, 1)),
+        toy.object("b", &bytes(80, 2)),
+    );
+    let view_of_one = toy.object_view("a");
+    one.copy_from(0, &two, ByteRange::new(40, 80))
+        .await
+        .unwrap();
+    two.copy_from(0, &view_of_one, ByteRange::new(60, 90))
+        .await
+        .unwrap();
     one.commit().await.unwrap();
     two.commit().await.unwrap();
     let (mut a, mut b) = (bytes(90, 1), bytes(80, 2));
@@ -222,17 +253,6 @@ async fn two_files_that_copy_from_each_other_are_both_published() {
     b[..30].copy_from_slice(&bytes(90, 1)[60..90]);
     assert_eq!(toy.bucket.content("a").unwrap(), a);
     assert_eq!(toy.bucket.content("b").unwrap(), b);
-}
-
-impl Toy {
-    /// A second, clean view of an object: what a copy takes when the first view is dirty but the
-    /// range copied is not.
-    fn object_view(&self, key: &str) -> Arc<File> {
-        let content = self.bucket.content(key).unwrap();
-        let stat = self.bucket.stat(key);
-        assert_eq!(stat.version.size, content.len() as u64);
-        File::of_object(&self.shared, self.place(key), &stat)
-    }
 }
 
 #[tokio::test]
@@ -246,9 +266,15 @@ async fn a_file_written_sequentially_is_uploaded_while_it_is_written() {
     }
     file.wait_for_parts().await;
     let sent = toy.bucket.take_requests();
-    let parts = sent.iter().filter(|request| request.starts_with("PART")).count();
+    let parts = sent
+        .iter()
+        .filter(|request| request.starts_with("PART"))
+        .count();
     assert!(parts > 50, "{sent:?}");
-    assert!(toy.shared.staging.memory_bytes() < 16 << 10, "the bytes of stored parts are kept");
+    assert!(
+        toy.shared.staging.memory_bytes() < 16 << 10,
+        "the bytes of stored parts are kept"
+    );
     file.commit().await.unwrap();
     assert_eq!(toy.bucket.content("a").unwrap(), content);
     assert_eq!(toy.bucket.open_uploads(), 0);
@@ -314,7 +340,11 @@ where
             until(|| toy.bucket.open_uploads() == 0).await;
             file.commit().await.unwrap();
         }
-        assert_eq!(toy.bucket.content(key.as_str()).unwrap(), expected, "request {n}");
+        assert_eq!(
+            toy.bucket.content(key.as_str()).unwrap(),
+            expected,
+            "request {n}"
+        );
         if not_reached {
             assert!(n > 0, "nothing was sent");
             return;
@@ -360,12 +390,34 @@ async fn salvaged_bytes_are_in_a_file_only_the_owner_can_read() {
 
 #[derive(Clone, Debug)]
 enum Op {
-    Write { file: usize, at: u64, len: usize },
-    Append { file: usize, len: usize },
-    Truncate { file: usize, len: u64 },
-    Copy { from: usize, to: usize, start: u64, len: u64, at: u64 },
-    Commit { file: usize },
-    Read { file: usize, start: u64, len: u64 },
+    Write {
+        file: usize,
+        at: u64,
+        len: usize,
+    },
+    Append {
+        file: usize,
+        len: usize,
+    },
+    Truncate {
+        file: usize,
+        len: u64,
+    },
+    Copy {
+        from: usize,
+        to: usize,
+        start: u64,
+        len: u64,
+        at: u64,
+    },
+    Commit {
+        file: usize,
+    },
+    Read {
+        file: usize,
+        start: u64,
+        len: u64,
+    },
 }
 
 const FILES: usize = 3;
@@ -427,7 +479,13 @@ async fn run(op: &Op, files: &[Arc<File>; FILES], model: &mut Model) {
             model.files[file].resize(len as usize, 0);
             files[file].truncate(len).await.unwrap();
         }
-        Op::Copy { from, to, start, len, at } => {
+        Op::Copy {
+            from,
+            to,
+            start,
+            len,
+            at,
+        } => {
             let copied = model.slice(from, start, len);
             // The kernel answers EINVAL to an overlap itself.
             let overlap = from == to && start < at + len && at < start + len;
@@ -441,7 +499,10 @@ async fn run(op: &Op, files: &[Arc<File>; FILES], model: &mut Model) {
         Op::Commit { file } => files[file].commit().await.unwrap(),
         Op::Read { file, start, len } => {
             let window = Mutex::new(Window::new(64));
-            let read = files[file].read(ByteRange::at(start, len), &window).await.unwrap();
+            let read = files[file]
+                .read(ByteRange::at(start, len), &window)
+                .await
+                .unwrap();
             assert_eq!(read, model.slice(file, start, len));
         }
     }
@@ -451,11 +512,11 @@ async fn check_against_model(ops: Vec<Op>, committing: bool) {
     let toy = Toy::new();
     let files = ["a", "b", "c"].map(|key| toy.create(key));
     let mut model = Model::default();
-    for op in &ops {
-        if committing {
-            // Commits of every file run while the content is changed.
+    for (count, op) in ops.iter().enumerate() {
+        if committing && count % 2 == 1 {
+            // What the operation before changed is being committed while this one runs.
             let commits = futures_util::future::join_all(files.iter().map(File::commit));
-            let (_, results) = futures_util::join!(run(op, &files, &mut model), commits);
+            let (results, ()) = futures_util::join!(commits, run(op, &files, &mut model));
             results.into_iter().for_each(|result| result.unwrap());
         } else {
             run(op, &files, &mut model).await;
@@ -470,15 +531,25 @@ async fn check_against_model(ops: Vec<Op>, committing: bool) {
     }
     for (file, content) in files.iter().zip(&model.files) {
         file.commit().await.unwrap();
-        assert_eq!(toy.bucket.content(file.place().key.as_str()).unwrap(), *content);
+        assert_eq!(
+            toy.bucket.content(file.place().key.as_str()).unwrap(),
+            *content
+        );
         assert_eq!(read_all(file).await.unwrap(), *content);
     }
     until(|| toy.bucket.open_uploads() == 0).await;
-    assert_eq!(toy.shared.staging.memory_bytes(), 0, "staged bytes are left");
+    assert_eq!(
+        toy.shared.staging.memory_bytes(),
+        0,
+        "staged bytes are left"
+    );
 }
 
 fn block_on(future: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
     runtime.block_on(future);
 }
 

@@ -41,7 +41,11 @@ pub struct MemoryBucket {
 
 impl MemoryBucket {
     pub fn new(limits: Limits) -> Arc<Self> {
-        Arc::new(Self { name: BucketName::new("toy"), limits, world: Mutex::default() })
+        Arc::new(Self {
+            name: BucketName::new("toy"),
+            limits,
+            world: Mutex::default(),
+        })
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
@@ -50,7 +54,10 @@ impl MemoryBucket {
 
     /// The bytes under a key.
     pub fn content(&self, key: &str) -> Option<Vec<u8>> {
-        self.world().objects.get(&ObjectKey::new(key)).map(|object| object.bytes.to_vec())
+        self.world()
+            .objects
+            .get(&ObjectKey::new(key))
+            .map(|object| object.bytes.to_vec())
     }
 
     /// Replaces an object as another client would.
@@ -81,7 +88,9 @@ impl MemoryBucket {
 
     /// What HEAD would tell.
     pub fn stat(&self, key: &str) -> ObjectStat {
-        self.world().stat(&self.name, &ObjectKey::new(key)).expect("no such object")
+        self.world()
+            .stat(&self.name, &ObjectKey::new(key))
+            .expect("no such object")
     }
 
     /// Uploads under way.
@@ -118,7 +127,10 @@ impl MemoryBucket {
     fn pinned(&self, world: &World, version: &ObjectVersion) -> StoreResult<Bytes> {
         match world.objects.get(&version.key) {
             Some(object) if object.etag.matches(&version.etag) => Ok(object.bytes.clone()),
-            _ => Err(StoreError::Stale { bucket: self.name.clone(), key: version.key.clone() }),
+            _ => Err(StoreError::Stale {
+                bucket: self.name.clone(),
+                key: version.key.clone(),
+            }),
         }
     }
 
@@ -151,15 +163,31 @@ impl World {
             size: object.bytes.len() as u64,
         });
         let modified = SystemTime::UNIX_EPOCH;
-        Some(ObjectStat { version, modified, headers: ObjectHeaders::default() })
+        Some(ObjectStat {
+            version,
+            modified,
+            headers: ObjectHeaders::default(),
+        })
     }
 
     fn publish(&mut self, bucket: &BucketName, key: &ObjectKey, bytes: Bytes) -> ObjectVersion {
         self.names_given += 1;
         let etag = ETag::new(format!("\"{}\"", self.names_given));
         let size = bytes.len() as u64;
-        self.objects.insert(key.clone(), Object { etag: etag.clone(), bytes });
-        ObjectVersion { bucket: bucket.clone(), key: key.clone(), etag, version_id: None, size }
+        self.objects.insert(
+            key.clone(),
+            Object {
+                etag: etag.clone(),
+                bytes,
+            },
+        );
+        ObjectVersion {
+            bucket: bucket.clone(),
+            key: key.clone(),
+            etag,
+            version_id: None,
+            size,
+        }
     }
 
     fn store_part(&mut self, upload: &Upload, number: PartNumber, bytes: Bytes) -> StoredPart {
@@ -167,7 +195,13 @@ impl World {
         let etag = ETag::new(self.names_given.to_string());
         let size = bytes.len() as u64;
         let (_, parts) = self.uploads.get_mut(&upload.id).expect("no such upload");
-        parts.insert(number.0, Object { etag: etag.clone(), bytes });
+        parts.insert(
+            number.0,
+            Object {
+                etag: etag.clone(),
+                bytes,
+            },
+        );
         StoredPart { number, etag, size }
     }
 }
@@ -196,12 +230,17 @@ impl Bucket for MemoryBucket {
 
     async fn head(&self, key: &ObjectKey) -> StoreResult<ObjectStat> {
         let world = self.request(format!("HEAD {key}")).await?;
-        let missing = || StoreError::NotFound { bucket: self.name.clone(), key: key.clone() };
+        let missing = || StoreError::NotFound {
+            bucket: self.name.clone(),
+            key: key.clone(),
+        };
         world.stat(&self.name, key).ok_or_else(missing)
     }
 
     async fn get(&self, source: &ObjectRange) -> StoreResult<Bytes> {
-        let world = self.request(format!("GET {} {}", source.version.key, source.range)).await?;
+        let world = self
+            .request(format!("GET {} {}", source.version.key, source.range))
+            .await?;
         Ok(cut(&self.pinned(&world, &source.version)?, source))
     }
 
@@ -230,7 +269,9 @@ impl Bucket for MemoryBucket {
         precondition: &Precondition,
     ) -> StoreResult<ObjectVersion> {
         assert!(source.size <= self.limits.copy_object_max);
-        let mut world = self.request(format!("COPY {} -> {key}", source.key)).await?;
+        let mut world = self
+            .request(format!("COPY {} -> {key}", source.key))
+            .await?;
         let bytes = self.pinned(&world, source)?;
         self.allowed(&world, key, precondition)?;
         Ok(world.publish(&self.name, key, bytes))
@@ -244,8 +285,13 @@ impl Bucket for MemoryBucket {
         let mut world = self.request(format!("CREATE {key}")).await?;
         world.names_given += 1;
         let id = world.names_given.to_string();
-        world.uploads.insert(id.clone(), (key.clone(), BTreeMap::new()));
-        Ok(Upload { key: key.clone(), id })
+        world
+            .uploads
+            .insert(id.clone(), (key.clone(), BTreeMap::new()));
+        Ok(Upload {
+            key: key.clone(),
+            id,
+        })
     }
 
     async fn upload_part(
@@ -255,7 +301,9 @@ impl Bucket for MemoryBucket {
         body: Payload,
     ) -> StoreResult<StoredPart> {
         assert!(body.len() <= self.limits.part_size_max);
-        let mut world = self.request(format!("PART {} {}", number.0, body.len())).await?;
+        let mut world = self
+            .request(format!("PART {} {}", number.0, body.len()))
+            .await?;
         Ok(world.store_part(upload, number, joined(&body)))
     }
 
@@ -267,7 +315,9 @@ impl Bucket for MemoryBucket {
     ) -> StoreResult<StoredPart> {
         assert!(source.range.len() <= self.limits.part_size_max);
         let (key, range) = (&source.version.key, source.range);
-        let mut world = self.request(format!("COPYPART {} {key} {range}", number.0)).await?;
+        let mut world = self
+            .request(format!("COPYPART {} {key} {range}", number.0))
+            .await?;
         let bytes = cut(&self.pinned(&world, &source.version)?, source);
         Ok(world.store_part(upload, number, bytes))
     }
@@ -279,17 +329,29 @@ impl Bucket for MemoryBucket {
         _sources: &[Arc<ObjectVersion>],
         precondition: &Precondition,
     ) -> StoreResult<ObjectVersion> {
-        let mut world = self.request(format!("COMPLETE {} {}", upload.key, parts.len())).await?;
+        let mut world = self
+            .request(format!("COMPLETE {} {}", upload.key, parts.len()))
+            .await?;
         self.allowed(&world, &upload.key, precondition)?;
         assert!(parts.len() <= self.limits.part_count_max as usize);
         let (_, stored) = world.uploads.get(&upload.id).expect("no such upload");
         let mut bytes = Vec::new();
         for (position, part) in parts.iter().enumerate() {
-            assert_eq!(part.number.0 as usize, position + 1, "a gap in the part numbers");
+            assert_eq!(
+                part.number.0 as usize,
+                position + 1,
+                "a gap in the part numbers"
+            );
             let is_last = position + 1 == parts.len();
             let taken = &stored[&part.number.0];
-            assert!(taken.etag.matches(&part.etag), "another part of that number");
-            assert!(is_last || part.size >= self.limits.part_size_min, "EntityTooSmall");
+            assert!(
+                taken.etag.matches(&part.etag),
+                "another part of that number"
+            );
+            assert!(
+                is_last || part.size >= self.limits.part_size_min,
+                "EntityTooSmall"
+            );
             bytes.extend_from_slice(&taken.bytes);
         }
         world.uploads.remove(&upload.id);
