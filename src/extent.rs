@@ -8,9 +8,7 @@ use crate::object::ObjectVersion;
 use crate::range::ByteRange;
 
 #[cfg(test)]
-pub(crate) mod oracle;
-#[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// A run of bytes of a file with one home.
 #[derive(Clone, PartialEq, Eq, Debug)]

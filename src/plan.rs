@@ -12,8 +12,6 @@ mod copied;
 mod division;
 mod equal;
 #[cfg(test)]
-pub(crate) mod oracle;
-#[cfg(test)]
 mod tests;
 
 /// How a map becomes an object.

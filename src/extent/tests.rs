@@ -4,16 +4,22 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::oracle::{Edit, Model, object};
+use self::oracle::{Edit, Model, object};
 use super::{Extent, ExtentMap};
 use crate::range::ByteRange;
+
+pub(crate) mod oracle;
 
 fn edits() -> impl Strategy<Value = Vec<Edit>> {
     prop::collection::vec(any::<[u8; 4]>().prop_map(Edit::decode), 0..60)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 2_000,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     #[test]
     fn a_map_stands_for_the_same_bytes_as_plain_bytes_after_every_edit(edits in edits()) {

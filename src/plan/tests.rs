@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::oracle::{judge, judge_after};
+use self::oracle::judge_after;
 use super::{Part, Plan, PlanError, plan, plan_after};
 use crate::extent::ExtentMap;
-use crate::extent::oracle::{Edit, Model, object};
+use crate::extent::tests::oracle::{Edit, Model, materialise, object};
 use crate::limits::{GIB, Limits, MIB, PartCopy};
+use crate::object::ObjectVersion;
 use crate::range::ByteRange;
+
+mod oracle;
 
 /// Limits of a few bytes.
 fn toy() -> Limits {
@@ -75,6 +78,22 @@ fn told_parts(parts: &[Part]) -> String {
         write!(told, "{space}{kind}{}", part.len()).unwrap();
     }
     told
+}
+
+/// Plans, and judges the plan by everything known of a right one.
+fn judge(
+    map: &ExtentMap,
+    base: Option<&Arc<ObjectVersion>>,
+    limits: &Limits,
+) -> Result<Plan, PlanError> {
+    let planned = oracle::judge(map, base, limits);
+    if let Ok(plan) = &planned {
+        assert!(
+            materialise(&plan.content(base)) == materialise(map),
+            "other bytes"
+        );
+    }
+    planned
 }
 
 #[track_caller]
@@ -408,32 +427,7 @@ fn more_edits_than_there_are_parts_make_a_plan_within_the_part_count() {
 
 /// Every combination of small limits.
 fn limits() -> impl Strategy<Value = Limits> {
-    let parts = (
-        prop::sample::select(vec![0_u64, 1, 2, 3, 5, 8]),
-        prop::sample::select(vec![2_u64, 3, 10]),
-        prop::sample::select(vec![1_u32, 2, 3, 4, 5, 8, 100]),
-        any::<bool>(),
-        prop::sample::select(vec![PartCopy::Ranges, PartCopy::Ranges, PartCopy::None]),
-    );
-    let requests = (
-        prop::sample::select(vec![0_u64, 10, 60, 1_000]),
-        prop::sample::select(vec![0_u64, 10, 60, 1_000]),
-        prop::sample::select(vec![20_u64, 60, 1_000]),
-    );
-    let targets = (0_u64..30, 0_u64..30, 0_u64..30);
-    (parts, requests, targets).prop_map(|(parts, requests, targets)| Limits {
-        part_size_min: parts.0,
-        part_size_max: parts.0.max(1) * parts.1,
-        part_count_max: parts.2,
-        parts_equal: parts.3,
-        part_copy: parts.4,
-        copy_object_max: requests.0,
-        put_max: requests.1,
-        object_size_max: requests.2,
-        copy_object_preferred_max: targets.0,
-        copy_part_size: targets.1,
-        upload_part_size: targets.2,
-    })
+    any::<[u8; 11]>().prop_map(oracle::decode_limits)
 }
 
 /// A file after some edits of nothing or of a whole object.
@@ -464,7 +458,11 @@ fn patched() -> impl Strategy<Value = ExtentMap> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 10_000,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     #[test]
     fn a_plan_under_any_limits_is_legal_makes_the_file_and_is_never_dearer_than_the_naive_one(
