@@ -314,6 +314,11 @@ impl File {
         }
     }
 
+    /// The file keeps its name after all: commits publish again.
+    pub fn adopt(&self) {
+        self.state().orphan = false;
+    }
+
     /// Gives up what is not committed, and any upload under way: the last handle of an unlinked
     /// file was closed, or its content cannot be saved. The file is of no use afterwards.
     pub async fn discard(self: &Arc<Self>) {

@@ -2,17 +2,34 @@
 //! handles and the lock order. Knows no errno and no client library.
 
 use std::ffi::OsStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
-
-use bytes::Bytes;
 
 use crate::config::Config;
 use crate::file::{FileError, Shared};
+use crate::namespace::names::{self, NAME_BYTES_MAX, NameError, UNLINKED_DIR};
 pub use crate::namespace::{Attr, Ino, Kind};
-use crate::object::ObjectKey;
 use crate::range::ByteRange;
 use crate::store::StoreError;
+
+mod attributes;
+mod handles;
+mod locks;
+mod lookup;
+mod make;
+mod open;
+mod publish;
+mod readdir;
+mod registry;
+mod remove;
+mod rename;
+mod rename_directory;
+mod state;
+
+use handles::Handles;
+use locks::{Held, Locks, Wanted};
+use rename_directory::Stopped;
+use state::State;
 
 /// The number of an open file or directory.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -72,14 +89,16 @@ pub enum FsError {
     UnknownInode,
     /// A directory was moved in part: every object exists under its old or its new name, and
     /// repeating the command finishes it.
-    #[error("rename stopped half way: {moved} objects moved, {left} left; repeat it to finish: {source}")]
+    #[error(
+        "rename stopped half way: {moved} objects moved, {left} left; repeat it to finish: {source}"
+    )]
     RenamedInPart {
         /// Objects under the new name only.
         moved: u64,
         /// Objects still under the old name.
         left: u64,
         /// The first failure.
-        source: StoreError,
+        source: Box<StoreError>,
     },
     /// The store.
     #[error(transparent)]
@@ -195,119 +214,142 @@ pub struct CopyRequest {
     pub at: u64,
 }
 
-/// A mounted filesystem.
-#[derive(Debug)]
-pub struct Fs;
+/// Blocks that statfs(2) tells of, in all, free and available: a bucket has no end. 1 EiB of
+/// [`STATFS_BLOCK_BYTES`], which every tool's arithmetic still holds.
+const STATFS_BLOCKS: u64 = 1 << 48;
+/// Bytes of a block that statfs(2) tells of.
+const STATFS_BLOCK_BYTES: u32 = 4096;
 
-#[allow(clippy::todo, unused_variables)]
+/// A mounted filesystem.
+///
+/// Locks, in the order they may be taken; only the first two are ever held while the store is
+/// asked:
+/// 1. the stream of one open directory (`readdir`);
+/// 2. the inode locks ([`locks::Locks`]), all that an operation needs at once, in ascending order
+///    of inode numbers; a `File` locks itself below these;
+/// 3. `state`: inodes, names and open files;
+/// 4. `handles` and `stopped`, alone.
+#[derive(Debug)]
+pub struct Fs {
+    shared: Arc<Shared>,
+    read_only: bool,
+    locks: Locks,
+    state: Mutex<State>,
+    handles: Handles,
+    /// Directory renames that stopped half way, and may be repeated.
+    stopped: Mutex<Stopped>,
+}
+
 impl Fs {
     /// A filesystem over `shared.buckets` that shows `config.sources`.
     pub fn new(config: &Config, shared: Arc<Shared>) -> Self {
-        todo!()
+        Self {
+            read_only: config.read_only,
+            locks: Locks::default(),
+            state: Mutex::new(State::new(config, &shared.buckets)),
+            handles: Handles::default(),
+            stopped: Mutex::default(),
+            shared,
+        }
     }
+
     /// How long a name that does not exist may be trusted not to exist.
     pub fn negative_ttl(&self) -> Duration {
-        todo!()
+        self.shared.bounds.attr_ttl
     }
-    /// The entry `name` of `parent`; counts one lookup. 1 HEAD + 1 LIST when nothing is known.
-    pub async fn lookup(&self, parent: Ino, name: &OsStr) -> FsResult<Trusted<Attr>> {
-        todo!()
-    }
-    /// The kernel forgot `count` lookups.
-    pub fn forget(&self, ino: Ino, count: u64) {
-        todo!()
-    }
-    /// Attributes.
-    pub async fn getattr(&self, ino: Ino, fh: Option<Fh>) -> FsResult<Trusted<Attr>> {
-        todo!()
-    }
-    /// Changes attributes.
-    pub async fn setattr(&self, ino: Ino, fh: Option<Fh>, set: SetAttr) -> FsResult<Trusted<Attr>> {
-        todo!()
-    }
-    /// Makes a directory (a marker object); counts one lookup.
-    pub async fn mkdir(&self, parent: Ino, name: &OsStr) -> FsResult<Trusted<Attr>> {
-        todo!()
-    }
-    /// Removes an empty directory.
-    pub async fn rmdir(&self, parent: Ino, name: &OsStr) -> FsResult<()> {
-        todo!()
-    }
-    /// Removes a file.
-    pub async fn unlink(&self, parent: Ino, name: &OsStr) -> FsResult<()> {
-        todo!()
-    }
-    /// Renames a file or a directory.
-    pub async fn rename(
-        &self,
-        from: (Ino, &OsStr),
-        to: (Ino, &OsStr),
-        mode: RenameMode,
-    ) -> FsResult<()> {
-        todo!()
-    }
-    /// Makes a file and opens it; counts one lookup. Nothing is sent before the first commit.
-    pub async fn create(
-        &self,
-        parent: Ino,
-        name: &OsStr,
-        mode: OpenMode,
-    ) -> FsResult<(Trusted<Attr>, Opened)> {
-        todo!()
-    }
-    /// Opens a file.
-    pub async fn open(&self, ino: Ino, mode: OpenMode) -> FsResult<Opened> {
-        todo!()
-    }
-    /// Reads; fewer bytes at the end of the file.
-    pub async fn read(&self, fh: Fh, range: ByteRange) -> FsResult<Bytes> {
-        todo!()
-    }
-    /// Writes all of `data` (at the end when the handle appends).
-    pub async fn write(&self, fh: Fh, at: u64, data: Bytes) -> FsResult<()> {
-        todo!()
-    }
-    /// A close(2): commits.
-    pub async fn flush(&self, fh: Fh) -> FsResult<()> {
-        todo!()
-    }
-    /// fsync(2), fdatasync(2): commits.
-    pub async fn fsync(&self, fh: Fh) -> FsResult<()> {
-        todo!()
-    }
-    /// The last close: the handle ends. Commits what no flush has (mmap).
-    pub async fn release(&self, fh: Fh) -> FsResult<()> {
-        todo!()
-    }
-    /// copy_file_range(2); returns bytes copied, at most what fits 32 bits.
-    pub async fn copy_file_range(&self, request: CopyRequest) -> FsResult<u32> {
-        todo!()
-    }
-    /// Opens a directory.
-    pub async fn opendir(&self, ino: Ino) -> FsResult<Fh> {
-        todo!()
-    }
-    /// Entries from `offset` on, given to `take` until it answers `false` (no room) or the
-    /// directory ends. With `plus` every entry taken counts one lookup, except `.` and `..`.
-    pub async fn readdir(
-        &self,
-        fh: Fh,
-        offset: u64,
-        plus: bool,
-        take: &mut (dyn FnMut(&DirEntry) -> bool + Send),
-    ) -> FsResult<()> {
-        todo!()
-    }
-    /// Closes a directory.
-    pub fn releasedir(&self, fh: Fh) {
-        todo!()
-    }
+
     /// The filesystem as a whole.
     pub fn statfs(&self) -> StatFs {
-        todo!()
+        StatFs {
+            block_bytes: STATFS_BLOCK_BYTES,
+            blocks: STATFS_BLOCKS,
+            name_bytes_max: NAME_BYTES_MAX as u32,
+        }
     }
-    /// Commits every dirty file; what ends a mount. Returns the keys that could not be committed.
-    pub async fn sync_all(&self) -> Vec<(ObjectKey, FileError)> {
-        todo!()
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .expect("nothing panics while the state is locked")
+    }
+
+    /// What every operation that changes something asks first.
+    fn check_writable(&self) -> FsResult<()> {
+        if self.read_only {
+            Err(FsError::ReadOnly)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether entries can be made, removed and renamed here, and under this name.
+    fn check_entry(&self, parent: Ino, name: &str) -> FsResult<()> {
+        self.check_writable()?;
+        let state = self.state();
+        if state.tree.is_synthetic(parent) {
+            return Err(FsError::NotPermitted {
+                what: "the top directory of a mount of several sources shows the sources only",
+            });
+        }
+        if state.tree.top(parent).is_some() && name == UNLINKED_DIR {
+            return Err(FsError::NotPermitted {
+                what: "this name is reserved",
+            });
+        }
+        Ok(())
+    }
+
+    /// Locks what `wanted` says, as it is once everything is locked: names may change while an
+    /// operation waits.
+    async fn acquire(&self, wanted: impl Fn(&State) -> FsResult<Wanted>) -> FsResult<Held<'_>> {
+        loop {
+            let now = wanted(&self.state())?;
+            let held = self.locks.acquire(now).await;
+            if held.covers(&wanted(&self.state())?) {
+                return Ok(held);
+            }
+        }
+    }
+
+    /// Keeps an inode in the table until dropped.
+    fn pin(&self, ino: Ino) -> FsResult<Pinned<'_>> {
+        let mut state = self.state();
+        state.tree.node(ino).ok_or(FsError::UnknownInode)?;
+        Ok(self.pinned(&mut state, ino))
+    }
+
+    fn pinned(&self, state: &mut State, ino: Ino) -> Pinned<'_> {
+        state.tree.pin(ino);
+        Pinned { fs: self, ino }
+    }
+}
+
+/// An inode that stays in the table. Not to be dropped while the state is locked.
+#[derive(Debug)]
+struct Pinned<'a> {
+    fs: &'a Fs,
+    ino: Ino,
+}
+
+impl Drop for Pinned<'_> {
+    fn drop(&mut self) {
+        self.fs.state().tree.unpin(self.ino);
+    }
+}
+
+/// The name as the table keeps it.
+fn entry_name(name: &OsStr) -> FsResult<Arc<str>> {
+    Ok(Arc::from(names::component(name)?))
+}
+
+impl From<NameError> for FsError {
+    fn from(error: NameError) -> Self {
+        match error {
+            NameError::NotUtf8 => Self::NameNotUtf8,
+            NameError::TooLong => Self::NameTooLong,
+            NameError::NotAName => Self::Invalid {
+                what: "a name that is no name",
+            },
+        }
     }
 }

@@ -3,9 +3,19 @@
 
 use std::time::SystemTime;
 
+pub mod knowledge;
+pub mod listing;
+pub mod names;
+pub mod tree;
+
 /// The number of an inode: stable while the kernel knows it; the root is 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Ino(pub u64);
+
+impl Ino {
+    /// The root of the mount (FUSE_ROOT_ID).
+    pub const ROOT: Self = Self(1);
+}
 
 /// What an inode is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,0 +1,240 @@
+//! Open files: open, read, write, copy_file_range, release. The bytes are the `File`'s business.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::file::{File, Place};
+use crate::fs::handles::FileHandle;
+use crate::fs::locks::Access;
+use crate::fs::registry::OpenFile;
+use crate::fs::state::State;
+use crate::fs::{CopyRequest, Fh, Fs, FsError, FsResult, Ino, OpenMode, Opened};
+use crate::namespace::Kind;
+use crate::range::ByteRange;
+use crate::readahead::Window;
+use crate::store::ObjectStat;
+
+/// Most bytes one copy_file_range(2) copies: the answer has 32 bits, and the kernel's own bound is
+/// UINT_MAX rounded down to a page.
+const COPY_BYTES_MAX: u64 = 0xffff_f000;
+
+impl Fs {
+    /// Opens a file: what is there now, asked by HEAD unless known for less than the trust time.
+    ///
+    /// # Errors
+    /// [`FsError::NoEntry`] when the object is gone; [`FsError::IsDirectory`],
+    /// [`FsError::ReadOnly`]; errors of the store.
+    pub async fn open(&self, ino: Ino, mode: OpenMode) -> FsResult<Opened> {
+        if mode.write || mode.truncate {
+            self.check_writable()?;
+        }
+        let _pin = self.pin(ino)?;
+        let file = self.content(ino, mode.write || mode.truncate).await?;
+        if mode.truncate
+            && let Err(error) = file.truncate(0).await
+        {
+            self.close(ino).await;
+            return Err(error.into());
+        }
+        Ok(self.opened(ino, file, mode))
+    }
+
+    /// The content of a file, with one handle more counted; [`Self::close`] ends it. Writing needs
+    /// the object's headers, which the next commit sends again.
+    pub(super) async fn content(&self, ino: Ino, headers: bool) -> FsResult<Arc<File>> {
+        if let Some(file) = self.own_content(ino)? {
+            return Ok(file);
+        }
+        // Shared with other opens; whatever replaces the object waits.
+        let _held = self
+            .acquire(|state| state.path_and(ino, Access::Shared))
+            .await?;
+        if let Some(file) = self.own_content(ino)? {
+            return Ok(file);
+        }
+        let place = self.state().place(ino)?;
+        let stat = self.object(ino, &place, headers).await?;
+        if let Some(file) = self.open_same(ino, headers, &stat) {
+            return Ok(file);
+        }
+        let opened = self.state().open.file(ino).is_some();
+        // A file that is open may be written by another handle: it takes over headers as well.
+        let stat = if opened && !headers {
+            self.object(ino, &place, true).await?
+        } else {
+            stat
+        };
+        Ok(self.open_object(ino, place, &stat))
+    }
+
+    /// The content, when the store has no say: it was changed here, or has no name any more.
+    fn own_content(&self, ino: Ino) -> FsResult<Option<Arc<File>>> {
+        let mut state = self.state();
+        let node = state.tree.node(ino).ok_or(FsError::UnknownInode)?;
+        if node.kind() == Kind::Directory {
+            return Err(FsError::IsDirectory);
+        }
+        let linked = node.is_linked();
+        let Some(open) = state.open.file_mut(ino) else {
+            return if linked {
+                Ok(None)
+            } else {
+                Err(FsError::NoEntry)
+            };
+        };
+        if linked && !open.file.stat().dirty {
+            return Ok(None);
+        }
+        open.handles += 1;
+        Ok(Some(Arc::clone(&open.file)))
+    }
+
+    /// The content of a file that is open on just this version.
+    fn open_same(&self, ino: Ino, headers: bool, stat: &ObjectStat) -> Option<Arc<File>> {
+        let mut state = self.state();
+        let open = state.open.file_mut(ino).filter(|_| !headers)?;
+        let version = open.file.stat().version?;
+        if !version.etag.matches(&stat.version.etag) {
+            return None;
+        }
+        open.handles += 1;
+        Some(Arc::clone(&open.file))
+    }
+
+    fn open_object(&self, ino: Ino, place: Place, stat: &ObjectStat) -> Arc<File> {
+        let file = self
+            .state()
+            .open_file(ino, || File::of_object(&self.shared, place, stat));
+        file.revalidate(stat);
+        file
+    }
+
+    /// A handle on a file whose [`Self::content`] was counted.
+    pub(super) fn opened(&self, ino: Ino, file: Arc<File>, mode: OpenMode) -> Opened {
+        let stat = file.stat();
+        let seen = stat
+            .version
+            .filter(|_| !stat.dirty)
+            .map(|version| version.etag.clone());
+        let keep_cache = self.state().tree.file_mut(ino).is_some_and(|node| {
+            let before = std::mem::replace(&mut node.opened, seen.clone());
+            seen.is_some() && before == seen
+        });
+        let window = Window::new(self.shared.bounds.readahead_bytes_max);
+        let fh = self
+            .handles
+            .insert_file(FileHandle::new(ino, file, mode, window));
+        Opened { fh, keep_cache }
+    }
+
+    /// Reads; fewer bytes at the end of the file.
+    ///
+    /// # Errors
+    /// [`FsError::BadHandle`]; [`FsError::File`], stale when the object was replaced.
+    pub async fn read(&self, fh: Fh, range: ByteRange) -> FsResult<Bytes> {
+        let handle = self.handles.readable(fh)?;
+        handle.check_not_stale()?;
+        Ok(handle.file.read(range, &handle.window).await?)
+    }
+
+    /// Writes all of `data` (at the end when the handle appends).
+    ///
+    /// # Errors
+    /// [`FsError::BadHandle`]; [`FsError::File`]: no room to stage, too large for an object.
+    pub async fn write(&self, fh: Fh, at: u64, data: Bytes) -> FsResult<()> {
+        let handle = self.handles.writable(fh)?;
+        handle.check_not_stale()?;
+        if handle.mode.append {
+            handle.file.append(&data).await?;
+        } else {
+            handle.file.write(at, &data).await?;
+        }
+        self.state().content_changed(handle.ino);
+        Ok(())
+    }
+
+    /// copy_file_range(2): edits a map; the store copies at the next commit. Returns bytes copied,
+    /// at most what fits 32 bits.
+    ///
+    /// # Errors
+    /// [`FsError::BadHandle`]; [`FsError::File`], of either file.
+    pub async fn copy_file_range(&self, request: CopyRequest) -> FsResult<u32> {
+        let from = self.handles.readable(request.from)?;
+        let to = self.handles.writable(request.to)?;
+        from.check_not_stale()?;
+        to.check_not_stale()?;
+        let start = request.range.start();
+        let range = ByteRange::at(start, request.range.len().min(COPY_BYTES_MAX));
+        // Nobody replaces or moves the source's object before the copy refers to it.
+        let _held = self
+            .acquire(|state| state.path_and(from.ino, Access::Exclusive))
+            .await?;
+        let copied = to.file.copy_from(request.at, &from.file, range).await?;
+        let mut state = self.state();
+        state.learn_content(from.ino, &from.file);
+        state.content_changed(to.ino);
+        Ok(u32::try_from(copied).expect("at most COPY_BYTES_MAX bytes were asked for"))
+    }
+
+    /// The last close: the handle ends. Commits what no flush has (mmap).
+    ///
+    /// # Errors
+    /// Those of [`Self::flush`]; the bytes are kept until the end of the mount then.
+    pub async fn release(&self, fh: Fh) -> FsResult<()> {
+        let handle = self.handles.remove_file(fh)?;
+        let committed = self.commit(handle.ino).await;
+        self.close(handle.ino).await;
+        committed
+    }
+
+    /// Counts one handle less. With the last one a clean file's content is given up, and an
+    /// unlinked file's bytes are deleted.
+    pub(super) async fn close(&self, ino: Ino) {
+        let Some(gone) = self.state().close_file(ino) else {
+            return;
+        };
+        if gone.orphan {
+            self.end_orphan(&gone).await;
+        }
+    }
+
+    /// Nobody can reach an unlinked file any more.
+    pub(super) async fn end_orphan(&self, gone: &OpenFile) {
+        gone.file.discard().await;
+        if let Some(hidden) = &gone.hidden
+            && let Err(error) = hidden.bucket.delete(&hidden.key).await
+        {
+            log::warn!(
+                "{}: kept for a file that is gone, and not deleted: {error}",
+                hidden.key
+            );
+        }
+    }
+}
+
+impl State {
+    /// The content was changed by hand of this mount: a time set before is no longer true.
+    pub(super) fn content_changed(&mut self, ino: Ino) {
+        if let Some(open) = self.open.file_mut(ino) {
+            open.set_modified = None;
+        }
+    }
+
+    fn close_file(&mut self, ino: Ino) -> Option<OpenFile> {
+        let open = self.open.file_mut(ino)?;
+        open.handles = open.handles.saturating_sub(1);
+        if open.handles > 0 {
+            return None;
+        }
+        if open.file.stat().dirty && !open.orphan {
+            log::error!(
+                "{}: closed with content that could not be stored; it is kept, and tried again \
+                 when the file is opened and closed or the mount ends",
+                open.file.place().key
+            );
+            return None;
+        }
+        self.drop_file(ino)
+    }
+}

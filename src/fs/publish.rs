@@ -1,0 +1,77 @@
+//! Making files durable: flush, fsync, and the commit of all that is dirty at the end of a mount.
+
+use std::sync::Arc;
+
+use crate::file::FileError;
+use crate::fs::locks::Access;
+use crate::fs::registry::OpenFile;
+use crate::fs::{Fh, Fs, FsError, FsResult, Ino};
+use crate::object::ObjectKey;
+
+impl Fs {
+    /// A close(2): commits. Comes at every close of a descriptor; a clean file costs nothing.
+    ///
+    /// # Errors
+    /// [`FsError::File`]; the bytes are kept and the next flush tries again.
+    pub async fn flush(&self, fh: Fh) -> FsResult<()> {
+        let handle = self.handles.file(fh)?;
+        self.commit(handle.ino).await
+    }
+
+    /// fsync(2), fdatasync(2): commits.
+    ///
+    /// # Errors
+    /// As [`Self::flush`].
+    pub async fn fsync(&self, fh: Fh) -> FsResult<()> {
+        self.flush(fh).await
+    }
+
+    /// Commits every dirty file; what ends a mount. Returns the keys that could not be committed.
+    pub async fn sync_all(&self) -> Vec<(ObjectKey, FileError)> {
+        let open: Vec<Ino> = self.state().open.iter().map(|(ino, _)| ino).collect();
+        let mut failed = Vec::new();
+        for ino in open {
+            let key = self
+                .state()
+                .open
+                .file(ino)
+                .map(|open| open.file.place().key);
+            match (self.commit(ino).await, key) {
+                (Err(FsError::File(error)), Some(key)) => failed.push((key, error)),
+                // Any other error means that the file is gone.
+                (Err(_) | Ok(()), _) => self.forget_committed(ino),
+            }
+        }
+        failed
+    }
+
+    fn forget_committed(&self, ino: Ino) {
+        let mut state = self.state();
+        let left = state.open.file(ino).is_some_and(|open| open.handles == 0);
+        if left {
+            state.drop_file(ino);
+        }
+    }
+
+    /// Commits a file if it is dirty and has a name. Whatever takes bytes from the object it
+    /// replaces is committed before, by the `File`.
+    pub(super) async fn commit(&self, ino: Ino) -> FsResult<()> {
+        let dirty = |open: &OpenFile| !open.orphan && open.file.stat().dirty;
+        if !self.state().open.file(ino).is_some_and(dirty) {
+            return Ok(());
+        }
+        let _held = self
+            .acquire(|state| state.path_and(ino, Access::Exclusive))
+            .await?;
+        let file = {
+            let state = self.state();
+            let Some(open) = state.open.file(ino).filter(|open| !open.orphan) else {
+                return Ok(());
+            };
+            Arc::clone(&open.file)
+        };
+        let committed = file.commit().await;
+        self.state().learn_content(ino, &file);
+        Ok(committed?)
+    }
+}

@@ -1,0 +1,64 @@
+//! The files whose content is in memory because they are open or dirty. Knows no name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::file::{File, Place};
+use crate::namespace::Ino;
+
+/// An open or dirty file.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    /// Its content.
+    pub(super) file: Arc<File>,
+    /// Open handles. 0: dirty content that a commit has failed to publish.
+    pub(super) handles: u64,
+    /// It has no name any more: nothing of it is published.
+    pub(super) orphan: bool,
+    /// Where its bytes were moved when it was unlinked while open; deleted with the last handle.
+    pub(super) hidden: Option<Place>,
+    /// A modification time set by hand since the last change of content. Shown, not stored.
+    pub(super) set_modified: Option<SystemTime>,
+}
+
+impl OpenFile {
+    /// A file just opened.
+    pub(super) const fn new(file: Arc<File>) -> Self {
+        Self {
+            file,
+            handles: 1,
+            orphan: false,
+            hidden: None,
+            set_modified: None,
+        }
+    }
+}
+
+/// The open and the dirty files of a mount, by inode.
+#[derive(Debug, Default)]
+pub(super) struct OpenFiles {
+    by_ino: BTreeMap<Ino, OpenFile>,
+}
+
+impl OpenFiles {
+    pub(super) fn file(&self, ino: Ino) -> Option<&OpenFile> {
+        self.by_ino.get(&ino)
+    }
+
+    pub(super) fn file_mut(&mut self, ino: Ino) -> Option<&mut OpenFile> {
+        self.by_ino.get_mut(&ino)
+    }
+
+    pub(super) fn insert(&mut self, ino: Ino, file: OpenFile) {
+        self.by_ino.insert(ino, file);
+    }
+
+    pub(super) fn remove(&mut self, ino: Ino) -> Option<OpenFile> {
+        self.by_ino.remove(&ino)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Ino, &OpenFile)> {
+        self.by_ino.iter().map(|(ino, file)| (*ino, file))
+    }
+}

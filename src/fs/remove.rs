@@ -1,0 +1,252 @@
+//! Removing entries: unlink and rmdir, and where the bytes of unlinked but open files go.
+
+use std::ffi::OsStr;
+use std::sync::Arc;
+
+use crate::commit::CommitError;
+use crate::file::{File, FileError, Place};
+use crate::fs::locks::Access;
+use crate::fs::state::{State, both};
+use crate::fs::{Fs, FsError, FsResult, Ino, entry_name};
+use crate::namespace::{Kind, tree::NodeState};
+use crate::object::ObjectVersion;
+use crate::store::{ListRequest, ObjectHeaders, Precondition, StoreError};
+
+/// A file that has lost its name while open, and what to do if that does not come about after all.
+#[derive(Debug)]
+pub(super) struct Orphaned {
+    file: Arc<File>,
+    /// Where its bytes are from now on; `None` when it needs none of an object that can go.
+    hidden: Option<(Place, Arc<ObjectVersion>)>,
+}
+
+impl Fs {
+    /// Removes a file. While it is open its bytes stay readable: in a bucket without versions the
+    /// store copies them to a reserved place until the last close.
+    ///
+    /// # Errors
+    /// [`FsError::NoEntry`], [`FsError::IsDirectory`]; errors of the store and of files whose
+    /// content takes bytes from this one and could not be committed. Nothing is removed then.
+    pub async fn unlink(&self, parent: Ino, name: &OsStr) -> FsResult<()> {
+        let name = entry_name(name)?;
+        self.check_entry(parent, &name)?;
+        let found = self.resolve(parent, &name).await?.ok_or(FsError::NoEntry)?;
+        let ino = found.ino;
+        let _held = self
+            .acquire(|state| state.path_and(ino, Access::Exclusive))
+            .await?;
+        let place = {
+            let state = self.state();
+            if state.tree.child(parent, &name) != Some(ino) {
+                return Err(FsError::NoEntry);
+            }
+            if state
+                .tree
+                .node(ino)
+                .is_some_and(|node| node.kind() == Kind::Directory)
+            {
+                return Err(FsError::IsDirectory);
+            }
+            state.place(ino)?
+        };
+        let published = self.state().is_published(ino);
+        let orphaned = self.orphan(ino).await?;
+        if published
+            || orphaned
+                .as_ref()
+                .is_some_and(|gone| gone.file.stat().version.is_some())
+        {
+            let deleted = match self.shared.commit_dependents(&place).await {
+                Ok(()) => place.bucket.delete(&place.key).await.map_err(FsError::from),
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = deleted {
+                self.readopt(orphaned).await;
+                return Err(error);
+            }
+        }
+        {
+            let mut state = self.state();
+            state.entry_removed(parent, &name);
+            state.names.note_absent(parent, &name);
+            state.tree.detach(ino);
+        }
+        self.bury(ino, orphaned).await;
+        Ok(())
+    }
+
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    /// [`FsError::NoEntry`], [`FsError::NotDirectory`], [`FsError::NotEmpty`]; errors of the store.
+    pub async fn rmdir(&self, parent: Ino, name: &OsStr) -> FsResult<()> {
+        let name = entry_name(name)?;
+        self.check_entry(parent, &name)?;
+        let found = self.resolve(parent, &name).await?.ok_or(FsError::NoEntry)?;
+        let ino = found.ino;
+        let wanted = |state: &State| {
+            Ok(both(
+                state.path_shared(parent)?,
+                state.path_and(ino, Access::Exclusive)?,
+            ))
+        };
+        let _held = self.acquire(wanted).await?;
+        let place = {
+            let state = self.state();
+            if state.tree.child(parent, &name) != Some(ino) {
+                return Err(FsError::NoEntry);
+            }
+            if state
+                .tree
+                .node(ino)
+                .is_some_and(|node| node.kind() == Kind::File)
+            {
+                return Err(FsError::NotDirectory);
+            }
+            state.place(ino)?
+        };
+        if self.check_empty(ino, &place).await? {
+            place.bucket.delete(&place.key).await?;
+        }
+        let mut state = self.state();
+        state.entry_removed(parent, &name);
+        state.tree.detach(ino);
+        Ok(())
+    }
+
+    /// Fails unless a directory holds nothing, in the store and here; tells whether it has a
+    /// marker. 1 LIST.
+    pub(super) async fn check_empty(&self, ino: Ino, place: &Place) -> FsResult<bool> {
+        if self.state().has_own_entries(ino) {
+            return Err(FsError::NotEmpty);
+        }
+        let prefix = place.key.as_str().to_owned();
+        let request = ListRequest {
+            prefix,
+            page_max: Some(2),
+            ..ListRequest::default()
+        };
+        let page = place.bucket.list(&request).await?;
+        if page.objects.iter().any(|object| object.key != place.key) {
+            return Err(FsError::NotEmpty);
+        }
+        Ok(!page.objects.is_empty())
+    }
+
+    /// Makes an open file one without a name, whose bytes survive the end of its object; `None`
+    /// when it is not in memory. To be followed by [`Self::bury`] or [`Self::readopt`].
+    pub(super) async fn orphan(&self, ino: Ino) -> FsResult<Option<Orphaned>> {
+        let Some((file, open)) = self
+            .state()
+            .open
+            .file(ino)
+            .map(|open| (Arc::clone(&open.file), open.handles > 0))
+        else {
+            return Ok(None);
+        };
+        file.orphan().await?;
+        let mut orphaned = Orphaned { file, hidden: None };
+        if open {
+            match self.hide(ino, &orphaned.file).await {
+                Ok(hidden) => orphaned.hidden = hidden,
+                Err(error) => {
+                    self.readopt(Some(orphaned)).await;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(Some(orphaned))
+    }
+
+    /// Copies the object an open file reads to a reserved key, unless the file reads nothing of it
+    /// or the bucket keeps the version. If another writer replaced the object its bytes are gone
+    /// already, and readers will be told.
+    async fn hide(
+        &self,
+        ino: Ino,
+        file: &Arc<File>,
+    ) -> FsResult<Option<(Place, Arc<ObjectVersion>)>> {
+        let Some(version) = file.stat().version else {
+            return Ok(None);
+        };
+        if version.version_id.is_some() || !file.map().versions().contains(&version) {
+            return Ok(None);
+        }
+        let place = self.state().hidden_place(ino)?;
+        // Nobody reads the headers of the copy.
+        let headers = ObjectHeaders::default();
+        let committer = &self.shared.committer;
+        let copy = committer.copy_object(&version, Some(&headers), &place, &Precondition::None);
+        match copy.await {
+            Ok(copy) => Ok(Some((place, copy))),
+            Err(CommitError::Store(StoreError::Stale { .. } | StoreError::NotFound { .. })) => {
+                Ok(None)
+            }
+            Err(error) => Err(FileError::from(error).into()),
+        }
+    }
+
+    /// The file keeps its name after all.
+    pub(super) async fn readopt(&self, orphaned: Option<Orphaned>) {
+        let Some(orphaned) = orphaned else { return };
+        orphaned.file.adopt();
+        if let Some((place, _)) = orphaned.hidden
+            && let Err(error) = place.bucket.delete(&place.key).await
+        {
+            log::warn!("{}: not needed, and not deleted: {error}", place.key);
+        }
+    }
+
+    /// The object of an orphaned file is gone: it reads its copy from now on. What nobody has open
+    /// ends here.
+    pub(super) async fn bury(&self, ino: Ino, orphaned: Option<Orphaned>) {
+        let Some(Orphaned { file, hidden }) = orphaned else {
+            return;
+        };
+        let gone = {
+            let mut state = self.state();
+            if let Some(open) = state.open.file_mut(ino) {
+                open.orphan = true;
+                if let Some((place, version)) = hidden {
+                    file.relocate(place.clone(), Some(version));
+                    open.hidden = Some(place);
+                }
+            }
+            let closed = state.open.file(ino).is_some_and(|open| open.handles == 0);
+            if closed { state.drop_file(ino) } else { None }
+        };
+        if let Some(gone) = gone {
+            self.end_orphan(&gone).await;
+        }
+    }
+}
+
+impl State {
+    /// Whether there may be an object of a file: not before the first commit of a new one.
+    fn is_published(&self, ino: Ino) -> bool {
+        self.open
+            .file(ino)
+            .is_none_or(|open| open.file.stat().version.is_some())
+    }
+
+    /// Whether a directory shows entries that the store may know nothing of.
+    pub(super) fn has_own_entries(&self, ino: Ino) -> bool {
+        self.tree
+            .children(ino)
+            .any(|(_, child)| self.open.file(child).is_some() || self.tree.is_retained(child))
+    }
+
+    /// An entry of a directory is about to go. A directory without a marker would go with its last
+    /// one, under the user's feet; to ask whether it was the last would cost a LIST, so the
+    /// directory is kept for the session instead, until somebody removes it.
+    pub(super) fn entry_removed(&mut self, parent: Ino, name: &Arc<str>) {
+        self.names.forget(parent, name);
+        let marked = match self.tree.node(parent).map(|node| &node.state) {
+            Some(NodeState::Directory(directory)) => directory.modified.is_some(),
+            Some(NodeState::File(_)) | None => true,
+        };
+        if !marked {
+            self.tree.retain(parent);
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Renaming: the checks common to files and directories, and the rename of a file, which is a copy
+//! on the server and a delete.
+
+use std::ffi::OsStr;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use crate::commit::CommitError;
+use crate::file::{FileError, Place};
+use crate::fs::locks::{Access, Wanted};
+use crate::fs::state::{State, both};
+use crate::fs::{Fs, FsError, FsResult, Ino, RenameMode, entry_name};
+use crate::namespace::Kind;
+use crate::namespace::knowledge::Known;
+use crate::object::ObjectVersion;
+use crate::store::{ObjectHeaders, Precondition, StoreError};
+
+/// A rename whose names were looked up.
+#[derive(Debug)]
+pub(super) struct Move {
+    pub(super) source: Ino,
+    /// What has the new name now.
+    pub(super) target: Option<Ino>,
+    pub(super) from: (Ino, Arc<str>),
+    pub(super) to: (Ino, Arc<str>),
+    pub(super) mode: RenameMode,
+}
+
+impl Move {
+    fn wanted(&self, state: &State) -> FsResult<Wanted> {
+        let paths = both(
+            state.path_shared(self.from.0)?,
+            state.path_shared(self.to.0)?,
+        );
+        let mut wanted = both(paths, Wanted::from([(self.source, Access::Exclusive)]));
+        if let Some(target) = self.target {
+            wanted.insert(target, Access::Exclusive);
+        }
+        Ok(wanted)
+    }
+
+    /// Whether the names still mean what they meant when they were looked up.
+    fn is_current(&self, state: &State) -> bool {
+        state.tree.child(self.from.0, &self.from.1) == Some(self.source)
+            && state.tree.child(self.to.0, &self.to.1) == self.target
+    }
+}
+
+impl Fs {
+    /// Renames a file or a directory, on the server.
+    ///
+    /// # Errors
+    /// [`FsError::NoEntry`], [`FsError::Exists`], [`FsError::IsDirectory`],
+    /// [`FsError::NotDirectory`], [`FsError::NotEmpty`], [`FsError::Invalid`] into itself,
+    /// [`FsError::RenamedInPart`]; errors of names and of the store. Every object exists under at
+    /// least one of its names after any of them.
+    pub async fn rename(
+        &self,
+        from: (Ino, &OsStr),
+        to: (Ino, &OsStr),
+        mode: RenameMode,
+    ) -> FsResult<()> {
+        let from = (from.0, entry_name(from.1)?);
+        let to = (to.0, entry_name(to.1)?);
+        self.check_entry(from.0, &from.1)?;
+        self.check_entry(to.0, &to.1)?;
+        loop {
+            let source = self
+                .resolve(from.0, &from.1)
+                .await?
+                .ok_or(FsError::NoEntry)?;
+            let target = self.resolve(to.0, &to.1).await?;
+            let plan = Move {
+                source: source.ino,
+                target: target.as_ref().map(|target| target.ino),
+                from: from.clone(),
+                to: to.clone(),
+                mode,
+            };
+            if plan.target.is_some() && mode == RenameMode::NoReplace {
+                return Err(FsError::Exists);
+            }
+            if plan.target == Some(plan.source) {
+                return Ok(());
+            }
+            let _held = self.acquire(|state| plan.wanted(state)).await?;
+            if !plan.is_current(&self.state()) {
+                continue;
+            }
+            let kind = |ino: Ino| self.state().tree.node(ino).map(|node| node.kind());
+            return match (kind(plan.source), plan.target.and_then(kind)) {
+                (Some(Kind::File), Some(Kind::Directory)) => Err(FsError::IsDirectory),
+                (Some(Kind::Directory), Some(Kind::File)) => Err(FsError::NotDirectory),
+                (Some(Kind::File), _) => self.rename_file(&plan).await,
+                (Some(Kind::Directory), _) => self.rename_directory(&plan).await,
+                (None, _) => Err(FsError::NoEntry),
+            };
+        }
+    }
+
+    async fn rename_file(&self, plan: &Move) -> FsResult<()> {
+        let (from, to) = {
+            let state = self.state();
+            (
+                state.place(plan.source)?,
+                state.child_place(plan.to.0, &plan.to.1)?,
+            )
+        };
+        let open = self
+            .state()
+            .open
+            .file(plan.source)
+            .map(|open| Arc::clone(&open.file));
+        if let Some(file) = &open {
+            file.commit().await?;
+            self.state().learn_content(plan.source, file);
+        }
+        let orphaned = match plan.target {
+            Some(target) => self.orphan(target).await?,
+            None => None,
+        };
+        let copied = match self.commit_both(&from, &to).await {
+            Ok(()) => self.copy_file(plan, &from, &to).await,
+            Err(error) => Err(error),
+        };
+        let (version, headers) = match copied {
+            Ok(copied) => copied,
+            Err(error) => {
+                self.readopt(orphaned).await;
+                return Err(error);
+            }
+        };
+        if let Some(target) = plan.target {
+            self.state().tree.detach(target);
+            self.bury(target, orphaned).await;
+        }
+        self.state().names.forget(plan.to.0, &plan.to.1);
+        from.bucket.delete(&from.key).await?;
+        if let Some(file) = &open {
+            file.relocate(to, Some(Arc::clone(&version)));
+        }
+        self.state().file_moved(plan, &version, headers);
+        Ok(())
+    }
+
+    async fn commit_both(&self, from: &Place, to: &Place) -> FsResult<()> {
+        self.shared.commit_dependents(from).await?;
+        Ok(self.shared.commit_dependents(to).await?)
+    }
+
+    /// Copies the object of a file, as it is now, with its headers as far as they are known.
+    async fn copy_file(
+        &self,
+        plan: &Move,
+        from: &Place,
+        to: &Place,
+    ) -> FsResult<(Arc<ObjectVersion>, Option<Arc<ObjectHeaders>>)> {
+        let precondition = match plan.mode {
+            RenameMode::Replace => Precondition::None,
+            RenameMode::NoReplace => Precondition::Absent,
+        };
+        let mut asked = false;
+        loop {
+            let (version, headers) = self.moved_version(plan.source, from).await?;
+            let committer = &self.shared.committer;
+            let copy = committer.copy_object(&version, headers.as_deref(), to, &precondition);
+            match copy.await {
+                Ok(version) => return Ok((version, headers)),
+                // Replaced by another writer since it was listed: what is there now is moved.
+                Err(CommitError::Store(StoreError::Stale { .. } | StoreError::NotFound { .. }))
+                    if !asked && self.forget_object(plan.source) =>
+                {
+                    asked = true;
+                }
+                Err(CommitError::Store(StoreError::NotFound { .. })) => {
+                    return Err(FsError::NoEntry);
+                }
+                Err(CommitError::Store(StoreError::Exists { .. })) => return Err(FsError::Exists),
+                Err(error) => return Err(FileError::from(error).into()),
+            }
+        }
+    }
+
+    /// The version to move: what an open file shows, else what is known or HEAD tells.
+    async fn moved_version(
+        &self,
+        ino: Ino,
+        from: &Place,
+    ) -> FsResult<(Arc<ObjectVersion>, Option<Arc<ObjectHeaders>>)> {
+        let open = {
+            let mut state = self.state();
+            let headers = state
+                .tree
+                .file_mut(ino)
+                .and_then(|file| file.known.as_ref())
+                .and_then(|known| known.headers.clone());
+            let version = state
+                .open
+                .file(ino)
+                .and_then(|open| open.file.stat().version);
+            version.map(|version| (version, headers))
+        };
+        if let Some(open) = open {
+            return Ok(open);
+        }
+        let stat = self.object(ino, from, false).await?;
+        let mut state = self.state();
+        let known = state
+            .tree
+            .file_mut(ino)
+            .and_then(|file| file.known.as_ref());
+        Ok((stat.version, known.and_then(|known| known.headers.clone())))
+    }
+
+    /// Gives up what is known of the object of a file, so that HEAD is asked; `false` when the
+    /// file is open, and pinned to a version.
+    fn forget_object(&self, ino: Ino) -> bool {
+        let mut state = self.state();
+        if state.open.file(ino).is_some() {
+            return false;
+        }
+        if let Some(file) = state.tree.file_mut(ino) {
+            file.known = None;
+        }
+        true
+    }
+}
+
+impl State {
+    fn file_moved(
+        &mut self,
+        plan: &Move,
+        version: &ObjectVersion,
+        headers: Option<Arc<ObjectHeaders>>,
+    ) {
+        self.entry_removed(plan.from.0, &plan.from.1);
+        self.names.note_absent(plan.from.0, &plan.from.1);
+        self.names.forget(plan.to.0, &plan.to.1);
+        if let Some(file) = self.tree.file_mut(plan.source) {
+            file.known = Some(Known {
+                at: Instant::now(),
+                size: version.size,
+                modified: SystemTime::now(),
+                etag: Some(version.etag.clone()),
+                version_id: version.version_id.clone(),
+                headers,
+            });
+        }
+        self.tree.rename(plan.source, plan.to.0, &plan.to.1);
+    }
+}

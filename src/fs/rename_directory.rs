@@ -1,0 +1,398 @@
+//! Renaming a directory: every object below it is copied on the server and deleted, a page of the
+//! listing at a time. Memory is bounded by a page.
+//!
+//! The objects of a page are deleted only when all of them were copied, so every object exists
+//! under at least one name whenever it stops. A page that could not be copied is taken back, so a
+//! rename that stopped in its first page has changed nothing. The two names of one that stopped
+//! later are remembered: only then may the target have entries, and repeating it finishes it.
+//! (`mv -T OLD NEW`, since `mv` moves into a directory that exists. A new mount remembers nothing:
+//! there the entries are moved one by one.)
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, MutexGuard};
+use std::time::Instant;
+
+use futures_util::{StreamExt, stream};
+use lru::LruCache;
+
+use crate::commit::CommitError;
+use crate::file::{File, Place};
+use crate::fs::rename::Move;
+use crate::fs::state::State;
+use crate::fs::{Fs, FsError, FsResult, Ino};
+use crate::namespace::names::KEY_BYTES_MAX;
+use crate::object::{ObjectKey, ObjectVersion};
+use crate::store::{ListRequest, ListedObject, Precondition, StoreError, StoreResult};
+
+/// Renames that stopped half way and are remembered; the oldest is given up beyond that.
+const STOPPED_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
+
+/// Directory renames that stopped half way, by where from and where to.
+#[derive(Debug)]
+pub(super) struct Stopped(LruCache<(String, String), ()>);
+
+impl Default for Stopped {
+    fn default() -> Self {
+        Self(LruCache::new(STOPPED_MAX))
+    }
+}
+
+/// The two ends of a directory rename; both keys end in `/`.
+#[derive(Debug)]
+struct Ends {
+    from: Place,
+    to: Place,
+}
+
+impl Ends {
+    fn names(&self) -> (String, String) {
+        let name = |place: &Place| format!("{}/{}", place.bucket.name(), place.key);
+        (name(&self.from), name(&self.to))
+    }
+
+    /// Whether an object is below the old name.
+    fn hold(&self, place: &Place) -> bool {
+        place.bucket.name() == self.from.bucket.name()
+            && place.key.as_str().starts_with(self.from.key.as_str())
+    }
+
+    /// Where an object below the old name goes.
+    fn target(&self, key: &ObjectKey) -> StoreResult<Place> {
+        let rest = key
+            .as_str()
+            .strip_prefix(self.from.key.as_str())
+            .unwrap_or_default();
+        let key = ObjectKey::new(format!("{}{rest}", self.to.key));
+        if key.as_str().len() > KEY_BYTES_MAX {
+            return Err(StoreError::KeyTooLong {
+                bucket: self.to.bucket.name().clone(),
+                key,
+            });
+        }
+        Ok(Place {
+            bucket: Arc::clone(&self.to.bucket),
+            key,
+        })
+    }
+}
+
+/// An object that was copied.
+#[derive(Debug)]
+struct Copied {
+    from: ObjectKey,
+    source: Arc<ObjectVersion>,
+    to: Place,
+    copy: Arc<ObjectVersion>,
+}
+
+/// The files open below the old name, by key.
+type OpenBelow = BTreeMap<ObjectKey, Arc<File>>;
+
+impl Fs {
+    pub(super) async fn rename_directory(&self, plan: &Move) -> FsResult<()> {
+        let ends = {
+            let state = self.state();
+            if state.tree.ancestors(plan.to.0).contains(&plan.source) {
+                return Err(FsError::Invalid {
+                    what: "a directory moved into itself",
+                });
+            }
+            let to = state.child_place(plan.to.0, &plan.to.1)?;
+            let key = ObjectKey::new(format!("{}/", to.key));
+            Ends {
+                from: state.place(plan.source)?,
+                to: Place {
+                    bucket: to.bucket,
+                    key,
+                },
+            }
+        };
+        if ends.hold(&ends.to) {
+            return Err(FsError::Invalid {
+                what: "a directory moved into itself",
+            });
+        }
+        let repeated = self.stopped().0.contains(&ends.names());
+        if let Some(target) = plan.target.filter(|_| !repeated) {
+            self.check_empty(target, &ends.to).await?;
+        }
+        self.commit_below(&ends).await?;
+        let open = self.state().open_below(&ends);
+        let mut moved = 0;
+        match self.move_objects(&ends, &open, &mut moved).await {
+            Ok(()) => {
+                self.stopped().0.pop(&ends.names());
+                self.state().directory_moved(plan);
+                Ok(())
+            }
+            Err(source) => {
+                self.state().directory_moved_in_part(plan, &ends);
+                if moved == 0 {
+                    return Err(source.into());
+                }
+                self.stopped().0.put(ends.names(), ());
+                let left = self.count_left(&ends).await;
+                let source = Box::new(source);
+                Err(FsError::RenamedInPart {
+                    moved,
+                    left,
+                    source,
+                })
+            }
+        }
+    }
+
+    fn stopped(&self) -> MutexGuard<'_, Stopped> {
+        self.stopped
+            .lock()
+            .expect("nothing panics while the stopped renames are looked up")
+    }
+
+    /// Commits what is dirty below the old name, and whatever takes bytes from objects there.
+    async fn commit_below(&self, ends: &Ends) -> FsResult<()> {
+        for file in self.shared.dirty_files() {
+            if ends.hold(&file.place()) {
+                file.commit().await?;
+            }
+        }
+        for file in self.shared.dirty_files() {
+            for version in file.map().versions() {
+                let bucket = Arc::clone(self.shared.buckets.bucket(&version.bucket));
+                let place = Place {
+                    bucket,
+                    key: version.key.clone(),
+                };
+                if ends.hold(&place) {
+                    self.shared.commit_dependents(&place).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves every object; the marker of the directory itself last.
+    async fn move_objects(
+        &self,
+        ends: &Ends,
+        open: &OpenBelow,
+        moved: &mut u64,
+    ) -> StoreResult<()> {
+        let mut request = ListRequest {
+            prefix: ends.from.key.as_str().to_owned(),
+            ..ListRequest::default()
+        };
+        let mut markers = Vec::new();
+        loop {
+            let page = ends.from.bucket.list(&request).await?;
+            let (marker, objects): (Vec<_>, Vec<_>) = page
+                .objects
+                .into_iter()
+                .partition(|object| object.key == ends.from.key);
+            markers.extend(marker);
+            self.move_page(ends, objects, open, moved).await?;
+            match page.continuation {
+                Some(continuation) => request.continuation = Some(continuation),
+                None => break,
+            }
+        }
+        self.move_page(ends, markers, open, moved).await
+    }
+
+    async fn move_page(
+        &self,
+        ends: &Ends,
+        objects: Vec<ListedObject>,
+        open: &OpenBelow,
+        moved: &mut u64,
+    ) -> StoreResult<()> {
+        if objects.is_empty() {
+            return Ok(());
+        }
+        let mut copied = self.copy_page(ends, objects).await?;
+        for copy in &mut copied {
+            // A file that was committed since the listing: what is there now is moved.
+            let now = open.get(&copy.from).and_then(|file| file.stat().version);
+            if let Some(now) = now.filter(|now| !now.etag.matches(&copy.source.etag)) {
+                copy.copy = self.copy_version(&now, &copy.to).await?;
+            }
+        }
+        let keys: Vec<ObjectKey> = copied.iter().map(|copy| copy.from.clone()).collect();
+        let deleted = ends.from.bucket.delete_many(&keys).await;
+        let kept = match &deleted {
+            Ok(kept) => kept.as_slice(),
+            Err(_) => &[],
+        };
+        for copy in copied {
+            if let Some(file) = open.get(&copy.from)
+                && !kept.iter().any(|(key, _)| *key == copy.from)
+            {
+                file.relocate(copy.to, Some(copy.copy));
+            }
+        }
+        *moved += (keys.len() - kept.len()) as u64;
+        match deleted?.into_iter().next() {
+            Some((_, error)) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Copies the objects of a page, several at a time: all of them, or none.
+    async fn copy_page(&self, ends: &Ends, objects: Vec<ListedObject>) -> StoreResult<Vec<Copied>> {
+        let stopped = AtomicBool::new(false);
+        let copies = objects.into_iter().map(|object| async {
+            if stopped.load(Ordering::Relaxed) {
+                return None;
+            }
+            let copied = self.copy_listed(ends, object).await;
+            if copied.is_err() {
+                stopped.store(true, Ordering::Relaxed);
+            }
+            Some(copied)
+        });
+        let requests_max = self.shared.bounds.rename_requests_max.max(1);
+        let mut copies = stream::iter(copies).buffer_unordered(requests_max);
+        let (mut done, mut failed) = (Vec::new(), None);
+        while let Some(copy) = copies.next().await {
+            match copy {
+                Some(Ok(copied)) => done.push(copied),
+                Some(Err(error)) => failed = failed.or(Some(error)),
+                None => {}
+            }
+        }
+        match failed {
+            None => Ok(done),
+            Some(error) => {
+                self.take_back(ends, &done).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Deletes copies whose originals are untouched.
+    async fn take_back(&self, ends: &Ends, copied: &[Copied]) {
+        if copied.is_empty() {
+            return;
+        }
+        let keys: Vec<ObjectKey> = copied.iter().map(|copy| copy.to.key.clone()).collect();
+        match ends.to.bucket.delete_many(&keys).await {
+            Ok(kept) if kept.is_empty() => {}
+            Ok(kept) => log::warn!("{}: {} copies were not taken back", ends.to.key, kept.len()),
+            Err(error) => log::warn!("{}: copies were not taken back: {error}", ends.to.key),
+        }
+    }
+
+    async fn copy_listed(&self, ends: &Ends, object: ListedObject) -> StoreResult<Copied> {
+        let to = ends.target(&object.key)?;
+        let source = match object.etag {
+            Some(etag) => Arc::new(ObjectVersion {
+                bucket: ends.from.bucket.name().clone(),
+                key: object.key.clone(),
+                etag,
+                version_id: None,
+                size: object.size,
+            }),
+            None => ends.from.bucket.head(&object.key).await?.version,
+        };
+        let copy = self.copy_version(&source, &to).await?;
+        Ok(Copied {
+            from: object.key,
+            source,
+            to,
+            copy,
+        })
+    }
+
+    async fn copy_version(
+        &self,
+        source: &Arc<ObjectVersion>,
+        to: &Place,
+    ) -> StoreResult<Arc<ObjectVersion>> {
+        let committer = &self.shared.committer;
+        let copy = committer
+            .copy_object(source, None, to, &Precondition::None)
+            .await;
+        copy.map_err(|error| match error {
+            CommitError::Store(error) => error,
+            // The bucket it goes to takes no object of this size, or nothing is left to stage
+            // the little that cannot be copied in.
+            CommitError::Plan(error) => StoreError::TooLarge {
+                bucket: to.bucket.name().clone(),
+                key: to.key.clone(),
+                code: error.to_string(),
+            },
+            CommitError::Staging(error) => StoreError::Full {
+                bucket: to.bucket.name().clone(),
+                code: error.to_string(),
+            },
+        })
+    }
+
+    /// How many objects are still below the old name, as far as the store tells.
+    async fn count_left(&self, ends: &Ends) -> u64 {
+        let mut left = 0;
+        let mut request = ListRequest {
+            prefix: ends.from.key.as_str().to_owned(),
+            ..ListRequest::default()
+        };
+        while let Ok(page) = ends.from.bucket.list(&request).await {
+            left += page.objects.len() as u64;
+            match page.continuation {
+                Some(continuation) => request.continuation = Some(continuation),
+                None => break,
+            }
+        }
+        left
+    }
+}
+
+impl State {
+    fn open_below(&self, ends: &Ends) -> OpenBelow {
+        let named = self.open.iter().filter(|(_, open)| !open.orphan);
+        let files = named.map(|(_, open)| (open.file.place(), &open.file));
+        files
+            .filter(|(place, _)| ends.hold(place))
+            .map(|(place, file)| (place.key, Arc::clone(file)))
+            .collect()
+    }
+
+    fn directory_moved(&mut self, plan: &Move) {
+        self.forget_below(plan.source);
+        self.entry_removed(plan.from.0, &plan.from.1);
+        if let Some(directory) = self.tree.directory_mut(plan.source) {
+            directory.known_at = Some(Instant::now());
+        }
+        self.tree.rename(plan.source, plan.to.0, &plan.to.1);
+    }
+
+    /// Open files whose objects went to the new name have none below the old one any more.
+    fn directory_moved_in_part(&mut self, plan: &Move, ends: &Ends) {
+        self.forget_below(plan.source);
+        let gone: Vec<Ino> = self
+            .tree
+            .below(plan.source)
+            .into_iter()
+            .filter(|ino| {
+                self.open
+                    .file(*ino)
+                    .is_some_and(|open| !ends.hold(&open.file.place()))
+            })
+            .collect();
+        for ino in gone {
+            self.tree.detach(ino);
+        }
+    }
+
+    /// What was known of objects below a directory that moved is true of none any more.
+    fn forget_below(&mut self, ino: Ino) {
+        self.names.clear();
+        for below in self.tree.below(ino) {
+            if let Some(file) = self.tree.file_mut(below) {
+                file.known = None;
+            } else if let Some(directory) = self.tree.directory_mut(below) {
+                directory.known_at = None;
+            }
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! What the filesystem knows without asking: inodes, names and open files, under one lock. Asks no
+//! store.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::config::{Config, Ownership};
+use crate::file::{File, Place};
+use crate::fs::locks::{Access, Wanted};
+use crate::fs::registry::{OpenFile, OpenFiles};
+use crate::fs::{FsError, FsResult, Trusted};
+use crate::namespace::knowledge::{Known, NameCache, NameKnown, Named};
+use crate::namespace::names::{KEY_BYTES_MAX, UNLINKED_DIR};
+use crate::namespace::tree::{DirectoryNode, FileNode, NodeState, Tree};
+use crate::namespace::{Attr, Ino, Kind};
+use crate::object::ObjectKey;
+use crate::store::{Bucket, Buckets, ObjectStat};
+
+/// A source of the mount: where its paths are in the store.
+#[derive(Debug)]
+struct Root {
+    bucket: Arc<dyn Bucket>,
+    prefix: String,
+}
+
+/// What the store said of a name.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// Nothing is there.
+    Absent,
+    /// An object, and no key below it.
+    File(ObjectStat),
+    /// Keys below it; Last-Modified of its marker, if that was seen.
+    Directory(Option<SystemTime>),
+}
+
+/// Inodes, names and open files.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) tree: Tree,
+    pub(super) names: NameCache,
+    pub(super) open: OpenFiles,
+    roots: Vec<Root>,
+    ownership: Ownership,
+    attr_ttl: Duration,
+    mounted: SystemTime,
+}
+
+impl State {
+    pub(super) fn new(config: &Config, buckets: &Buckets) -> Self {
+        let names: Vec<Arc<str>> = config
+            .sources
+            .iter()
+            .map(|source| Arc::from(source.name.as_str()))
+            .collect();
+        let root = |source: &crate::config::Source| Root {
+            bucket: Arc::clone(buckets.bucket(&source.bucket)),
+            prefix: source.prefix.clone(),
+        };
+        Self {
+            tree: Tree::new(&names),
+            names: NameCache::default(),
+            open: OpenFiles::default(),
+            roots: config.sources.iter().map(root).collect(),
+            ownership: config.ownership,
+            attr_ttl: config.bounds.attr_ttl,
+            mounted: SystemTime::now(),
+        }
+    }
+
+    /// Where an inode is in the store; a directory's key ends in `/` or is empty.
+    pub(super) fn place(&self, ino: Ino) -> FsResult<Place> {
+        let (source, path) = self.tree.path(ino).ok_or(FsError::NoEntry)?;
+        let root = &self.roots[source];
+        let key = ObjectKey::new(format!("{}{path}", root.prefix));
+        Ok(Place {
+            bucket: Arc::clone(&root.bucket),
+            key,
+        })
+    }
+
+    /// Where the file `name` of a directory is, or would be.
+    pub(super) fn child_place(&self, parent: Ino, name: &str) -> FsResult<Place> {
+        let directory = self.place(parent)?;
+        let key = format!("{}{name}", directory.key);
+        if key.len() > KEY_BYTES_MAX {
+            return Err(FsError::NameTooLong);
+        }
+        Ok(Place {
+            bucket: directory.bucket,
+            key: ObjectKey::new(key),
+        })
+    }
+
+    /// The key under which a file of the same source is kept once unlinked.
+    pub(super) fn hidden_place(&self, ino: Ino) -> FsResult<Place> {
+        let (source, _) = self.tree.path(ino).ok_or(FsError::NoEntry)?;
+        let root = &self.roots[source];
+        let name = fastrand::u128(..);
+        let key = ObjectKey::new(format!("{}{UNLINKED_DIR}/{name:032x}", root.prefix));
+        Ok(Place {
+            bucket: Arc::clone(&root.bucket),
+            key,
+        })
+    }
+
+    /// The shared locks of whatever works in or below a directory, or on a file.
+    pub(super) fn path_shared(&self, ino: Ino) -> FsResult<Wanted> {
+        self.tree.node(ino).ok_or(FsError::UnknownInode)?;
+        Ok(self
+            .tree
+            .ancestors(ino)
+            .into_iter()
+            .map(|ino| (ino, Access::Shared))
+            .collect())
+    }
+
+    /// As [`Self::path_shared`], and the inode itself.
+    pub(super) fn path_and(&self, ino: Ino, access: Access) -> FsResult<Wanted> {
+        let mut wanted = self.path_shared(ino)?;
+        wanted.insert(ino, access);
+        Ok(wanted)
+    }
+
+    /// Whether a file below this directory is open or dirty.
+    pub(super) fn holds_open(&self, ino: Ino) -> bool {
+        self.open
+            .iter()
+            .any(|(file, _)| self.tree.ancestors(file).contains(&ino))
+    }
+
+    /// Whether an inode can be answered for without asking.
+    pub(super) fn is_known(&self, ino: Ino, trusted: impl Fn(Instant) -> bool) -> bool {
+        if self.tree.is_synthetic(ino) || self.tree.top(ino).is_some() {
+            return true;
+        }
+        match self.tree.node(ino).map(|node| &node.state) {
+            Some(NodeState::File(file)) => {
+                self.open.file(ino).is_some()
+                    || file.known.as_ref().is_some_and(|known| trusted(known.at))
+            }
+            Some(NodeState::Directory(directory)) => {
+                directory.known_at.is_some_and(&trusted)
+                    || self.tree.is_retained(ino)
+                    || self.holds_open(ino)
+            }
+            None => false,
+        }
+    }
+
+    /// What is remembered of a name: `None` when the store has to be asked, else the inode or
+    /// that there is nothing.
+    pub(super) fn remembered(
+        &mut self,
+        parent: Ino,
+        name: &Arc<str>,
+        trusted: impl Fn(Instant) -> bool,
+    ) -> FsResult<Option<Option<Ino>>> {
+        match self.tree.node(parent).ok_or(FsError::UnknownInode)?.kind() {
+            Kind::Directory => {}
+            Kind::File => return Err(FsError::NotDirectory),
+        }
+        let child = self.tree.child(parent, name);
+        if self.tree.is_synthetic(parent) {
+            return Ok(Some(child));
+        }
+        if self.tree.top(parent).is_some() && **name == *UNLINKED_DIR {
+            return Ok(Some(None));
+        }
+        if let Some(child) = child {
+            return Ok(self.is_known(child, trusted).then_some(Some(child)));
+        }
+        let Some(known) = self
+            .names
+            .name(parent, name)
+            .filter(|known| trusted(known.at))
+            .cloned()
+        else {
+            return Ok(None);
+        };
+        let state = match known.named {
+            Named::Absent => return Ok(Some(None)),
+            Named::File(file) => file_state(Some(file)),
+            Named::Directory => directory_state(known.at, None),
+        };
+        Ok(Some(Some(self.insert(parent, name, state))))
+    }
+
+    /// Takes in what the store said of a name when asked at `asked`; what was learnt or done here
+    /// since then counts more.
+    pub(super) fn learn(
+        &mut self,
+        parent: Ino,
+        name: &Arc<str>,
+        asked: Instant,
+        found: Found,
+    ) -> FsResult<Option<Ino>> {
+        if let Some(answer) = self.remembered(parent, name, |at| at >= asked)? {
+            return Ok(answer);
+        }
+        let child = self.tree.child(parent, name);
+        match found {
+            Found::Absent => {
+                if let Some(child) = child {
+                    self.tree.detach(child);
+                }
+                let known = NameKnown {
+                    at: asked,
+                    named: Named::Absent,
+                    ino: None,
+                };
+                self.names.note(parent, name, known);
+                Ok(None)
+            }
+            Found::File(stat) => {
+                let known = Known::of_stat(&stat, asked);
+                if let Some(file) = child.and_then(|child| self.tree.file_mut(child)) {
+                    file.known = Some(known);
+                    return Ok(child);
+                }
+                Ok(Some(self.insert(parent, name, file_state(Some(known)))))
+            }
+            Found::Directory(modified) => {
+                if let Some(directory) = child.and_then(|child| self.tree.directory_mut(child)) {
+                    directory.known_at = Some(asked);
+                    directory.modified = modified.or(directory.modified);
+                    return Ok(child);
+                }
+                Ok(Some(self.insert(
+                    parent,
+                    name,
+                    directory_state(asked, modified),
+                )))
+            }
+        }
+    }
+
+    /// A new inode under a name, with the number readdir has given out for it.
+    pub(super) fn insert(&mut self, parent: Ino, name: &Arc<str>, state: NodeState) -> Ino {
+        let ino = self
+            .names
+            .forget(parent, name)
+            .unwrap_or_else(|| self.tree.reserve());
+        self.tree.insert(parent, name, ino, state);
+        ino
+    }
+
+    /// Counts one more handle of a file, whose content is in memory from now on.
+    pub(super) fn open_file(&mut self, ino: Ino, make: impl FnOnce() -> Arc<File>) -> Arc<File> {
+        if let Some(open) = self.open.file_mut(ino) {
+            open.handles += 1;
+            return Arc::clone(&open.file);
+        }
+        let file = make();
+        self.open.insert(ino, OpenFile::new(Arc::clone(&file)));
+        self.tree.pin(ino);
+        file
+    }
+
+    /// Gives up the content of a file; its inode keeps what is known of the object.
+    pub(super) fn drop_file(&mut self, ino: Ino) -> Option<OpenFile> {
+        let open = self.open.remove(ino)?;
+        self.learn_content(ino, &open.file);
+        self.tree.unpin(ino);
+        Some(open)
+    }
+
+    /// Takes in the version a file was committed as, if that is news.
+    pub(super) fn learn_content(&mut self, ino: Ino, file: &File) {
+        let stat = file.stat();
+        let Some(node) = self.tree.file_mut(ino) else {
+            return;
+        };
+        let (Some(version), false) = (stat.version, stat.dirty) else {
+            return;
+        };
+        if node
+            .known
+            .as_ref()
+            .is_some_and(|known| known.etag.as_ref() == Some(&version.etag))
+        {
+            return;
+        }
+        node.known = Some(Known {
+            at: Instant::now(),
+            size: version.size,
+            modified: stat.modified,
+            etag: Some(version.etag.clone()),
+            version_id: version.version_id.clone(),
+            headers: Some(Arc::new(file.headers())),
+        });
+    }
+
+    /// The attributes of an inode; `None` when the store has to be asked.
+    pub(super) fn attr(&self, ino: Ino) -> Option<Attr> {
+        match &self.tree.node(ino)?.state {
+            NodeState::Directory(directory) => {
+                let modified = directory.modified.unwrap_or(self.mounted);
+                Some(self.directory_attr(ino, modified))
+            }
+            NodeState::File(file) => match (self.open.file(ino), &file.known) {
+                (Some(open), _) => {
+                    let stat = open.file.stat();
+                    let modified = open.set_modified.unwrap_or(stat.modified);
+                    Some(self.file_attr(ino, stat.size, modified))
+                }
+                (None, Some(known)) => Some(self.file_attr(ino, known.size, known.modified)),
+                (None, None) => None,
+            },
+        }
+    }
+
+    /// The attributes of a name that has no inode yet.
+    pub(super) fn named_attr(&self, ino: Ino, named: &Named) -> Attr {
+        match named {
+            Named::File(known) => self.file_attr(ino, known.size, known.modified),
+            Named::Directory | Named::Absent => self.directory_attr(ino, self.mounted),
+        }
+    }
+
+    fn file_attr(&self, ino: Ino, size: u64, modified: SystemTime) -> Attr {
+        let Ownership {
+            uid,
+            gid,
+            file_mode: mode,
+            ..
+        } = self.ownership;
+        Attr {
+            ino,
+            kind: Kind::File,
+            size,
+            modified,
+            mode,
+            uid,
+            gid,
+        }
+    }
+
+    fn directory_attr(&self, ino: Ino, modified: SystemTime) -> Attr {
+        let Ownership {
+            uid,
+            gid,
+            dir_mode: mode,
+            ..
+        } = self.ownership;
+        Attr {
+            ino,
+            kind: Kind::Directory,
+            size: 0,
+            modified,
+            mode,
+            uid,
+            gid,
+        }
+    }
+
+    /// The attributes, and for how long they may still be trusted.
+    pub(super) fn trusted(&self, ino: Ino) -> Option<Trusted<Attr>> {
+        let value = self.attr(ino)?;
+        let known_at = match &self.tree.node(ino)?.state {
+            NodeState::File(_) if self.open.file(ino).is_some() => None,
+            NodeState::File(file) => file.known.as_ref().map(|known| known.at),
+            NodeState::Directory(directory) => directory.known_at,
+        };
+        let age = known_at.map_or(Duration::ZERO, |at| at.elapsed());
+        Some(Trusted {
+            value,
+            ttl: self.attr_ttl.saturating_sub(age),
+        })
+    }
+}
+
+/// A file of which this is known.
+pub(super) const fn file_state(known: Option<Known>) -> NodeState {
+    NodeState::File(FileNode {
+        known,
+        opened: None,
+    })
+}
+
+/// A directory that was seen then.
+pub(super) const fn directory_state(seen: Instant, modified: Option<SystemTime>) -> NodeState {
+    NodeState::Directory(DirectoryNode::seen(seen, modified))
+}
+
+/// All that either wants.
+pub(super) fn both(mut one: Wanted, other: Wanted) -> Wanted {
+    for (ino, access) in other {
+        let held = one.entry(ino).or_insert(access);
+        *held = (*held).max(access);
+    }
+    one
+}

@@ -1,0 +1,145 @@
+//! What is known of names and objects, and since when. Asks nobody: whoever holds it compares its
+//! age with the trust time.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use lru::LruCache;
+
+use crate::namespace::Ino;
+use crate::object::{BucketName, ETag, ObjectKey, ObjectVersion, VersionId};
+use crate::store::{ListedObject, ObjectHeaders, ObjectStat};
+
+/// Names without an inode whose knowledge is kept: 16 listing pages of 1,000, about 4 MiB.
+pub const NAMES_KEPT_MAX: NonZeroUsize = NonZeroUsize::new(16 * 1024).unwrap();
+
+/// What is known of an object, free of where it is: a rename of a directory above changes the key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Known {
+    /// When the store was asked, or the change was made.
+    pub at: Instant,
+    /// Bytes.
+    pub size: u64,
+    /// Last-Modified.
+    pub modified: SystemTime,
+    /// Its entity tag; some stores leave it out of listings.
+    pub etag: Option<ETag>,
+    /// Its version id; a listing does not tell it.
+    pub version_id: Option<VersionId>,
+    /// Its headers; a listing does not tell them.
+    pub headers: Option<Arc<ObjectHeaders>>,
+}
+
+impl Known {
+    /// What HEAD told.
+    pub fn of_stat(stat: &ObjectStat, at: Instant) -> Self {
+        Self {
+            at,
+            size: stat.version.size,
+            modified: stat.modified,
+            etag: Some(stat.version.etag.clone()),
+            version_id: stat.version.version_id.clone(),
+            headers: Some(Arc::new(stat.headers.clone())),
+        }
+    }
+
+    /// What a listing told.
+    pub fn of_listed(listed: &ListedObject, at: Instant) -> Self {
+        Self {
+            at,
+            size: listed.size,
+            modified: listed.modified,
+            etag: listed.etag.clone(),
+            version_id: None,
+            headers: None,
+        }
+    }
+
+    /// The version at this place; `None` when the entity tag is not known.
+    pub fn version(&self, bucket: &BucketName, key: &ObjectKey) -> Option<Arc<ObjectVersion>> {
+        Some(Arc::new(ObjectVersion {
+            bucket: bucket.clone(),
+            key: key.clone(),
+            etag: self.etag.clone()?,
+            version_id: self.version_id.clone(),
+            size: self.size,
+        }))
+    }
+
+    /// Whether it may still be trusted.
+    pub fn is_fresh(&self, ttl: Duration) -> bool {
+        self.at.elapsed() < ttl
+    }
+}
+
+/// What is under a name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Named {
+    /// Nothing.
+    Absent,
+    /// An object.
+    File(Known),
+    /// A prefix.
+    Directory,
+}
+
+/// What is known of a name that has no inode.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NameKnown {
+    /// Since when.
+    pub at: Instant,
+    /// What is there.
+    pub named: Named,
+    /// The inode number that readdir gave out for it, which its inode will have.
+    pub ino: Option<Ino>,
+}
+
+/// The knowledge of names without an inode: absent ones, and listed ones not yet looked up. The
+/// least recently used are given up beyond [`NAMES_KEPT_MAX`].
+#[derive(Debug)]
+pub struct NameCache {
+    names: LruCache<(Ino, Arc<str>), NameKnown>,
+}
+
+impl Default for NameCache {
+    fn default() -> Self {
+        Self {
+            names: LruCache::new(NAMES_KEPT_MAX),
+        }
+    }
+}
+
+impl NameCache {
+    /// What is known of a name, however old.
+    pub fn name(&mut self, parent: Ino, name: &Arc<str>) -> Option<&NameKnown> {
+        self.names.get(&(parent, Arc::clone(name)))
+    }
+
+    /// Notes what is under a name.
+    pub fn note(&mut self, parent: Ino, name: &Arc<str>, known: NameKnown) {
+        self.names.put((parent, Arc::clone(name)), known);
+    }
+
+    /// Notes that nothing is under a name, from now on.
+    pub fn note_absent(&mut self, parent: Ino, name: &Arc<str>) {
+        let known = NameKnown {
+            at: Instant::now(),
+            named: Named::Absent,
+            ino: None,
+        };
+        self.note(parent, name, known);
+    }
+
+    /// Knows nothing of a name any more; returns the inode number given out for it.
+    pub fn forget(&mut self, parent: Ino, name: &Arc<str>) -> Option<Ino> {
+        self.names
+            .pop(&(parent, Arc::clone(name)))
+            .and_then(|known| known.ino)
+    }
+
+    /// Knows nothing of any name any more.
+    pub fn clear(&mut self) {
+        self.names.clear();
+    }
+}

@@ -1,0 +1,240 @@
+//! Makes the entries of one directory of the pages of a folded listing: each name once. Pure: asks
+//! no store.
+//!
+//! An object `x` is hidden when there are keys below `x/`: the directory is shown. In the order of
+//! keys, names such as `x!`, `x-` and `x.` come between the two, so an object is held back until
+//! the listing has passed `x/`. Each object held is a proper prefix of the next one held, so at
+//! most [`NAME_BYTES_MAX`](crate::namespace::names::NAME_BYTES_MAX) are.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::namespace::knowledge::{Known, Named};
+use crate::namespace::names::{UNLINKED_DIR, nameable};
+use crate::store::{ListPage, ListedObject};
+
+/// One name of a directory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// The name.
+    pub name: Arc<str>,
+    /// What is there; never [`Named::Absent`].
+    pub named: Named,
+    /// When the store was asked.
+    pub at: Instant,
+}
+
+/// The state between two pages of one listing.
+#[derive(Debug)]
+pub struct Fold {
+    prefix: String,
+    /// Whether this is the top of a source, where one name is reserved.
+    top: bool,
+    held: Vec<Entry>,
+    warned: bool,
+}
+
+enum Next<'a> {
+    Object(&'a ListedObject),
+    Prefix(&'a str),
+}
+
+impl Fold {
+    /// Before the first page of the keys below `prefix`, which is empty or ends in `/`.
+    pub const fn new(prefix: String, top: bool) -> Self {
+        Self {
+            prefix,
+            top,
+            held: Vec::new(),
+            warned: false,
+        }
+    }
+
+    /// The entries that are certain after this page.
+    pub fn page(&mut self, page: &ListPage, at: Instant) -> Vec<Entry> {
+        let mut entries = Vec::with_capacity(page.objects.len() + page.prefixes.len());
+        let mut objects = page.objects.iter().peekable();
+        let mut prefixes = page.prefixes.iter().peekable();
+        loop {
+            let next = match (objects.peek(), prefixes.peek()) {
+                (Some(object), Some(prefix)) if object.key.as_str() < prefix.as_str() => {
+                    objects.next().map(Next::Object)
+                }
+                (_, Some(_)) => prefixes.next().map(|prefix| Next::Prefix(prefix)),
+                (Some(_), None) => objects.next().map(Next::Object),
+                (None, None) => break,
+            };
+            match next {
+                Some(Next::Object(object)) => self.object(object, at, &mut entries),
+                Some(Next::Prefix(prefix)) => self.directory(prefix, at, &mut entries),
+                None => break,
+            }
+        }
+        entries
+    }
+
+    /// The entries still held back when the listing has ended.
+    pub fn finish(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.held)
+    }
+
+    fn object(&mut self, object: &ListedObject, at: Instant, entries: &mut Vec<Entry>) {
+        let Some(name) = object.key.as_str().strip_prefix(&self.prefix) else {
+            return;
+        };
+        if name.is_empty() {
+            return; // The marker of this directory itself.
+        }
+        if !self.shows(name, object.key.as_str()) {
+            return;
+        }
+        self.pass(name, entries);
+        let named = Named::File(Known::of_listed(object, at));
+        self.held.push(Entry {
+            name: Arc::from(name),
+            named,
+            at,
+        });
+    }
+
+    fn directory(&mut self, prefix: &str, at: Instant, entries: &mut Vec<Entry>) {
+        let Some(name) = prefix
+            .strip_prefix(&self.prefix)
+            .and_then(|rest| rest.strip_suffix('/'))
+        else {
+            return;
+        };
+        if !self.shows(name, prefix) {
+            return;
+        }
+        self.pass(&prefix[self.prefix.len()..], entries);
+        if self.held.last().is_some_and(|object| *object.name == *name) {
+            self.held.pop();
+            log::warn!("{prefix}: an object of the same name without the / is hidden");
+        }
+        entries.push(Entry {
+            name: Arc::from(name),
+            named: Named::Directory,
+            at,
+        });
+    }
+
+    /// Gives out what the listing, now at `position`, cannot hide any more.
+    fn pass(&mut self, position: &str, entries: &mut Vec<Entry>) {
+        let passed = |name: &str| {
+            !position.starts_with(name) || position.as_bytes().get(name.len()) > Some(&b'/')
+        };
+        // The innermost objects are passed first: what hides them sorts before what hides the
+        // outer ones.
+        while let Some(object) = self.held.pop_if(|object| passed(&object.name)) {
+            entries.push(object);
+        }
+    }
+
+    fn shows(&mut self, name: &str, key: &str) -> bool {
+        if self.top && name == UNLINKED_DIR {
+            return false;
+        }
+        let shows = nameable(name);
+        if !shows && !self.warned {
+            self.warned = true;
+            log::warn!("{key:?} and other keys that no path can name are left out");
+        }
+        shows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Instant, SystemTime};
+
+    use super::Fold;
+    use crate::namespace::knowledge::Named;
+    use crate::object::ObjectKey;
+    use crate::store::{ListPage, ListedObject};
+
+    /// The names of a directory whose keys are these, `page_max` a page; directories end in `/`.
+    fn names(keys: &[&str], page_max: usize) -> Vec<String> {
+        let mut keys = keys.to_vec();
+        keys.sort_unstable();
+        let mut fold = Fold::new("d/".into(), true);
+        let mut entries = Vec::new();
+        for keys in keys.chunks(page_max) {
+            let mut page = ListPage::default();
+            for key in keys {
+                if key
+                    .strip_prefix("d/")
+                    .is_some_and(|rest| rest.ends_with('/'))
+                {
+                    page.prefixes.push((*key).into());
+                } else {
+                    page.objects.push(ListedObject {
+                        key: ObjectKey::new(*key),
+                        etag: None,
+                        size: 1,
+                        modified: SystemTime::UNIX_EPOCH,
+                    });
+                }
+            }
+            entries.extend(fold.page(&page, Instant::now()));
+        }
+        entries.extend(fold.finish());
+        let mut names: Vec<String> = entries
+            .iter()
+            .map(|entry| match entry.named {
+                Named::Directory => format!("{}/", entry.name),
+                _ => entry.name.to_string(),
+            })
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn an_object_beside_a_prefix_of_its_name_is_hidden_wherever_pages_end() {
+        let keys = ["d/x", "d/x!", "d/x-", "d/x.y", "d/x/", "d/x0", "d/w"];
+        for page_max in 1..=keys.len() {
+            assert_eq!(
+                names(&keys, page_max),
+                ["w", "x!", "x-", "x.y", "x/", "x0"],
+                "{page_max}"
+            );
+        }
+    }
+
+    #[test]
+    fn objects_held_one_inside_the_other_all_come_out() {
+        let keys = ["d/x", "d/x!", "d/x!!", "d/x!!/", "d/x!/", "d/x-/"];
+        for page_max in 1..=keys.len() {
+            assert_eq!(
+                names(&keys, page_max),
+                ["x", "x!!/", "x!/", "x-/"],
+                "{page_max}"
+            );
+        }
+    }
+
+    #[test]
+    fn keys_that_no_path_can_name_are_left_out() {
+        let long = format!("d/{}", "n".repeat(256));
+        let keys = [
+            "d/",
+            "d//",
+            "d/.",
+            "d/..",
+            "d/../",
+            "d/a\0b",
+            "d/ok",
+            long.as_str(),
+        ];
+        assert_eq!(names(&keys, 10), ["ok"]);
+    }
+
+    #[test]
+    fn the_home_of_unlinked_files_is_not_listed() {
+        assert_eq!(
+            names(&["d/.s3fs-unlinked/", "d/.s3fs-unlinked2/"], 10),
+            [".s3fs-unlinked2/"]
+        );
+    }
+}

@@ -1,0 +1,409 @@
+//! The inode table: a tree of nodes under their names, each kept as long as somebody counts on it.
+//! Knows no store and no file content.
+//!
+//! A path is walked up the parents, so renaming a directory changes one node.
+
+use std::collections::{BTreeMap, HashMap};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use lru::LruCache;
+
+use crate::namespace::knowledge::Known;
+use crate::namespace::{Ino, Kind};
+use crate::object::ETag;
+
+/// Directories kept for the session although the store may hold nothing of them. The least
+/// recently emptied is given up beyond that, and shows only if the store has something of it.
+pub const RETAINED_MAX: NonZeroUsize = NonZeroUsize::new(16 * 1024).unwrap();
+
+/// What only a file has.
+#[derive(Debug, Default)]
+pub struct FileNode {
+    /// What is known of the object.
+    pub known: Option<Known>,
+    /// The entity tag that the last open saw; `None` when the file was changed since.
+    pub opened: Option<ETag>,
+}
+
+/// What only a directory has.
+#[derive(Debug, Default)]
+pub struct DirectoryNode {
+    children: BTreeMap<Arc<str>, Ino>,
+    /// When it was last known to exist.
+    pub known_at: Option<Instant>,
+    /// Last-Modified of its marker object, if that was seen.
+    pub modified: Option<SystemTime>,
+}
+
+impl DirectoryNode {
+    /// A directory that was seen then, with its marker's Last-Modified.
+    pub const fn seen(at: Instant, modified: Option<SystemTime>) -> Self {
+        Self {
+            children: BTreeMap::new(),
+            known_at: Some(at),
+            modified,
+        }
+    }
+}
+
+/// A file or a directory.
+#[derive(Debug)]
+pub enum NodeState {
+    /// A file.
+    File(FileNode),
+    /// A directory.
+    Directory(DirectoryNode),
+}
+
+/// One inode.
+#[derive(Debug)]
+pub struct Node {
+    parent: Ino,
+    name: Arc<str>,
+    linked: bool,
+    lookups: u64,
+    pins: u32,
+    /// What it is, and what is known of it.
+    pub state: NodeState,
+}
+
+impl Node {
+    /// The directory it is in; meaningless when unlinked.
+    pub const fn parent(&self) -> Ino {
+        self.parent
+    }
+    /// Its name there.
+    pub const fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+    /// Whether it has a name.
+    pub const fn is_linked(&self) -> bool {
+        self.linked
+    }
+    /// What it is.
+    pub const fn kind(&self) -> Kind {
+        match self.state {
+            NodeState::File(_) => Kind::File,
+            NodeState::Directory(_) => Kind::Directory,
+        }
+    }
+}
+
+/// The inode table.
+///
+/// Invariants: every linked node but the root is a child of its parent under its name; a parent
+/// lives as long as a child; a node is dropped as soon as no lookup, no pin, no child and no
+/// retention keeps it, tops excepted.
+#[derive(Debug)]
+pub struct Tree {
+    nodes: HashMap<Ino, Node>,
+    next: u64,
+    /// Nodes that are the root of a source, by inode number.
+    tops: std::ops::RangeInclusive<u64>,
+    retained: LruCache<Ino, ()>,
+}
+
+impl Tree {
+    /// The root, and below it, when there are several sources, one directory each.
+    pub fn new(sources: &[Arc<str>]) -> Self {
+        let mut tree = Self {
+            nodes: HashMap::new(),
+            next: Ino::ROOT.0,
+            tops: 1..=1,
+            retained: LruCache::new(RETAINED_MAX),
+        };
+        let root = tree.reserve();
+        tree.nodes.insert(root, directory_node(root, Arc::from("")));
+        if sources.len() > 1 {
+            for name in sources {
+                let ino = tree.reserve();
+                tree.insert(
+                    root,
+                    name,
+                    ino,
+                    NodeState::Directory(DirectoryNode::default()),
+                );
+            }
+            tree.tops = 2..=(sources.len() as u64 + 1);
+        }
+        tree
+    }
+
+    /// A number that no inode has had.
+    pub const fn reserve(&mut self) -> Ino {
+        let ino = Ino(self.next);
+        self.next += 1;
+        ino
+    }
+
+    /// The node.
+    pub fn node(&self, ino: Ino) -> Option<&Node> {
+        self.nodes.get(&ino)
+    }
+
+    /// The node, to be changed.
+    pub fn node_mut(&mut self, ino: Ino) -> Option<&mut Node> {
+        self.nodes.get_mut(&ino)
+    }
+
+    /// What only a file has; `None` when it is no file.
+    pub fn file_mut(&mut self, ino: Ino) -> Option<&mut FileNode> {
+        match &mut self.nodes.get_mut(&ino)?.state {
+            NodeState::File(file) => Some(file),
+            NodeState::Directory(_) => None,
+        }
+    }
+
+    /// What only a directory has; `None` when it is no directory.
+    pub fn directory_mut(&mut self, ino: Ino) -> Option<&mut DirectoryNode> {
+        match &mut self.nodes.get_mut(&ino)?.state {
+            NodeState::Directory(directory) => Some(directory),
+            NodeState::File(_) => None,
+        }
+    }
+
+    /// The child of that name that has an inode.
+    pub fn child(&self, parent: Ino, name: &str) -> Option<Ino> {
+        self.children_of(parent)?.get(name).copied()
+    }
+
+    /// The children that have an inode, by name.
+    pub fn children(&self, parent: Ino) -> impl Iterator<Item = (&Arc<str>, Ino)> {
+        self.children_of(parent)
+            .into_iter()
+            .flatten()
+            .map(|(name, ino)| (name, *ino))
+    }
+
+    fn children_of(&self, parent: Ino) -> Option<&BTreeMap<Arc<str>, Ino>> {
+        match &self.nodes.get(&parent)?.state {
+            NodeState::Directory(directory) => Some(&directory.children),
+            NodeState::File(_) => None,
+        }
+    }
+
+    /// Which source's root this is, counted from 0.
+    pub fn top(&self, ino: Ino) -> Option<usize> {
+        self.tops
+            .contains(&ino.0)
+            .then(|| (ino.0 - self.tops.start()) as usize)
+    }
+
+    /// The root of a mount of several sources: a directory that is nowhere in a store.
+    pub fn is_synthetic(&self, ino: Ino) -> bool {
+        ino == Ino::ROOT && !self.tops.contains(&ino.0)
+    }
+
+    /// Puts a new node under a name, in place of the one that had it.
+    ///
+    /// # Panics
+    /// If `parent` is no directory in the table.
+    pub fn insert(&mut self, parent: Ino, name: &Arc<str>, ino: Ino, state: NodeState) {
+        if let Some(old) = self.child(parent, name) {
+            self.detach(old);
+        }
+        let directory = self
+            .directory_mut(parent)
+            .expect("a child is put in a live directory");
+        directory.children.insert(Arc::clone(name), ino);
+        let name = Arc::clone(name);
+        self.nodes.insert(
+            ino,
+            Node {
+                parent,
+                name,
+                linked: true,
+                lookups: 0,
+                pins: 0,
+                state,
+            },
+        );
+    }
+
+    /// Takes the name from a node; it lives on while somebody counts on it.
+    pub fn detach(&mut self, ino: Ino) {
+        let Some(node) = self.nodes.get_mut(&ino).filter(|node| node.linked) else {
+            return;
+        };
+        node.linked = false;
+        let (parent, name) = (node.parent, Arc::clone(&node.name));
+        if let Some(directory) = self.directory_mut(parent) {
+            directory.children.remove(&name);
+        }
+        self.retained.pop(&ino);
+        self.prune(ino);
+        self.prune(parent);
+    }
+
+    /// Gives a linked node another name, in place of the node that had it.
+    ///
+    /// # Panics
+    /// If `parent` is no directory in the table.
+    pub fn rename(&mut self, ino: Ino, parent: Ino, name: &Arc<str>) {
+        if let Some(old) = self.child(parent, name).filter(|old| *old != ino) {
+            self.detach(old);
+        }
+        let Some(node) = self.nodes.get_mut(&ino) else {
+            return;
+        };
+        let old_parent = std::mem::replace(&mut node.parent, parent);
+        let old_name = std::mem::replace(&mut node.name, Arc::clone(name));
+        if let Some(directory) = self.directory_mut(old_parent) {
+            directory.children.remove(&old_name);
+        }
+        let directory = self
+            .directory_mut(parent)
+            .expect("a child is moved to a live directory");
+        directory.children.insert(Arc::clone(name), ino);
+        self.prune(old_parent);
+    }
+
+    /// The kernel was told of the inode once more.
+    pub fn count_lookup(&mut self, ino: Ino) {
+        if let Some(node) = self.nodes.get_mut(&ino) {
+            node.lookups += 1;
+        }
+    }
+
+    /// The kernel forgot `count` lookups.
+    pub fn forget(&mut self, ino: Ino, count: u64) {
+        if let Some(node) = self.nodes.get_mut(&ino) {
+            node.lookups = node.lookups.saturating_sub(count);
+        }
+        self.prune(ino);
+    }
+
+    /// Keeps the node until [`Self::unpin`].
+    pub fn pin(&mut self, ino: Ino) {
+        if let Some(node) = self.nodes.get_mut(&ino) {
+            node.pins += 1;
+        }
+    }
+
+    /// Ends one [`Self::pin`].
+    pub fn unpin(&mut self, ino: Ino) {
+        if let Some(node) = self.nodes.get_mut(&ino) {
+            node.pins = node.pins.saturating_sub(1);
+        }
+        self.prune(ino);
+    }
+
+    /// Keeps showing a directory although its last object may just have gone: a directory does not
+    /// vanish because a file in it was removed.
+    pub fn retain(&mut self, ino: Ino) {
+        if self.top(ino).is_some() || self.is_synthetic(ino) {
+            return;
+        }
+        if let Some((evicted, ())) = self.retained.push(ino, ()).filter(|(old, ())| *old != ino) {
+            self.prune(evicted);
+        }
+    }
+
+    /// Whether a directory is shown whatever the store holds.
+    pub fn is_retained(&self, ino: Ino) -> bool {
+        self.retained.contains(&ino)
+    }
+
+    /// The directories from this node (itself, if it is one) up to the root.
+    pub fn ancestors(&self, ino: Ino) -> Vec<Ino> {
+        let mut found = Vec::new();
+        let mut at = ino;
+        while let Some(node) = self.nodes.get(&at) {
+            if matches!(node.state, NodeState::Directory(_)) {
+                found.push(at);
+            }
+            if at == Ino::ROOT || !node.linked {
+                break;
+            }
+            at = node.parent;
+        }
+        found
+    }
+
+    /// The source a node is in and its path there, a directory's ending in `/`; `None` when it is
+    /// in no source or has no name.
+    pub fn path(&self, ino: Ino) -> Option<(usize, String)> {
+        let mut names = Vec::new();
+        let mut at = ino;
+        let source = loop {
+            if let Some(source) = self.top(at) {
+                break source;
+            }
+            let node = self
+                .nodes
+                .get(&at)
+                .filter(|node| node.linked && at != Ino::ROOT)?;
+            names.push(&node.name);
+            at = node.parent;
+        };
+        let mut path = String::new();
+        for (left, name) in names.iter().rev().enumerate() {
+            path.push_str(name);
+            if left + 1 < names.len() || self.nodes[&ino].kind() == Kind::Directory {
+                path.push('/');
+            }
+        }
+        Some((source, path))
+    }
+
+    /// Every node below a directory that has an inode.
+    pub fn below(&self, ino: Ino) -> Vec<Ino> {
+        let mut found: Vec<Ino> = self.children(ino).map(|(_, child)| child).collect();
+        let mut next = 0;
+        while next < found.len() {
+            let children: Vec<Ino> = self.children(found[next]).map(|(_, child)| child).collect();
+            found.extend(children);
+            next += 1;
+        }
+        found
+    }
+
+    fn prune(&mut self, ino: Ino) {
+        let mut at = ino;
+        while at != Ino::ROOT && !self.tops.contains(&at.0) {
+            let Some(node) = self.nodes.get(&at) else {
+                return;
+            };
+            let has_children = match &node.state {
+                NodeState::Directory(directory) => !directory.children.is_empty(),
+                NodeState::File(_) => false,
+            };
+            if node.lookups > 0 || node.pins > 0 || has_children || self.is_retained(at) {
+                return;
+            }
+            let (parent, name, linked) = (node.parent, Arc::clone(&node.name), node.linked);
+            self.nodes.remove(&at);
+            if !linked {
+                return;
+            }
+            if let Some(directory) = self.directory_mut(parent) {
+                directory.children.remove(&name);
+            }
+            at = parent;
+        }
+    }
+
+    /// Nodes in the table.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Never: there is a root.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+}
+
+fn directory_node(ino: Ino, name: Arc<str>) -> Node {
+    let state = NodeState::Directory(DirectoryNode::default());
+    Node {
+        parent: ino,
+        name,
+        linked: true,
+        lookups: 1,
+        pins: 0,
+        state,
+    }
+}
