@@ -119,6 +119,7 @@ fn check_legal(plan: &Plan, limits: &Limits) {
         Plan::Put(map) => assert!(map.len() <= limits.put_max || map.is_empty()),
         Plan::CopyObject(version) => assert!(version.size <= limits.copy_object_max),
         Plan::Multipart(parts) => {
+            check_sizes(parts, limits);
             let lens: Vec<u64> = parts.iter().map(Part::len).collect();
             check_parts(&lens, limits);
             for part in parts {
@@ -155,6 +156,26 @@ fn check_parts(lens: &[u64], limits: &Limits) {
                 "unequal parts in {lens:?}"
             );
         }
+    }
+}
+
+/// Where the part count leaves room, no part is larger than the size aimed at, or than two least
+/// parts where a stretch is too short to be cut. (Equal parts follow another rule.)
+fn check_sizes(parts: &[Part], limits: &Limits) {
+    let len: u64 = parts.iter().map(Part::len).sum();
+    let least = limits.part_size_min.max(1);
+    if limits.parts_equal || len > u64::from(limits.part_count_max) * least {
+        return;
+    }
+    for part in parts {
+        let target = match part {
+            Part::Copy(_) => limits.copy_part_size,
+            Part::Upload(_) => limits.upload_part_size,
+        };
+        assert!(
+            part.len() <= target.max(2 * least - 1),
+            "larger than need be: {part:?}"
+        );
     }
 }
 
