@@ -96,8 +96,8 @@ struct Run {
 /// The blocks and the accounts.
 ///
 /// Invariants: a block has one home, in one run; `held_bytes` is the sum of the runs held,
-/// `fetching_bytes` that of the runs under fetch, `ahead_bytes` that of the runs `ahead`. Runs start and end at a block's bounds or at
-/// the version's end.
+/// `fetching_bytes` that of the runs under fetch, `ahead_bytes` that of the runs `ahead`. Runs
+/// start and end at a block's bounds or at the version's end.
 #[derive(Debug)]
 pub(super) struct State {
     block_bytes: u64,
