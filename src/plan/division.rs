@@ -134,7 +134,7 @@ fn count(stretches: &[Stretch], len: u64, targets: Targets, limits: &Limits) -> 
 }
 
 /// How many parts a stretch becomes: as many as bring them to the size aimed at or just below,
-/// but none smaller than the least part and none larger than the largest.
+/// but none smaller than the least part. The sizes aimed at are within the largest part.
 fn parts_in(stretch: Stretch, len: u64, targets: Targets, limits: &Limits) -> u64 {
     let (range, target) = match stretch {
         Stretch::Copied(range) => (range, targets.copy),
@@ -147,8 +147,7 @@ fn parts_in(stretch: Stretch, len: u64, targets: Targets, limits: &Limits) -> u6
     } else {
         range.len() / least_size
     };
-    let fewest = range.len().div_ceil(limits.part_size_max);
-    range.len().div_ceil(target.max(1)).min(most).max(fewest)
+    range.len().div_ceil(target.max(1)).min(most)
 }
 
 /// Cuts a stretch into parts as equal as can be.

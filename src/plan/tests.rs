@@ -148,8 +148,19 @@ fn files_become_parts_as_the_table_says() {
             ("O100 D1 O7 D1 O100", "C100 U9 C100"),
             ("O100 D1 O20 D1 O100", "C96 U5 C16 U5 C100"),
             ("O5 D1 O5 D1 O5 D1", "C5 U7 C5 U1"),
+            // Copying the first run would leave the next nothing to spare for the last.
+            ("O5 D2 O8 D3 O5 D1", "U7 C6 U5 C5 U1"),
         ],
     );
+}
+
+#[test]
+fn a_whole_object_that_would_be_one_part_is_one_copy_even_above_the_preferred_size() {
+    let limits = Limits {
+        copy_object_preferred_max: 0,
+        ..toy()
+    };
+    check_rows(&limits, &[("W100", "copy 100"), ("W101", "C51 C50")]);
 }
 
 #[test]
