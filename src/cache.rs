@@ -14,7 +14,7 @@ use crate::store::{Bucket, StoreResult};
 
 mod state;
 
-use state::{Fetch, Found, State};
+use state::{Fetch, Found, Purpose, State};
 
 /// The bounds of a block cache.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,23 +65,29 @@ enum Step {
     Bypass(ByteRange),
 }
 
-/// Why a run is fetched.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Purpose {
-    Read,
-    Prefetch,
-}
-
 /// A run under fetch. Dropping it ends the fetch, with or without an answer, for everyone.
 struct Fetching {
     cache: Arc<BlockCache>,
-    source: ObjectRange,
+    fetch: Fetch,
     announce: watch::Sender<Option<StoreResult<Bytes>>>,
     answer: Option<StoreResult<Bytes>>,
 }
 
 impl Fetching {
-    fn end(mut self, answer: StoreResult<Bytes>) {
+    async fn run(mut self, bucket: Arc<dyn Bucket>) {
+        let source = self.fetch.source();
+        let answer = {
+            let _permit = tokio::select! {
+                biased;
+                () = self.fetch.due() => None,
+                permit = self.cache.prefetches.acquire() => permit.ok(),
+            };
+            bucket.get(source).await
+        };
+        let len = answer
+            .as_ref()
+            .map_or(source.range.len(), |bytes| bytes.len() as u64);
+        assert_eq!(len, source.range.len(), "a bucket returned another range");
         self.answer = Some(answer);
     }
 }
@@ -89,7 +95,7 @@ impl Fetching {
 impl Drop for Fetching {
     fn drop(&mut self) {
         let held = self.answer.as_ref().and_then(|answer| answer.as_ref().ok());
-        self.cache.lock().settle(&self.source, held);
+        self.cache.lock().settle(&self.fetch, held);
         self.announce.send_replace(self.answer.take());
     }
 }
@@ -159,33 +165,43 @@ impl BlockCache {
         Ok(buffers)
     }
 
-    /// Starts fetching the blocks of `source` that are missing, and returns. Ends at the
-    /// version's end, and where runs under fetch take up three quarters of the cache, so that
-    /// reads have room. Errors are left for the reader to meet.
-    pub fn prefetch(self: &Arc<Self>, bucket: &Arc<dyn Bucket>, source: &ObjectRange) {
-        let wanted = source.range.clamp_end(source.version.size);
-        if self.bounds.prefetch_requests_max == 0 {
-            return;
-        }
+    /// Starts fetching the blocks of `source` that are missing, and returns how many of its bytes,
+    /// from its start on, are there or under way now. Those beyond the version's end count; those
+    /// behind the first block that finds no room do not: what is fetched ahead and not yet read
+    /// takes at most three quarters of the cache, so that reads have room and readers do not evict
+    /// what waits for others. Errors are left for the reader to meet.
+    pub fn prefetch(self: &Arc<Self>, bucket: &Arc<dyn Bucket>, source: &ObjectRange) -> u64 {
+        let CacheBounds {
+            bytes_max,
+            request_bytes_max,
+            prefetch_requests_max,
+            ..
+        } = self.bounds;
+        let ahead_max = if prefetch_requests_max == 0 {
+            0
+        } else {
+            bytes_max / 4 * 3
+        };
+        let version = &source.version;
+        let wanted = source.range.clamp_end(version.size);
         let mut begun = Vec::new();
         let mut state = self.lock();
         let mut rest = wanted;
         while !rest.is_empty() {
-            let seen = if state.has(&source.version, rest.start()) {
-                state.block_at(&source.version, rest.start())
-            } else {
-                let run = state.missing(&source.version, rest, self.bounds.request_bytes_max);
-                let in_flight_max = self.bounds.bytes_max / 4 * 3;
-                if !state.reserve(run.len(), in_flight_max, self.bounds.bytes_max) {
+            let mut seen = state.block_at(version, rest.start());
+            if !state.has(version, rest.start()) {
+                let room = ahead_max.saturating_sub(state.ahead_bytes());
+                seen = state.missing(version, rest, request_bytes_max.min(room));
+                if seen.len() > room || !state.reserve(seen.len(), bytes_max) {
                     break;
                 }
-                begun.push(self.begin(&mut state, &source.version, run).0);
-                run
-            };
+                begun.push(self.begin(&mut state, version, seen, Purpose::Prefetch));
+            }
             rest = ByteRange::new(seen.end().min(rest.end()), rest.end());
         }
         drop(state);
-        self.spawn(bucket, begun, Purpose::Prefetch);
+        self.spawn(bucket, begun);
+        source.range.len() - rest.len()
     }
 
     /// Finds or starts fetching all that `source` needs.
@@ -202,8 +218,9 @@ impl BlockCache {
                 None => {
                     let run = state.missing(&source.version, rest, self.bounds.request_bytes_max);
                     let seen = ByteRange::new(rest.start(), run.end().min(rest.end()));
-                    if state.reserve(run.len(), bytes_max, bytes_max) {
-                        let (fetching, fetch) = self.begin(&mut state, &source.version, run);
+                    if state.reserve(run.len(), bytes_max) {
+                        let fetching = self.begin(&mut state, &source.version, run, Purpose::Read);
+                        let fetch = fetching.fetch.clone();
                         begun.push(fetching);
                         (Step::Await(fetch, seen), seen)
                     } else {
@@ -215,7 +232,7 @@ impl BlockCache {
             rest = ByteRange::new(seen.end(), rest.end());
         }
         drop(state);
-        self.spawn(bucket, begun, Purpose::Read);
+        self.spawn(bucket, begun);
         steps
     }
 
@@ -225,47 +242,27 @@ impl BlockCache {
         state: &mut State,
         version: &Arc<ObjectVersion>,
         run: ByteRange,
-    ) -> (Fetching, Fetch) {
+        purpose: Purpose,
+    ) -> Fetching {
         let (announce, answer) = watch::channel(None);
         let source = ObjectRange {
             version: Arc::clone(version),
             range: run,
         };
-        let fetch = Fetch::new(run, answer);
-        state.begin(&source, &fetch);
-        (
-            Fetching {
-                cache: Arc::clone(self),
-                source,
-                announce,
-                answer: None,
-            },
+        let fetch = state.begin(source, purpose, answer);
+        Fetching {
+            cache: Arc::clone(self),
             fetch,
-        )
+            announce,
+            answer: None,
+        }
     }
 
     /// Fetches runs on tasks of their own, so that a reader that goes away takes nobody with it.
     /// Not to be called under the lock: a runtime that is shutting down drops the task at once.
-    fn spawn(&self, bucket: &Arc<dyn Bucket>, begun: Vec<Fetching>, purpose: Purpose) {
+    fn spawn(&self, bucket: &Arc<dyn Bucket>, begun: Vec<Fetching>) {
         for fetching in begun {
-            let bucket = Arc::clone(bucket);
-            self.runtime.spawn(async move {
-                let cache = Arc::clone(&fetching.cache);
-                let _permit = match purpose {
-                    Purpose::Read => None,
-                    Purpose::Prefetch => cache.prefetches.acquire().await.ok(),
-                };
-                let answer = bucket.get(&fetching.source).await;
-                if let Ok(bytes) = &answer {
-                    let len = bytes.len() as u64;
-                    assert_eq!(
-                        len,
-                        fetching.source.range.len(),
-                        "a bucket returned another range"
-                    );
-                }
-                fetching.end(answer);
-            });
+            self.runtime.spawn(fetching.run(Arc::clone(bucket)));
         }
     }
 

@@ -1,1 +1,130 @@
 //! Arguments, `-o` options and going to the background; the only reader of the environment.
+//!
+//! In two stages: [`Typed`] is exactly what was typed, with the words of `-o` translated to the
+//! flags they stand for; `resolve` makes of it, once, what the program runs on.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use crate::config::Config;
+
+mod background;
+#[cfg(feature = "sim")]
+mod demo;
+mod resolve;
+mod run;
+mod source;
+mod typed;
+mod words;
+
+pub use run::main;
+pub use source::SourceError;
+pub use words::WordError;
+
+use typed::{Typed, TypedCommand};
+
+/// What the program was asked to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// Mount.
+    Mount(Box<MountCommand>),
+    /// Mount buckets that a service inside the program makes up.
+    #[cfg(feature = "sim")]
+    Demo(DemoCommand),
+}
+
+/// A mount, as asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MountCommand {
+    /// What to mount, where and how.
+    pub config: Config,
+    /// Stay in front instead of going to the background.
+    pub foreground: bool,
+    /// Which lines to log: a level or a filter.
+    pub log_level: String,
+}
+
+/// A demo, as asked for.
+#[cfg(feature = "sim")]
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DemoCommand {
+    /// Where to mount.
+    pub dir: PathBuf,
+    /// Where the buckets are kept; in memory when `None`.
+    pub keep: Option<PathBuf>,
+    /// Which lines to log: a level or a filter.
+    pub log_level: String,
+}
+
+/// Why the command line makes no sense.
+#[derive(Debug, thiserror::Error)]
+pub enum UsageError {
+    /// The form of the arguments; also a request for help or the version.
+    #[error(transparent)]
+    Form(#[from] clap::Error),
+    /// A word of `-o`.
+    #[error(transparent)]
+    Word(#[from] WordError),
+    /// A source.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// Sources that would have one name.
+    #[error(
+        "{first} and {second} would both be shown as the directory \"{name}\"; mount one of them \
+         on its own, or a prefix of it with another last name"
+    )]
+    SameName {
+        /// The name.
+        name: String,
+        /// A source, as typed.
+        first: String,
+        /// Another.
+        second: String,
+    },
+    /// The value of an option.
+    #[error("{option}: {reason}")]
+    Value {
+        /// The option.
+        option: &'static str,
+        /// What is wrong and what to do.
+        reason: &'static str,
+    },
+    /// The current directory is needed for a relative path and cannot be told.
+    #[error("{}: {source}", path.display())]
+    Path {
+        /// The relative path.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Understands the command line.
+///
+/// # Errors
+/// [`UsageError`]; it names the option and says what to do.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let typed = Typed::try_parse_from(&args)?;
+    let words = match &typed.command {
+        Some(TypedCommand::Mount(mount)) => &mount.words,
+        _ => &typed.mount.words,
+    };
+    let translated = words::translate(words)?;
+    // In front of what was typed as flags, so that these win.
+    let first = 1 + usize::from(typed.command.is_some());
+    let (head, tail) = args.split_at(first.min(args.len()));
+    let all = head
+        .iter()
+        .cloned()
+        .chain(translated.flags)
+        .chain(tail.iter().cloned());
+    let mut typed = Typed::try_parse_from(all)?;
+    match &mut typed.command {
+        Some(TypedCommand::Mount(mount)) => mount.kernel_words = translated.kernel_words,
+        _ => typed.mount.kernel_words = translated.kernel_words,
+    }
+    resolve::resolve(typed)
+}

@@ -67,6 +67,13 @@ impl Window {
         (start < self.fetched_end).then(|| ByteRange::new(start, self.fetched_end))
     }
 
+    /// Not all that [`Self::read`] said could be fetched, only what lies before `end`; the rest is
+    /// said again when the reader goes on.
+    pub fn cut(&mut self, end: u64) {
+        let read_end = self.expected.unwrap_or(0);
+        self.fetched_end = self.fetched_end.min(end).max(read_end);
+    }
+
     /// Whether `range` belongs to the sequence: it starts where the last read ended, give or take
     /// two requests of its own size (a pair that arrived in exchanged order), or more once the
     /// window is open.
@@ -184,6 +191,23 @@ mod tests {
     fn a_bound_of_zero_turns_readahead_off() {
         let mut window = Window::new(0);
         assert_eq!(scan(&mut window, 0, 8 * MIB, 128 * KIB), []);
+    }
+
+    #[test]
+    fn what_could_not_be_fetched_is_said_again_when_the_reader_goes_on() {
+        let mut window = Window::new(4 * MIB);
+        scan(&mut window, 0, MIB, 128 * KIB);
+        let before = window.fetched_end;
+        window.cut(before - 100 * KIB);
+        let ahead = scan(&mut window, MIB, MIB, 128 * KIB)[0];
+        assert_eq!(ahead.start(), before - 100 * KIB);
+        window.cut(0);
+        let ahead = window.read(ByteRange::at(2 * MIB, 128 * KIB)).unwrap();
+        assert_eq!(
+            ahead.start(),
+            2 * MIB + 128 * KIB,
+            "never behind the reader"
+        );
     }
 
     #[test]

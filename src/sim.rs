@@ -69,6 +69,7 @@ pub struct SimBuilder {
     limits: Limits,
     access_key: (String, String),
     dir: Option<PathBuf>,
+    conditions: bool,
 }
 
 impl SimBuilder {
@@ -110,12 +111,25 @@ impl SimBuilder {
         self
     }
 
+    /// Answers writes and copies as if they carried no condition and no object size, as some
+    /// stores do (Ceph, Garage); reads keep theirs.
+    #[must_use]
+    pub fn ignore_conditions(mut self) -> Self {
+        self.conditions = false;
+        self
+    }
+
     /// The state, without a service.
     ///
     /// # Errors
     /// What the directory answers; `InvalidData` when it was not written by this program.
     pub fn build(self) -> io::Result<Arc<State>> {
-        let state = State::new(self.limits, self.access_key, self.dir.as_deref())?;
+        let state = State::new(
+            self.limits,
+            self.access_key,
+            self.conditions,
+            self.dir.as_deref(),
+        )?;
         for (name, versioned) in self.buckets {
             let mut buckets = state.buckets();
             if buckets.bucket(&name).is_err() {
@@ -146,6 +160,7 @@ impl Sim {
             limits: Limits::aws(),
             access_key: (id.into(), secret.into()),
             dir: None,
+            conditions: true,
         }
     }
 

@@ -14,6 +14,7 @@ use crate::object::{BucketName, ETag, ObjectKey, ObjectRange, ObjectVersion};
 
 pub mod dialect;
 pub mod error;
+pub mod retry;
 pub mod s3;
 
 pub use error::{StoreError, StoreResult};
@@ -86,7 +87,8 @@ pub struct ListRequest {
 pub struct ListPage {
     /// Objects, in the store's order.
     pub objects: Vec<ListedObject>,
-    /// Common prefixes, each ending in `/`, in the store's order.
+    /// Common prefixes, each ending in `/`, in the store's order. A store that does not fold by
+    /// itself may have had one of them on the page before as well.
     pub prefixes: Vec<String>,
     /// What continues the listing; `None` on the last page.
     pub continuation: Option<String>,
@@ -191,7 +193,8 @@ pub trait Bucket: fmt::Debug + Send + Sync {
     /// What the store allows.
     fn limits(&self) -> &Limits;
 
-    /// Whether the bucket can be reached and listed; what a mount asks first.
+    /// Whether the bucket can be reached and listed; what a mount of a whole bucket asks first.
+    /// A mount of a prefix asks [`Self::list`] for one key of it: a policy may allow no more.
     ///
     /// # Errors
     /// By meaning: no such bucket, access denied, the right region, unreachable.
@@ -244,11 +247,7 @@ pub trait Bucket: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// By meaning.
-    async fn create_upload(
-        &self,
-        key: &ObjectKey,
-        headers: &ObjectHeaders,
-    ) -> StoreResult<Upload>;
+    async fn create_upload(&self, key: &ObjectKey, headers: &ObjectHeaders) -> StoreResult<Upload>;
 
     /// Uploads a part.
     ///
@@ -324,7 +323,10 @@ impl Buckets {
     /// The given buckets.
     pub fn new(buckets: impl IntoIterator<Item = Arc<dyn Bucket>>) -> Self {
         Self {
-            by_name: buckets.into_iter().map(|bucket| (bucket.name().clone(), bucket)).collect(),
+            by_name: buckets
+                .into_iter()
+                .map(|bucket| (bucket.name().clone(), bucket))
+                .collect(),
         }
     }
 
@@ -333,7 +335,9 @@ impl Buckets {
     /// # Panics
     /// If the mount has no such bucket: no version of one can have been made.
     pub fn bucket(&self, name: &BucketName) -> &Arc<dyn Bucket> {
-        self.by_name.get(name).expect("a version of a bucket that is not mounted")
+        self.by_name
+            .get(name)
+            .expect("a version of a bucket that is not mounted")
     }
 
     /// All of them.

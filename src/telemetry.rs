@@ -45,7 +45,10 @@ impl Filter {
         };
         match env_filter::Builder::new().try_parse(&directives) {
             Ok(_) => Ok(Self(directives)),
-            Err(error) => Err(FilterError { filter: text.to_owned(), reason: error.to_string() }),
+            Err(error) => Err(FilterError {
+                filter: text.to_owned(),
+                reason: error.to_string(),
+            }),
         }
     }
 }
@@ -69,7 +72,12 @@ fn stderr_log() -> Box<dyn Log> {
         .format(|out, record| {
             let level = record.level();
             let style = out.default_level_style(level);
-            writeln!(out, "{} {style}{level:5}{style:#} {}", out.timestamp_millis(), record.args())
+            writeln!(
+                out,
+                "{} {style}{level:5}{style:#} {}",
+                out.timestamp_millis(),
+                record.args()
+            )
         })
         .build();
     Box::new(logger)
@@ -148,8 +156,14 @@ mod tests {
 
     #[test]
     fn a_list_is_taken_as_it_is_and_nonsense_is_refused() {
-        assert_eq!(Filter::parse("info,s3fs::store=trace").unwrap().0, "info,s3fs::store=trace");
+        assert_eq!(
+            Filter::parse("info,s3fs::store=trace").unwrap().0,
+            "info,s3fs::store=trace"
+        );
         let refused = Filter::parse("s3fs=loud").unwrap_err().to_string();
-        assert!(refused.contains("s3fs=loud") && refused.contains("error, warn, info"), "{refused}");
+        assert!(
+            refused.contains("s3fs=loud") && refused.contains("error, warn, info"),
+            "{refused}"
+        );
     }
 }

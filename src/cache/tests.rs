@@ -1,147 +1,15 @@
 //! Tests of the block cache: what it asks of the store, and that its bounds hold.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-use async_trait::async_trait;
+use std::sync::atomic::Ordering;
 
 use super::*;
-use crate::limits::Limits;
 use crate::object::{BucketName, ETag, ObjectKey};
-use crate::store::{
-    CopyHeaders, ListPage, ListRequest, ObjectHeaders, ObjectStat, PartNumber, Payload,
-    Precondition, StoreError, StoredPart, Upload,
-};
+use crate::readahead::Window;
+use crate::store::StoreError;
 
-/// Answers GETs with bytes that tell their version and position; counts them, and can hold them
-/// back or fail them.
-#[derive(Debug)]
-struct PatternBucket {
-    name: BucketName,
-    gets: Mutex<Vec<ByteRange>>,
-    under_way: AtomicUsize,
-    most_under_way: AtomicUsize,
-    gate: Semaphore,
-    failing: AtomicBool,
-}
+mod pattern;
 
-/// Permits enough for every GET of a test.
-const OPEN: usize = 1 << 20;
-
-impl PatternBucket {
-    fn with_permits(permits: usize) -> Arc<Self> {
-        Arc::new(Self {
-            name: BucketName::new("pattern"),
-            gets: Mutex::default(),
-            under_way: AtomicUsize::new(0),
-            most_under_way: AtomicUsize::new(0),
-            gate: Semaphore::new(permits),
-            failing: AtomicBool::new(false),
-        })
-    }
-
-    fn gets(&self) -> Vec<ByteRange> {
-        self.gets.lock().unwrap().clone()
-    }
-}
-
-fn byte_at(version: &ObjectVersion, position: u64) -> u8 {
-    let salt = version
-        .etag
-        .as_str()
-        .bytes()
-        .fold(0_u64, |sum, byte| sum * 7 + u64::from(byte));
-    (((position + salt) * 131) >> 3) as u8
-}
-
-fn expected(source: &ObjectRange) -> Vec<u8> {
-    (source.range.start()..source.range.end())
-        .map(|at| byte_at(&source.version, at))
-        .collect()
-}
-
-#[async_trait]
-impl Bucket for PatternBucket {
-    fn name(&self) -> &BucketName {
-        &self.name
-    }
-    async fn get(&self, source: &ObjectRange) -> StoreResult<Bytes> {
-        self.gets.lock().unwrap().push(source.range);
-        let now = self.under_way.fetch_add(1, Ordering::SeqCst) + 1;
-        self.most_under_way.fetch_max(now, Ordering::SeqCst);
-        self.gate.acquire().await.unwrap().forget();
-        self.under_way.fetch_sub(1, Ordering::SeqCst);
-        if self.failing.load(Ordering::SeqCst) {
-            return Err(stale());
-        }
-        Ok(Bytes::from(expected(source)))
-    }
-    fn limits(&self) -> &Limits {
-        unimplemented!()
-    }
-    async fn check(&self) -> StoreResult<()> {
-        unimplemented!()
-    }
-    async fn head(&self, _: &ObjectKey) -> StoreResult<ObjectStat> {
-        unimplemented!()
-    }
-    async fn list(&self, _: &ListRequest) -> StoreResult<ListPage> {
-        unimplemented!()
-    }
-    async fn put(
-        &self,
-        _: &ObjectKey,
-        _: Payload,
-        _: &ObjectHeaders,
-        _: &Precondition,
-    ) -> StoreResult<ObjectVersion> {
-        unimplemented!()
-    }
-    async fn copy(
-        &self,
-        _: &ObjectVersion,
-        _: &ObjectKey,
-        _: &CopyHeaders,
-        _: &Precondition,
-    ) -> StoreResult<ObjectVersion> {
-        unimplemented!()
-    }
-    async fn create_upload(&self, _: &ObjectKey, _: &ObjectHeaders) -> StoreResult<Upload> {
-        unimplemented!()
-    }
-    async fn upload_part(&self, _: &Upload, _: PartNumber, _: Payload) -> StoreResult<StoredPart> {
-        unimplemented!()
-    }
-    async fn copy_part(
-        &self,
-        _: &Upload,
-        _: PartNumber,
-        _: &ObjectRange,
-    ) -> StoreResult<StoredPart> {
-        unimplemented!()
-    }
-    async fn complete_upload(
-        &self,
-        _: &Upload,
-        _: &[StoredPart],
-        _: &[Arc<ObjectVersion>],
-        _: &Precondition,
-    ) -> StoreResult<ObjectVersion> {
-        unimplemented!()
-    }
-    async fn abort_upload(&self, _: &Upload) -> StoreResult<()> {
-        unimplemented!()
-    }
-    async fn uploads(&self, _: &str) -> StoreResult<Vec<Upload>> {
-        unimplemented!()
-    }
-    async fn delete(&self, _: &ObjectKey) -> StoreResult<()> {
-        unimplemented!()
-    }
-    async fn delete_many(&self, _: &[ObjectKey]) -> StoreResult<Vec<(ObjectKey, StoreError)>> {
-        unimplemented!()
-    }
-}
+use pattern::{OPEN, PatternBucket, expected};
 
 fn stale() -> StoreError {
     StoreError::Stale {
@@ -391,15 +259,29 @@ async fn prefetch_leaves_room_for_reads_and_keeps_to_its_requests() {
     let (pattern, bucket) = bucket(0);
     let (cache, version) = (cache(), version("a", 1000));
     for start in [0, 10, 30, 50, 70, 90] {
-        cache.prefetch(&bucket, &part(&version, start, start + 10));
+        assert_eq!(
+            cache.prefetch(&bucket, &part(&version, start, start + 10)),
+            10
+        );
     }
-    cache.prefetch(&bucket, &part(&version, 100, 400));
+    assert_eq!(
+        cache.prefetch(&bucket, &part(&version, 105, 400)),
+        5,
+        "one block has room"
+    );
     settle().await;
     assert_eq!(pattern.under_way.load(Ordering::SeqCst), 2);
+    assert_eq!(cache.bytes(), 70, "three quarters of 100");
+    let _joined = tokio::spawn({
+        let (cache, bucket) = (Arc::clone(&cache), Arc::clone(&bucket));
+        let source = part(&version, 70, 80);
+        async move { cache.read(&bucket, &source).await.map(drop) }
+    });
+    settle().await;
     assert_eq!(
-        cache.bytes(),
-        60,
-        "a run of 40 more is over three quarters of 100"
+        pattern.gets()[2..],
+        ranges(&[(70, 80)]),
+        "what is read now jumps the queue"
     );
     let read = tokio::spawn({
         let (cache, bucket) = (Arc::clone(&cache), Arc::clone(&bucket));
@@ -409,11 +291,68 @@ async fn prefetch_leaves_room_for_reads_and_keeps_to_its_requests() {
     settle().await;
     assert_eq!(
         pattern.under_way.load(Ordering::SeqCst),
-        3,
+        4,
         "a read waits for no prefetch"
     );
     pattern.gate.add_permits(OPEN);
     assert_eq!(read.await.unwrap(), expected(&part(&version, 900, 930)));
+}
+
+/// Bytes fetched when several readers in turn read an object each from start to end.
+async fn fetched_by_sequential_readers(etags: &[&str], size: u64, bytes_max: u64) -> u64 {
+    let (pattern, bucket) = bucket(OPEN);
+    let bounds = CacheBounds {
+        bytes_max,
+        request_bytes_max: 2 * MIB,
+        ..CacheBounds::default()
+    };
+    let cache = BlockCache::new(bounds, Handle::current());
+    let mut readers: Vec<_> = etags
+        .iter()
+        .map(|etag| (version(etag, size), Window::new(4 * MIB)))
+        .collect();
+    for position in (0..size).step_by(1 << 18) {
+        for (version, window) in &mut readers {
+            let range = ByteRange::at(position, MIB / 4);
+            if let Some(ahead) = window.read(range) {
+                let source = part(version, ahead.start(), ahead.end());
+                window.cut(ahead.start() + cache.prefetch(&bucket, &source));
+                settle().await;
+            }
+            let source = part(version, range.start(), range.end());
+            cache.read(&bucket, &source).await.unwrap();
+        }
+    }
+    pattern.gets().iter().map(|range| range.len()).sum()
+}
+
+#[tokio::test]
+async fn sequential_readers_whose_windows_fit_the_cache_fetch_each_byte_once() {
+    // A window, the run being read, and a block begun at its end: 7 MiB each, in 3/4 of the cache.
+    let fetched = fetched_by_sequential_readers(&["a", "b"], 16 * MIB, 20 * MIB).await;
+    assert_eq!(fetched, 2 * 16 * MIB);
+}
+
+#[tokio::test]
+async fn sequential_readers_whose_windows_do_not_fit_the_cache_fetch_little_twice() {
+    let fetched = fetched_by_sequential_readers(&["a", "b", "c", "d"], 16 * MIB, 15 * MIB).await;
+    assert!(fetched <= 4 * 17 * MIB, "{fetched} bytes for 64 MiB");
+}
+
+#[tokio::test]
+async fn readahead_recovers_from_readers_that_went_away() {
+    let (_, bucket) = bucket(OPEN);
+    let (cache, gone, version) = (cache(), version("gone", 1000), version("a", 1000));
+    cache.prefetch(&bucket, &part(&gone, 0, 500));
+    settle().await;
+    assert_eq!(cache.prefetch(&bucket, &part(&version, 10, 50)), 0);
+    for block in 1..7 {
+        cache
+            .read(&bucket, &part(&version, block * 10, block * 10 + 1))
+            .await
+            .unwrap();
+    }
+    assert_eq!(cache.prefetch(&bucket, &part(&version, 70, 100)), 30);
 }
 
 #[tokio::test]

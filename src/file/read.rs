@@ -95,6 +95,7 @@ impl File {
             .unwrap_or_else(PoisonError::into_inner)
             .read(range);
         let Some(ahead) = ahead else { return };
+        let mut at = ahead.start();
         for extent in self.slice(ahead).extents() {
             if let Extent::Object {
                 version,
@@ -108,8 +109,13 @@ impl File {
                     range,
                 };
                 let bucket = self.shared.buckets.bucket(&version.bucket);
-                self.shared.cache.prefetch(bucket, &source);
+                let there = self.shared.cache.prefetch(bucket, &source);
+                if there < *len {
+                    let mut window = window.lock().unwrap_or_else(PoisonError::into_inner);
+                    return window.cut(at + there);
+                }
             }
+            at += extent.len();
         }
     }
 }

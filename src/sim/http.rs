@@ -19,6 +19,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use md5::{Digest, Md5};
 use s3s::auth::{S3Auth, SecretKey};
+use s3s::crypto::{Checksum as _, Crc32};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{Body, S3Result, s3_error};
 use tokio::net::{TcpListener, TcpStream};
@@ -174,25 +175,30 @@ async fn apply(
         .map_err(|error| Dropped::Broken(error.into()))
 }
 
-/// Content-MD5 of DeleteObjects, which the protocol layer does not look at: AWS wants it, or a
-/// checksum in its place.
+/// The digest of DeleteObjects, which the protocol layer does not look at: AWS wants Content-MD5
+/// or a checksum.
 async fn checked(
     request: Request<Metered>,
 ) -> Result<Result<Request<Body>, &'static str>, Dropped> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(Dropped::Broken)?.to_bytes();
-    let sent = head.headers.get("content-md5");
-    let has_checksum = head
-        .headers
-        .keys()
-        .any(|name| name.as_str().starts_with("x-amz-checksum-"));
-    match sent {
-        Some(sent) if sent.as_bytes() != STANDARD.encode(Md5::digest(&body)).as_bytes() => {
-            Ok(Err("BadDigest"))
-        }
-        None if !has_checksum => Ok(Err("InvalidRequest")),
-        _ => Ok(Ok(Request::from_parts(head, Body::from(body)))),
+    let sent = |name: &str| head.headers.get(name).map(HeaderValue::as_bytes);
+    let md5 = (sent("content-md5"), STANDARD.encode(Md5::digest(&body)));
+    let crc32 = (
+        sent("x-amz-checksum-crc32"),
+        STANDARD.encode(Crc32::checksum(&body)),
+    );
+    let digests = [md5, crc32];
+    let wrong = |(sent, digest): &(Option<&[u8]>, String)| {
+        sent.is_some_and(|sent| sent != digest.as_bytes())
+    };
+    if digests.iter().any(wrong) {
+        return Ok(Err("BadDigest"));
     }
+    if digests.iter().all(|(sent, _)| sent.is_none()) {
+        return Ok(Err("InvalidRequest"));
+    }
+    Ok(Ok(Request::from_parts(head, Body::from(body))))
 }
 
 async fn drain(mut body: Metered) -> Result<(), Dropped> {

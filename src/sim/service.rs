@@ -115,7 +115,7 @@ impl S3 for Service {
     }
 
     async fn copy_object(&self, req: S3Request<CopyObjectInput>) -> Reply<CopyObjectOutput> {
-        let condition = objects::write_condition(&req.headers)?;
+        let condition = objects::copy_condition(&self.0, &req.headers)?;
         objects::copy(&self.0, req.input, condition).await
     }
 

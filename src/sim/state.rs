@@ -44,6 +44,8 @@ pub(super) enum Way {
 pub struct State {
     pub(super) limits: Limits,
     pub(super) access_key: (String, String),
+    /// Whether conditions on writes and copies are looked at.
+    pub(super) conditions: bool,
     buckets: Mutex<Buckets>,
     ledger: Mutex<Ledger>,
     faults: Mutex<Faults>,
@@ -69,12 +71,14 @@ impl State {
     pub(super) fn new(
         limits: Limits,
         access_key: (String, String),
+        conditions: bool,
         dir: Option<&Path>,
     ) -> io::Result<Self> {
         let buckets = dir.map_or_else(|| Ok(Buckets::new()), Journal::open)?;
         Ok(Self {
             limits,
             access_key,
+            conditions,
             buckets: Mutex::new(buckets),
             ledger: Mutex::default(),
             faults: Mutex::default(),

@@ -33,7 +33,9 @@ pub enum StoreError {
         region: String,
     },
     /// The credentials do not allow it, or are not accepted.
-    #[error("{operation} on {resource}: access denied ({code}); check the credentials and the policy")]
+    #[error(
+        "{operation} on {resource}: access denied ({code}); check the credentials and the policy"
+    )]
     AccessDenied {
         /// The S3 operation.
         operation: &'static str,
@@ -157,7 +159,9 @@ pub enum StoreError {
         code: String,
     },
     /// The endpoint cannot be reached, or does not answer in time.
-    #[error("{operation} on {resource}: no answer from {endpoint} ({reason}), {attempts} attempts in {elapsed:?}")]
+    #[error(
+        "{operation} on {resource}: no answer from {endpoint} ({reason}), {attempts} attempts in {elapsed:?}"
+    )]
     Unreachable {
         /// The S3 operation.
         operation: &'static str,

@@ -1,1 +1,144 @@
-//! The aws-sdk-s3 client of one bucket; one file an operation family.
+//! The aws-sdk-s3 client of one bucket; one file an operation family. Knows no file, no inode and
+//! no plan.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::limits::Limits;
+use crate::object::{BucketName, ObjectKey, ObjectRange, ObjectVersion};
+use crate::store::{
+    Bucket, CopyHeaders, ListPage, ListRequest, ObjectHeaders, ObjectStat, PartNumber, Payload,
+    Precondition, StoreError, StoreResult, StoredPart, Upload,
+};
+
+mod call;
+mod client;
+mod copy;
+mod delete;
+mod fault;
+mod get;
+mod headers;
+mod list;
+mod multipart;
+mod payload;
+mod put;
+mod settle;
+mod wire;
+
+use client::Connection;
+
+pub use client::S3Store;
+
+/// One bucket reached through the S3 API.
+pub struct S3Bucket {
+    name: BucketName,
+    connection: Arc<Connection>,
+}
+
+impl fmt::Debug for S3Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Bucket")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Bucket for S3Bucket {
+    fn name(&self) -> &BucketName {
+        &self.name
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.connection.dialect.limits
+    }
+
+    async fn check(&self) -> StoreResult<()> {
+        self.check_reachable().await
+    }
+
+    async fn head(&self, key: &ObjectKey) -> StoreResult<ObjectStat> {
+        self.head_object(key).await
+    }
+
+    async fn get(&self, source: &ObjectRange) -> StoreResult<Bytes> {
+        self.get_object(source).await
+    }
+
+    async fn list(&self, request: &ListRequest) -> StoreResult<ListPage> {
+        self.list_objects(request).await
+    }
+
+    async fn put(
+        &self,
+        key: &ObjectKey,
+        body: Payload,
+        headers: &ObjectHeaders,
+        precondition: &Precondition,
+    ) -> StoreResult<ObjectVersion> {
+        self.put_object(key, &body, headers, precondition).await
+    }
+
+    async fn copy(
+        &self,
+        source: &ObjectVersion,
+        key: &ObjectKey,
+        headers: &CopyHeaders,
+        precondition: &Precondition,
+    ) -> StoreResult<ObjectVersion> {
+        self.copy_object(source, key, headers, precondition).await
+    }
+
+    async fn create_upload(&self, key: &ObjectKey, headers: &ObjectHeaders) -> StoreResult<Upload> {
+        self.create_multipart_upload(key, headers).await
+    }
+
+    async fn upload_part(
+        &self,
+        upload: &Upload,
+        number: PartNumber,
+        body: Payload,
+    ) -> StoreResult<StoredPart> {
+        self.upload_one_part(upload, number, &body).await
+    }
+
+    async fn copy_part(
+        &self,
+        upload: &Upload,
+        number: PartNumber,
+        source: &ObjectRange,
+    ) -> StoreResult<StoredPart> {
+        self.upload_part_copy(upload, number, source).await
+    }
+
+    async fn complete_upload(
+        &self,
+        upload: &Upload,
+        parts: &[StoredPart],
+        sources: &[Arc<ObjectVersion>],
+        precondition: &Precondition,
+    ) -> StoreResult<ObjectVersion> {
+        self.complete_multipart_upload(upload, parts, sources, precondition)
+            .await
+    }
+
+    async fn abort_upload(&self, upload: &Upload) -> StoreResult<()> {
+        self.abort_multipart_upload(upload).await
+    }
+
+    async fn uploads(&self, prefix: &str) -> StoreResult<Vec<Upload>> {
+        let uploads = self.list_multipart_uploads(prefix).await?;
+        Ok(uploads.into_iter().map(|listed| listed.upload).collect())
+    }
+
+    async fn delete(&self, key: &ObjectKey) -> StoreResult<()> {
+        self.delete_object(key).await
+    }
+
+    async fn delete_many(&self, keys: &[ObjectKey]) -> StoreResult<Vec<(ObjectKey, StoreError)>> {
+        self.delete_objects(keys).await
+    }
+}

@@ -1,9 +1,11 @@
 //! HEAD, GET, PUT and copy of whole objects.
 
-use bytes::Bytes;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt;
 use http::HeaderMap;
 use md5::{Digest, Md5};
+use s3s::crypto::{Checksum as _, Crc32};
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Response, S3Result, s3_error};
 use std::sync::Arc;
@@ -211,12 +213,19 @@ pub(super) struct Received {
     pub(super) md5: [u8; 16],
 }
 
+/// What the client says of a body, in base64.
+#[derive(Debug)]
+pub(super) struct SentDigests {
+    pub(super) md5: Option<String>,
+    pub(super) crc32: Option<String>,
+}
+
 /// Reads a body of known length into one buffer.
 pub(super) async fn receive(
     body: Option<StreamingBlob>,
     len: Option<i64>,
     len_max: u64,
-    content_md5: Option<&str>,
+    sent: &SentDigests,
 ) -> S3Result<Received> {
     let len = len.and_then(|len| u64::try_from(len).ok());
     let len = len.ok_or_else(|| s3_error!(MissingContentLength))?;
@@ -227,8 +236,8 @@ pub(super) async fn receive(
     let mut md5 = Md5::new();
     if let Some(mut body) = body {
         while let Some(frame) = body.next().await {
-            let frame: Bytes =
-                frame.map_err(|error| S3Error::with_source(S3ErrorCode::IncompleteBody, error))?;
+            let incomplete = |error| S3Error::with_source(S3ErrorCode::IncompleteBody, error);
+            let frame = frame.map_err(incomplete)?;
             md5.update(&frame);
             bytes.extend_from_slice(&frame);
         }
@@ -237,17 +246,16 @@ pub(super) async fn receive(
         return Err(s3_error!(IncompleteBody));
     }
     let md5: [u8; 16] = md5.finalize().into();
-    check_md5(content_md5, &md5)?;
+    check_digest(sent.md5.as_deref(), || md5)?;
+    check_digest(sent.crc32.as_deref(), || Crc32::checksum(&bytes))?;
     Ok(Received { bytes, md5 })
 }
 
-fn check_md5(sent: Option<&str>, md5: &[u8; 16]) -> S3Result<()> {
-    use base64::Engine;
-    use base64::engine::general_purpose::STANDARD;
+fn check_digest<const N: usize>(sent: Option<&str>, digest: impl Fn() -> [u8; N]) -> S3Result<()> {
     let Some(sent) = sent else { return Ok(()) };
     match STANDARD.decode(sent) {
-        Ok(sent) if sent == md5 => Ok(()),
-        Ok(sent) if sent.len() == md5.len() => Err(s3_error!(BadDigest)),
+        Ok(sent) if sent == digest() => Ok(()),
+        Ok(sent) if sent.len() == N => Err(s3_error!(BadDigest)),
         _ => Err(s3_error!(InvalidDigest)),
     }
 }
@@ -256,15 +264,16 @@ pub(super) async fn put(state: &State, input: PutObjectInput) -> Reply<PutObject
     if input.write_offset_bytes.is_some() {
         return Err(s3_error!(NotImplemented));
     }
-    let condition = WriteCondition {
-        if_match: input.if_match,
-        if_none_match: input.if_none_match,
+    let condition = write_condition(state, input.if_match, input.if_none_match);
+    let sent = SentDigests {
+        md5: input.content_md5,
+        crc32: input.checksum_crc32,
     };
     let received = receive(
         input.body,
         input.content_length,
         state.limits.put_max,
-        input.content_md5.as_deref(),
+        &sent,
     )
     .await?;
     let etag = hex(&received.md5);
@@ -285,19 +294,36 @@ pub(super) async fn put(state: &State, input: PutObjectInput) -> Reply<PutObject
     }))
 }
 
-/// `If-Match` and `If-None-Match` of a copy's destination, which the protocol layer does not
-/// unpack.
-pub(super) fn write_condition(headers: &HeaderMap) -> S3Result<WriteCondition> {
+/// The conditions on a write, unless the service is one that ignores them.
+pub(super) fn write_condition(
+    state: &State,
+    if_match: Option<ETagCondition>,
+    if_none_match: Option<ETagCondition>,
+) -> WriteCondition {
+    if state.conditions {
+        WriteCondition {
+            if_match,
+            if_none_match,
+        }
+    } else {
+        WriteCondition::default()
+    }
+}
+
+/// Those of a copy's destination, which the protocol layer does not unpack.
+pub(super) fn copy_condition(state: &State, headers: &HeaderMap) -> S3Result<WriteCondition> {
     let condition = |name| match headers.get(name) {
         None => Ok(None),
         Some(value) => ETagCondition::parse_http_header(value.as_bytes())
             .map(Some)
             .map_err(|_| s3_error!(InvalidArgument)),
     };
-    Ok(WriteCondition {
-        if_match: condition(http::header::IF_MATCH)?,
-        if_none_match: condition(http::header::IF_NONE_MATCH)?,
-    })
+    let if_match = condition(http::header::IF_MATCH)?;
+    Ok(write_condition(
+        state,
+        if_match,
+        condition(http::header::IF_NONE_MATCH)?,
+    ))
 }
 
 /// The version a copy reads.
@@ -329,7 +355,9 @@ pub(super) fn source(
         }
         other => other?,
     };
-    condition.check(&stored, S3ErrorCode::PreconditionFailed)?;
+    if state.conditions {
+        condition.check(&stored, S3ErrorCode::PreconditionFailed)?;
+    }
     Ok(Source {
         bucket: bucket.into(),
         key: key.into(),

@@ -6,11 +6,14 @@ use md5::{Digest, Md5};
 use s3s::dto::*;
 use s3s::{S3Response, S3Result, s3_error};
 
-use super::super::buckets::{OpenUpload, Stored, UploadedPart, WriteCondition, now};
+use super::super::buckets::{OpenUpload, Stored, UploadedPart, now};
 use super::super::content::{Content, digest_of, hex};
 use super::super::state::State;
 use super::Reply;
-use super::objects::{kept_headers, receive, source, source_condition, take_time_to_copy};
+use super::objects::{
+    SentDigests, kept_headers, receive, source, source_condition, take_time_to_copy,
+    write_condition,
+};
 use crate::limits::{Limits, PartCopy};
 use crate::range::ByteRange;
 use crate::store::ObjectHeaders;
@@ -55,13 +58,12 @@ pub(super) async fn part(state: &State, input: UploadPartInput) -> Reply<UploadP
         .buckets()
         .bucket_mut(&input.bucket)?
         .upload(&input.key, &input.upload_id)?;
-    let received = receive(
-        input.body,
-        input.content_length,
-        state.limits.part_size_max,
-        input.content_md5.as_deref(),
-    )
-    .await?;
+    let sent = SentDigests {
+        md5: input.content_md5,
+        crc32: input.checksum_crc32,
+    };
+    let len_max = state.limits.part_size_max;
+    let received = receive(input.body, input.content_length, len_max, &sent).await?;
     let etag = hex(&received.md5);
     let content = state.keep(received.bytes)?;
     let part = UploadedPart {
@@ -221,10 +223,8 @@ pub(super) fn complete(
     let bucket = buckets.bucket_mut(&input.bucket)?;
     let upload = bucket.upload(&input.key, &input.upload_id)?;
     let (content, etag) = assemble(upload, &named, &state.limits)?;
-    if input
-        .mpu_object_size
-        .is_some_and(|size| size != content.len() as i64)
-    {
+    let size = input.mpu_object_size.filter(|_| state.conditions);
+    if size.is_some_and(|size| size != content.len() as i64) {
         return Err(s3_error!(
             InvalidRequest,
             "The provided 'x-amz-mp-object-size' header does not match the size of the parts"
@@ -237,10 +237,7 @@ pub(super) fn complete(
         headers,
         modified: now(),
     };
-    let condition = WriteCondition {
-        if_match: input.if_match,
-        if_none_match: input.if_none_match,
-    };
+    let condition = write_condition(state, input.if_match, input.if_none_match);
     let version_id = buckets.publish(&input.bucket, &input.key, stored, &condition)?;
     let upload = (input.key.clone(), input.upload_id);
     buckets.bucket_mut(&input.bucket)?.uploads.remove(&upload);

@@ -1,0 +1,227 @@
+//! From what was typed to what the program runs on: every default and every rule between options,
+//! once. The environment is read here.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+#[cfg(feature = "sim")]
+use super::DemoCommand;
+use super::source::{self, SourceError};
+#[cfg(feature = "sim")]
+use super::typed::TypedDemo;
+use super::typed::{Typed, TypedBounds, TypedCommand, TypedMount, TypedShown, TypedStore};
+use super::{Command, MountCommand, UsageError};
+use crate::config::{Bounds, Config, Ownership, Source, StoreConfig};
+use crate::limits::{GIB, MIB};
+
+/// What `memory_limit` is by default.
+const MEMORY_LIMIT: u64 = 256 * MIB;
+/// The least `memory_limit`: room for a few parts and a few cached blocks.
+const MEMORY_LIMIT_MIN: u64 = 64 * MIB;
+/// Parts may have 5 MiB to 5 GiB (Amazon S3 user guide, "multipart upload limits").
+const PART_MIB: std::ops::RangeInclusive<u64> = 5..=5 * GIB / MIB;
+/// Permission bits taken away by default: others may look, not write.
+const UMASK: u16 = 0o022;
+
+/// What the program was asked to do.
+pub(super) fn resolve(typed: Typed) -> Result<Command, UsageError> {
+    match typed.command {
+        #[cfg(feature = "sim")]
+        Some(TypedCommand::Demo(demo)) => Ok(Command::Demo(demo_command(demo)?)),
+        Some(TypedCommand::Mount(mount)) => Ok(Command::Mount(Box::new(mount_command(mount)?))),
+        None => Ok(Command::Mount(Box::new(mount_command(typed.mount)?))),
+    }
+}
+
+#[cfg(feature = "sim")]
+fn demo_command(typed: TypedDemo) -> Result<DemoCommand, UsageError> {
+    Ok(DemoCommand {
+        dir: absolute(typed.dir)?,
+        keep: typed.keep.map(absolute).transpose()?,
+        log_level: typed.log_level,
+    })
+}
+
+fn mount_command(typed: TypedMount) -> Result<MountCommand, UsageError> {
+    let mut operands = typed.operands;
+    let mountpoint = operands.pop().map(PathBuf::from).unwrap_or_default();
+    let texts = operands
+        .into_iter()
+        .map(source_text)
+        .collect::<Result<Vec<_>, _>>()?;
+    let default_level = if typed.debug { "debug" } else { "info" };
+    let config = Config {
+        sources: sources(&texts)?,
+        shown_source: texts.join("+"),
+        mountpoint: absolute(mountpoint)?,
+        store: store(typed.store, &typed.bounds)?,
+        ownership: ownership(&typed.shown),
+        bounds: bounds(typed.bounds, &typed.shown)?,
+        read_only: typed.shown.read_only,
+        allow_other: typed.shown.allow_other,
+        nonempty: typed.shown.nonempty,
+        kernel_options: typed.kernel_words,
+    };
+    Ok(MountCommand {
+        config,
+        foreground: typed.foreground || typed.debug,
+        log_level: typed.log_level.unwrap_or_else(|| default_level.to_owned()),
+    })
+}
+
+fn source_text(operand: OsString) -> Result<String, SourceError> {
+    operand.into_string().map_err(|raw| SourceError::NotUtf8 {
+        source_text: raw.to_string_lossy().into_owned(),
+    })
+}
+
+/// The sources; where there are several, their names are directories and must differ.
+fn sources(texts: &[String]) -> Result<Vec<Source>, UsageError> {
+    let sources = texts
+        .iter()
+        .map(|text| source::parse(text))
+        .collect::<Result<Vec<_>, _>>()?;
+    for (at, source) in sources.iter().enumerate() {
+        if let Some(earlier) = sources[..at]
+            .iter()
+            .position(|other| other.name == source.name)
+        {
+            return Err(UsageError::SameName {
+                name: source.name.clone(),
+                first: texts[earlier].clone(),
+                second: texts[at].clone(),
+            });
+        }
+    }
+    Ok(sources)
+}
+
+/// The path as the daemon, whose directory is `/`, can use it.
+fn absolute(path: PathBuf) -> Result<PathBuf, UsageError> {
+    std::path::absolute(&path).map_err(|source| UsageError::Path { path, source })
+}
+
+fn store(typed: TypedStore, bounds: &TypedBounds) -> Result<StoreConfig, UsageError> {
+    let endpoint = typed.endpoint_url.map(|url| endpoint(&url)).transpose()?;
+    if typed.no_sign_request && typed.profile.is_some() {
+        return Err(UsageError::Value {
+            option: "no_sign_request",
+            reason: "an unsigned request has no use for a profile; leave one of them out",
+        });
+    }
+    Ok(StoreConfig {
+        endpoint,
+        region: typed.region,
+        profile: typed.profile,
+        path_style: typed.path_style,
+        requester_pays: typed.requester_pays,
+        anonymous: typed.no_sign_request,
+        credentials: None,
+        upload_part_size: part_size("multipart_size", bounds.multipart_size)?,
+        copy_part_size: part_size("multipart_copy_size", bounds.multipart_copy_size)?,
+    })
+}
+
+fn endpoint(url: &str) -> Result<String, UsageError> {
+    let invalid = |reason| UsageError::Value {
+        option: "url",
+        reason,
+    };
+    let host = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"))
+        .ok_or(invalid(
+            "give the endpoint as http://HOST[:PORT] or https://HOST[:PORT]",
+        ))?;
+    let host = host.split('/').next().unwrap_or_default();
+    if host.is_empty() {
+        return Err(invalid(
+            "there is no host in it; give http://HOST[:PORT] or https://HOST",
+        ));
+    }
+    if host.contains('@') {
+        return Err(invalid(
+            "no user or password belongs in it, where every user can read them; set \
+             AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        ));
+    }
+    Ok(url.trim_end_matches('/').to_owned())
+}
+
+fn part_size(option: &'static str, mib: Option<u32>) -> Result<Option<u64>, UsageError> {
+    match mib.map(u64::from) {
+        None => Ok(None),
+        Some(mib) if PART_MIB.contains(&mib) => Ok(Some(mib * MIB)),
+        Some(_) => Err(UsageError::Value {
+            option,
+            reason: "give a number of MiB from 5 to 5120",
+        }),
+    }
+}
+
+/// Owner and modes that nobody asked to be otherwise.
+pub(super) fn default_ownership(umask: Option<u16>) -> Ownership {
+    let umask = umask.unwrap_or(UMASK);
+    Ownership {
+        uid: nix::unistd::geteuid().as_raw(),
+        gid: nix::unistd::getegid().as_raw(),
+        file_mode: 0o666 & !umask,
+        dir_mode: 0o777 & !umask,
+    }
+}
+
+fn ownership(typed: &TypedShown) -> Ownership {
+    let default = default_ownership(typed.umask);
+    Ownership {
+        uid: typed.uid.unwrap_or(default.uid),
+        gid: typed.gid.unwrap_or(default.gid),
+        file_mode: typed.file_mode.unwrap_or(default.file_mode),
+        dir_mode: typed.dir_mode.unwrap_or(default.dir_mode),
+    }
+}
+
+fn bounds(typed: TypedBounds, shown: &TypedShown) -> Result<Bounds, UsageError> {
+    let default = Bounds::default();
+    let memory = typed.memory_limit.unwrap_or(MEMORY_LIMIT);
+    if memory < MEMORY_LIMIT_MIN {
+        return Err(UsageError::Value {
+            option: "memory_limit",
+            reason: "give at least 64M",
+        });
+    }
+    if typed.parallel_count == Some(0) {
+        return Err(UsageError::Value {
+            option: "parallel_count",
+            reason: "give at least 1",
+        });
+    }
+    let uploads = typed
+        .parallel_count
+        .map_or(default.upload_requests_max, usize::from);
+    // Three eighths each for what is read and what is written; the rest is for requests under way,
+    // the runtime and the program itself. The default limit yields the default bounds.
+    let share = memory / 8 * 3;
+    Ok(Bounds {
+        cache_bytes_max: share,
+        readahead_bytes_max: share / 3,
+        staging_memory_bytes_max: share,
+        staging_disk_bytes_max: typed.staging_disk.unwrap_or(default.staging_disk_bytes_max),
+        staging_dir: match typed.staging_dir {
+            Some(dir) => absolute(dir)?,
+            None => staging_dir(&default.staging_dir),
+        },
+        upload_requests_max: uploads,
+        // A copy keeps the store busy and this machine idle, so twice as many.
+        copy_requests_max: 2 * uploads,
+        attr_ttl: shown.attr_ttl.unwrap_or(default.attr_ttl),
+        ..default
+    })
+}
+
+fn staging_dir(default: &Path) -> PathBuf {
+    match env::var_os("TMPDIR") {
+        Some(dir) if Path::new(&dir).is_absolute() => PathBuf::from(dir),
+        _ => default.to_owned(),
+    }
+}

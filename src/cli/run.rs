@@ -1,0 +1,215 @@
+//! Runs a command: in front, or behind once the mount is live. Exit codes are those of mount(8).
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use log::{error, info};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::background::{self, Outcome, Report, Side};
+use super::{Command, MountCommand, UsageError, parse};
+use crate::mount::{LiveMount, MountError, Uncommitted};
+use crate::telemetry::{self, Filter, Sink};
+
+/// The arguments make no sense: mount(8).
+pub(super) const USAGE: u8 = 1;
+/// No process, no memory, no runtime: mount(8).
+pub(super) const SYSTEM: u8 = 2;
+/// There is no mount: mount(8).
+pub(super) const NOT_MOUNTED: u8 = 32;
+/// The mount has ended with bytes that could not be committed: EX_IOERR of sysexits.h.
+pub(super) const NOT_COMMITTED: u8 = 74;
+
+/// How long a mount in use is waited for when the program is told to end.
+const BUSY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The program.
+pub fn main() -> ExitCode {
+    bound_heap();
+    let code = match parse(std::env::args_os()) {
+        Ok(Command::Mount(command)) => mount(&command),
+        #[cfg(feature = "sim")]
+        Ok(Command::Demo(command)) => super::demo::run(&command),
+        Err(UsageError::Form(form)) => {
+            // Where there is no terminal to print to there is nothing else to do.
+            let _ = form.print();
+            if form.use_stderr() { USAGE } else { 0 }
+        }
+        Err(error) => fail(USAGE, &error),
+    };
+    ExitCode::from(code)
+}
+
+/// Says on stderr what is wrong.
+pub(super) fn fail(code: u8, error: &dyn std::fmt::Display) -> u8 {
+    eprintln!("s3fs: {error}");
+    code
+}
+
+fn mount(command: &MountCommand) -> u8 {
+    let filter = match Filter::parse(&command.log_level) {
+        Ok(filter) => filter,
+        Err(error) => return fail(USAGE, &error),
+    };
+    if command.foreground {
+        telemetry::start(&filter, Sink::Stderr);
+        return serve(command, None).unwrap_or_else(|failure| fail(failure.code, &failure));
+    }
+    match background::split() {
+        Err(error) => fail(SYSTEM, &error),
+        Ok(Side::Parent(Outcome::Live)) => 0,
+        Ok(Side::Parent(Outcome::Failed { code, message })) => fail(code, &message),
+        Ok(Side::Child(report)) => {
+            telemetry::start(&filter, Sink::System);
+            serve(command, Some(report)).unwrap_or_else(|failure| {
+                error!("{failure}");
+                failure.code
+            })
+        }
+    }
+}
+
+/// Why there was no mount, and the exit code that says so.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub(super) struct Failure {
+    pub(super) code: u8,
+    reason: FailureReason,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum FailureReason {
+    #[error(transparent)]
+    System(#[from] std::io::Error),
+    #[error(transparent)]
+    Mount(#[from] MountError),
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self {
+            code: SYSTEM,
+            reason: error.into(),
+        }
+    }
+}
+
+impl From<MountError> for Failure {
+    fn from(error: MountError) -> Self {
+        Self {
+            code: NOT_MOUNTED,
+            reason: error.into(),
+        }
+    }
+}
+
+/// The runtime of a mount.
+pub(super) fn runtime() -> std::io::Result<Runtime> {
+    Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("s3fs-work")
+        .build()
+}
+
+/// Mounts and serves until the mount ends or the program is told to; returns the exit code.
+fn serve(command: &MountCommand, report: Option<Report>) -> Result<u8, Failure> {
+    let started = runtime().map_err(Failure::from).and_then(|runtime| {
+        let live = runtime.block_on(LiveMount::start(&command.config, runtime.handle()))?;
+        Ok((runtime, live))
+    });
+    let (runtime, mut live) = match (started, report) {
+        (Ok(started), None) => started,
+        (Ok((runtime, live)), Some(report)) => {
+            if let Err(error) = report.live() {
+                live.abandon();
+                return Err(error.into());
+            }
+            (runtime, live)
+        }
+        (Err(failure), report) => {
+            if let Some(report) = report {
+                report.failed(failure.code, &failure.to_string());
+            }
+            return Err(failure);
+        }
+    };
+    let code = runtime.block_on(serve_until_told(&mut live))?;
+    // Nothing is left to wait for; a task that hangs must not keep the process.
+    runtime.shutdown_background();
+    Ok(code)
+}
+
+/// Serves until somebody unmounts or a signal comes; returns the exit code.
+pub(super) async fn serve_until_told(live: &mut LiveMount) -> std::io::Result<u8> {
+    let mut told = Told::listen()?;
+    let left = tokio::select! {
+        () = live.ended() => live.sync().await,
+        name = told.next() => {
+            info!("{name}: committing and unmounting");
+            tokio::select! {
+                left = live.stop(BUSY_PATIENCE) => left,
+                name = told.next() => {
+                    error!("{name} again: ending without waiting for commits under way");
+                    live.abandon();
+                    return Ok(NOT_COMMITTED);
+                }
+            }
+        }
+    };
+    Ok(verdict(&left))
+}
+
+fn verdict(left: &[Uncommitted]) -> u8 {
+    for (key, error) in left {
+        error!("{key}: not committed: {error}");
+    }
+    if left.is_empty() { 0 } else { NOT_COMMITTED }
+}
+
+/// The signals that tell the program to end.
+struct Told {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Told {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.hangup.recv() => "SIGHUP",
+        }
+    }
+}
+
+/// Tells the allocator how to hold memory; to be called before there is a second thread.
+///
+/// The bounds on memory are promises about the process, so what is freed must go back. glibc gives
+/// every thread an arena of its own (8 for each core) that keeps what it freed, and raises the size
+/// from which blocks are mapped on their own, up to 32 MiB, after the first such block is freed.
+/// With both fixed, cache blocks and parts are mappings that end when they are dropped.
+fn bound_heap() {
+    #[cfg(target_env = "gnu")]
+    {
+        /// Arenas of small allocations: the runtime's threads are few.
+        const ARENAS_MAX: libc::c_int = 2;
+        /// Larger allocations than this are mappings of their own.
+        const MAPPED_BYTES_MIN: libc::c_int = 128 * 1024;
+        // SAFETY: mallopt(3) takes integers and changes only the allocator's own settings; it is
+        // called while the process has one thread.
+        unsafe {
+            libc::mallopt(libc::M_ARENA_MAX, ARENAS_MAX);
+            libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_BYTES_MIN);
+        }
+    }
+}

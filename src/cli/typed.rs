@@ -1,0 +1,233 @@
+//! The command line exactly as it was typed. Knows no default that has to be computed and no
+//! meaning of a value beyond its form.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The command line.
+#[derive(Parser, Debug)]
+#[command(
+    name = "s3fs",
+    version,
+    about = "Mounts S3 buckets as a filesystem in which copying is done by the store",
+    override_usage = "s3fs [mount] SOURCE... MNT [-o WORD[=VALUE],...] [OPTIONS]\n       \
+                      s3fs demo [DIR]",
+    after_help = super::words::HELP,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    disable_help_subcommand = true,
+    args_override_self = true
+)]
+pub(super) struct Typed {
+    /// One of the commands, where it was named.
+    #[command(subcommand)]
+    pub(super) command: Option<TypedCommand>,
+    /// Else: a mount.
+    #[command(flatten)]
+    pub(super) mount: TypedMount,
+}
+
+/// A command.
+#[derive(Subcommand, Debug)]
+pub(super) enum TypedCommand {
+    /// Mount buckets (the default command)
+    #[command(
+        args_override_self = true,
+        override_usage = "s3fs mount SOURCE... MNT [-o WORD[=VALUE],...] [OPTIONS]"
+    )]
+    Mount(TypedMount),
+    /// Mount buckets made up by an S3 service inside the program, to try it out
+    #[cfg(feature = "sim")]
+    Demo(TypedDemo),
+}
+
+/// The arguments of a mount.
+#[derive(Args, Debug)]
+pub(super) struct TypedMount {
+    /// What to mount: s3://BUCKET[/PREFIX] or BUCKET[:/PREFIX]; several become the top-level
+    /// directories of one mount. And last: where
+    #[arg(value_names = ["SOURCE", "MNT"], num_args = 2.., required = true)]
+    pub(super) operands: Vec<OsString>,
+
+    /// Options as fstab writes them, separated by commas; see below
+    #[arg(short = 'o', value_name = "WORD[=VALUE],...", action = clap::ArgAction::Append)]
+    pub(super) words: Vec<String>,
+
+    /// Stay in front and log to stderr
+    #[arg(short, long)]
+    pub(super) foreground: bool,
+
+    /// Stay in front and log every request
+    #[arg(short, long)]
+    pub(super) debug: bool,
+
+    /// What to log: error, warn, info, debug, trace, or a list like info,s3fs::store=debug
+    /// [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    pub(super) log_level: Option<String>,
+
+    #[command(flatten)]
+    pub(super) store: TypedStore,
+
+    #[command(flatten)]
+    pub(super) shown: TypedShown,
+
+    #[command(flatten)]
+    pub(super) bounds: TypedBounds,
+
+    /// Words that the kernel acts on; they exist only within -o.
+    #[arg(skip)]
+    pub(super) kernel_words: Vec<String>,
+}
+
+/// How to reach the store.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Store")]
+pub(super) struct TypedStore {
+    /// The endpoint of the S3 service, for any but AWS
+    #[arg(long, value_name = "URL", visible_alias = "url")]
+    pub(super) endpoint_url: Option<String>,
+
+    /// Put the bucket into the path instead of the host name; most servers other than AWS need it
+    #[arg(long, visible_alias = "use-path-request-style")]
+    pub(super) path_style: bool,
+
+    /// The region; from the AWS configuration by default
+    #[arg(long, value_name = "NAME")]
+    pub(super) region: Option<String>,
+
+    /// The profile of the AWS configuration files
+    #[arg(long, value_name = "NAME")]
+    pub(super) profile: Option<String>,
+
+    /// Pay for requests and transfer, for buckets whose owner does not
+    #[arg(long)]
+    pub(super) requester_pays: bool,
+
+    /// Send unsigned requests, for public buckets
+    #[arg(long)]
+    pub(super) no_sign_request: bool,
+}
+
+/// How the mount shows itself.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Mount")]
+pub(super) struct TypedShown {
+    /// Refuse every change
+    #[arg(long, overrides_with = "read_write")]
+    pub(super) read_only: bool,
+
+    /// Allow changes
+    #[arg(long, hide = true, overrides_with = "read_only")]
+    pub(super) read_write: bool,
+
+    /// Let other users in (without root: needs user_allow_other in /etc/fuse.conf)
+    #[arg(long)]
+    pub(super) allow_other: bool,
+
+    /// Mount over a directory that has entries
+    #[arg(long)]
+    pub(super) nonempty: bool,
+
+    /// Owner of every file [default: the user who mounts]
+    #[arg(long, value_name = "UID")]
+    pub(super) uid: Option<u32>,
+
+    /// Group of every file [default: the group who mounts]
+    #[arg(long, value_name = "GID")]
+    pub(super) gid: Option<u32>,
+
+    /// Permission bits taken from files (of 666) and directories (of 777) [default: 022]
+    #[arg(long, value_name = "OCTAL", value_parser = octal)]
+    pub(super) umask: Option<u16>,
+
+    /// Permission bits of files [default: from the umask]
+    #[arg(long, value_name = "OCTAL", value_parser = octal)]
+    pub(super) file_mode: Option<u16>,
+
+    /// Permission bits of directories [default: from the umask]
+    #[arg(long, value_name = "OCTAL", value_parser = octal)]
+    pub(super) dir_mode: Option<u16>,
+
+    /// How long attributes, names and listings are trusted [default: 1]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, visible_alias = "actimeo")]
+    pub(super) attr_ttl: Option<std::time::Duration>,
+}
+
+/// What the mount may use.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Bounds")]
+pub(super) struct TypedBounds {
+    /// Memory for cached and staged bytes and everything else [default: 256M]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(super) memory_limit: Option<u64>,
+
+    /// Where written bytes go that fit neither memory nor, yet, the store [default: $TMPDIR or
+    /// /var/tmp]
+    #[arg(long, value_name = "DIR")]
+    pub(super) staging_dir: Option<PathBuf>,
+
+    /// Most bytes there [default: 10G]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(super) staging_disk: Option<u64>,
+
+    /// Uploads and copies of one file under way at a time [default: 8]
+    #[arg(long, value_name = "COUNT")]
+    pub(super) parallel_count: Option<u16>,
+
+    /// Size of an uploaded part in MiB, 5 to 5120 [default: 8]
+    #[arg(long, value_name = "MIB")]
+    pub(super) multipart_size: Option<u32>,
+
+    /// Size of a copied part in MiB, 5 to 5120 [default: 256]
+    #[arg(long, value_name = "MIB")]
+    pub(super) multipart_copy_size: Option<u32>,
+}
+
+/// The arguments of a demo.
+#[cfg(feature = "sim")]
+#[derive(Args, Debug)]
+pub(super) struct TypedDemo {
+    /// Where to mount; made when missing
+    #[arg(default_value = "s3fs-demo")]
+    pub(super) dir: PathBuf,
+
+    /// Keep the buckets in this directory instead of in memory
+    #[arg(long, value_name = "PATH")]
+    pub(super) keep: Option<PathBuf>,
+
+    /// What to log: error, warn, info, debug, trace, or a list like info,s3fs::store=debug
+    #[arg(long, value_name = "LEVEL", default_value = "warn")]
+    pub(super) log_level: String,
+}
+
+fn octal(text: &str) -> Result<u16, String> {
+    match u16::from_str_radix(text, 8) {
+        Ok(bits) if bits <= 0o777 => Ok(bits),
+        _ => Err("give permission bits in octal, at most 777".to_owned()),
+    }
+}
+
+fn seconds(text: &str) -> Result<std::time::Duration, String> {
+    text.parse()
+        .ok()
+        .and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "give a number of seconds, like 60 or 0.5".to_owned())
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" | "B" => Some(0),
+        "K" | "KB" | "KIB" => Some(10),
+        "M" | "MB" | "MIB" => Some(20),
+        "G" | "GB" | "GIB" => Some(30),
+        "T" | "TB" | "TIB" => Some(40),
+        _ => None,
+    };
+    shift
+        .and_then(|shift| digits.parse::<u64>().ok()?.checked_mul(1 << shift))
+        .ok_or_else(|| "give a size in bytes, or with K, M, G or T, like 256M".to_owned())
+}

@@ -1,0 +1,313 @@
+//! Makes the kernel mount and unmount: mount(2) where allowed, else fusermount3. Yields and knows
+//! nothing but a descriptor of /dev/fuse, so that a session can also be served by a process that
+//! did not mount it.
+//!
+//! Not left to the FUSE library: its own mount cannot give the kernel a subtype and, when dropped,
+//! may unmount whatever is at the path by then.
+
+use std::fs::OpenOptions;
+use std::io::{self, IoSliceMut, Read};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use nix::unistd::{getegid, geteuid};
+
+use super::MountError;
+
+/// The device the kernel sends requests through.
+const DEVICE: &str = "/dev/fuse";
+/// The set-user-id program that mounts for those who may not.
+const HELPER: &str = "fusermount3";
+/// Names to fusermount3 the socket on which it hands over the descriptor (fuse's util/fusermount.c).
+const HELPER_SOCKET_ENV: &str = "_FUSE_COMMFD";
+/// The part of the type behind `fuse.` in the mount table.
+const SUBTYPE: &str = "s3fs";
+
+/// What the kernel is told of a mount.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct KernelMount {
+    /// The source shown in the mount table.
+    pub(super) source: String,
+    /// Where, absolute and without symbolic links.
+    pub(super) path: PathBuf,
+    /// Let users other than the mounting one in.
+    pub(super) allow_other: bool,
+    /// Mount read-only.
+    pub(super) read_only: bool,
+    /// Words of mount(8), in the order given.
+    pub(super) words: Vec<String>,
+}
+
+/// The words of mount(8) that become flags of mount(2), and what each sets or clears.
+const FLAGS: &[(&str, bool, MsFlags)] = &[
+    ("nosuid", true, MsFlags::MS_NOSUID),
+    ("suid", false, MsFlags::MS_NOSUID),
+    ("nodev", true, MsFlags::MS_NODEV),
+    ("dev", false, MsFlags::MS_NODEV),
+    ("noexec", true, MsFlags::MS_NOEXEC),
+    ("exec", false, MsFlags::MS_NOEXEC),
+    ("noatime", true, MsFlags::MS_NOATIME),
+    ("atime", false, MsFlags::MS_NOATIME),
+    ("nodiratime", true, MsFlags::MS_NODIRATIME),
+    ("diratime", false, MsFlags::MS_NODIRATIME),
+    ("relatime", true, MsFlags::MS_RELATIME),
+    ("norelatime", false, MsFlags::MS_RELATIME),
+    ("strictatime", true, MsFlags::MS_STRICTATIME),
+    ("sync", true, MsFlags::MS_SYNCHRONOUS),
+    ("async", false, MsFlags::MS_SYNCHRONOUS),
+    ("dirsync", true, MsFlags::MS_DIRSYNC),
+];
+
+/// Whether the kernel acts on this word of mount(8).
+pub fn is_kernel_word(word: &str) -> bool {
+    FLAGS.iter().any(|(name, ..)| *name == word)
+}
+
+impl KernelMount {
+    /// nosuid and nodev unless asked otherwise, as every network filesystem should be mounted:
+    /// who can write to the bucket must not become root here.
+    fn flags(&self) -> MsFlags {
+        let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+        flags.set(MsFlags::MS_RDONLY, self.read_only);
+        for word in &self.words {
+            if let Some((_, on, flag)) = FLAGS.iter().find(|(name, ..)| name == word) {
+                flags.set(*flag, *on);
+            }
+        }
+        flags
+    }
+
+    /// What fusermount3 is told: it makes the same flags of the same words.
+    fn helper_options(&self) -> String {
+        let mut options = vec![
+            format!("fsname={}", escape(&self.source)),
+            format!("subtype={SUBTYPE}"),
+            "default_permissions".to_owned(),
+            "nosuid".to_owned(),
+            "nodev".to_owned(),
+        ];
+        options.extend(self.allow_other.then(|| "allow_other".to_owned()));
+        options.extend(self.read_only.then(|| "ro".to_owned()));
+        options.extend(self.words.iter().cloned());
+        options.join(",")
+    }
+}
+
+/// fusermount3 splits options at commas that no backslash precedes.
+fn escape(value: &str) -> String {
+    value.replace('\\', "\\\\").replace(',', "\\,")
+}
+
+/// Mounts, and returns the descriptor through which the kernel sends its requests; the first is
+/// FUSE_INIT, and every access waits until it is answered.
+///
+/// # Errors
+/// Why the kernel, or fusermount3, refused.
+pub(super) fn attach(wanted: &KernelMount) -> Result<OwnedFd, MountError> {
+    if geteuid().is_root() {
+        match attach_directly(wanted) {
+            // Root without CAP_SYS_ADMIN, as in a container.
+            Err(MountError::Refused { source, .. })
+                if source.raw_os_error() == Some(libc::EPERM) => {}
+            result => return result,
+        }
+    }
+    attach_by_helper(wanted)
+}
+
+fn attach_directly(wanted: &KernelMount) -> Result<OwnedFd, MountError> {
+    let device = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_CLOEXEC)
+        .open(DEVICE)
+        .map_err(|source| MountError::Device { source })?;
+    let mut options = format!(
+        "fd={},rootmode=40000,user_id={},group_id={},default_permissions,subtype={SUBTYPE}",
+        device.as_raw_fd(),
+        geteuid(),
+        getegid(),
+    );
+    if wanted.allow_other {
+        options.push_str(",allow_other");
+    }
+    mount(
+        Some(wanted.source.as_str()),
+        &wanted.path,
+        Some("fuse"),
+        wanted.flags(),
+        Some(options.as_str()),
+    )
+    .map_err(|errno| MountError::Refused {
+        path: wanted.path.clone(),
+        source: errno.into(),
+    })?;
+    Ok(device.into())
+}
+
+fn attach_by_helper(wanted: &KernelMount) -> Result<OwnedFd, MountError> {
+    if !Path::new(DEVICE).exists() {
+        return Err(MountError::Device {
+            source: io::Error::from(io::ErrorKind::NotFound),
+        });
+    }
+    let failed = |source| MountError::HelperFailed {
+        path: wanted.path.clone(),
+        source,
+    };
+    let (ours, theirs) = UnixStream::pair().map_err(failed)?;
+    let mut helper = Command::new(HELPER)
+        .arg("-o")
+        .arg(wanted.helper_options())
+        .arg("--")
+        .arg(&wanted.path)
+        // Its end is its stdin, so that no other process started meanwhile can inherit it.
+        .env(HELPER_SOCKET_ENV, "0")
+        .stdin(OwnedFd::from(theirs))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(helper_error)?;
+    let received = receive_descriptor(&ours);
+    let mut said = String::new();
+    if let Some(mut stderr) = helper.stderr.take() {
+        // What it says is only for the message below; that it cannot be read changes nothing.
+        let _ = stderr.read_to_string(&mut said);
+    }
+    let status = helper.wait().map_err(failed)?;
+    match received {
+        Ok(Some(fd)) if status.success() => Ok(fd),
+        Ok(_) => Err(MountError::HelperRefused {
+            path: wanted.path.clone(),
+            said: said.trim().trim_start_matches("fusermount3: ").to_owned(),
+        }),
+        Err(source) => Err(failed(source)),
+    }
+}
+
+fn helper_error(source: io::Error) -> MountError {
+    match source.kind() {
+        io::ErrorKind::NotFound => MountError::HelperMissing,
+        _ => MountError::HelperFailed {
+            path: PathBuf::from(HELPER),
+            source,
+        },
+    }
+}
+
+/// The descriptor fusermount3 sends with one byte; `None` when it ends without.
+fn receive_descriptor(socket: &UnixStream) -> io::Result<Option<OwnedFd>> {
+    let mut byte = [0_u8];
+    let mut buffers = [IoSliceMut::new(&mut byte)];
+    let mut space = nix::cmsg_space!(RawFd);
+    let message = loop {
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        match recvmsg::<()>(socket.as_raw_fd(), &mut buffers, Some(&mut space), flags) {
+            Err(Errno::EINTR) => {}
+            result => break result?,
+        }
+    };
+    for control in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(fds) = control
+            && let Some(&fd) = fds.first()
+        {
+            // SAFETY: the kernel has just made this descriptor for this process, and nobody else
+            // here knows its number.
+            return Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) }));
+        }
+    }
+    Ok(None)
+}
+
+/// How to unmount.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Detach {
+    /// Only when nothing inside is in use.
+    Idle,
+    /// At once for new accesses; what is in use goes on until it is closed.
+    Lazy,
+}
+
+/// Unmounts what is at `path`.
+///
+/// # Errors
+/// `ResourceBusy` when it is in use.
+pub(super) fn detach(path: &Path, how: Detach) -> io::Result<()> {
+    let flags = match how {
+        Detach::Idle => MntFlags::UMOUNT_NOFOLLOW,
+        Detach::Lazy => MntFlags::UMOUNT_NOFOLLOW | MntFlags::MNT_DETACH,
+    };
+    match umount2(path, flags) {
+        Err(Errno::EPERM) => detach_by_helper(path, how),
+        result => Ok(result?),
+    }
+}
+
+fn detach_by_helper(path: &Path, how: Detach) -> io::Result<()> {
+    let mut command = Command::new(HELPER);
+    command.arg("-u");
+    if how == Detach::Lazy {
+        command.arg("-z");
+    }
+    let output = command
+        .arg("--")
+        .arg(path.as_os_str())
+        .stdin(Stdio::null())
+        .output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let kind = if said.contains("busy") {
+        io::ErrorKind::ResourceBusy
+    } else {
+        io::ErrorKind::Other
+    };
+    Err(io::Error::new(kind, said.trim().to_owned()))
+}
+
+/// Whether this error of [`detach`] says that something inside is in use.
+pub(super) fn is_busy(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ResourceBusy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(words: &[&str]) -> KernelMount {
+        KernelMount {
+            source: "s3://a,b".into(),
+            path: "/mnt".into(),
+            allow_other: false,
+            read_only: true,
+            words: words.iter().map(|word| (*word).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn set_id_bits_and_devices_are_off_unless_asked_for_and_the_last_word_counts() {
+        let plain = wanted(&[]).flags();
+        assert_eq!(
+            plain,
+            MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_RDONLY
+        );
+        let asked = wanted(&["nosuid", "suid", "dev", "noexec"]).flags();
+        assert_eq!(asked, MsFlags::MS_NOEXEC | MsFlags::MS_RDONLY);
+    }
+
+    #[test]
+    fn a_comma_in_the_source_does_not_end_the_option() {
+        let options = wanted(&["noexec"]).helper_options();
+        assert_eq!(
+            options,
+            "fsname=s3://a\\,b,subtype=s3fs,default_permissions,nosuid,nodev,ro,noexec"
+        );
+    }
+}

@@ -1,0 +1,340 @@
+//! Reaching a store: credentials and region by the standard AWS chain, the client library's
+//! settings, the renewal of credentials. Knows no operation.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileRegionProvider;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_s3::config::{
+    Credentials, IdentityCache, RequestChecksumCalculation, ResponseChecksumValidation,
+    SharedHttpClient, StalledStreamProtectionConfig,
+};
+use aws_sdk_s3::{Client, Config};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::{Builder, Connector};
+use aws_types::service_config::ServiceConfigKey;
+
+use super::S3Bucket;
+use super::call::LOG_TARGET;
+use super::wire::{LenientClient, RequestRules};
+use crate::config::StoreConfig;
+use crate::object::BucketName;
+use crate::store::dialect::Dialect;
+use crate::store::retry::Timeouts;
+use crate::store::{Bucket, StoreResult};
+
+/// The region that signs requests to an endpoint of one's own, where none is configured: what
+/// servers that do not care expect.
+const REGION_DEFAULT: &str = "us-east-1";
+
+/// A store: an endpoint and the credentials for it.
+pub struct S3Store {
+    connection: Arc<Connection>,
+}
+
+/// What the buckets of a store share.
+pub(super) struct Connection {
+    client: RwLock<Renewable>,
+    pub dialect: Dialect,
+    pub timeouts: Timeouts,
+    pub endpoint: String,
+    pub offers: Offers,
+}
+
+/// The client and how often its credentials were renewed.
+struct Renewable {
+    client: Client,
+    generation: u64,
+}
+
+/// What the store has not yet said it lacks.
+pub(super) struct Offers {
+    /// `If-None-Match` and `If-Match` on writes.
+    pub write_conditions: Offer,
+    /// DeleteObjects.
+    pub bulk_delete: Offer,
+}
+
+/// One capability, believed in until the store refuses it.
+pub(super) struct Offer {
+    name: &'static str,
+    there: AtomicBool,
+}
+
+impl Offer {
+    const fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            there: AtomicBool::new(true),
+        }
+    }
+
+    /// Whether to use it.
+    pub fn is_there(&self) -> bool {
+        self.there.load(Ordering::Relaxed)
+    }
+
+    /// Does without from now on.
+    pub fn withdraw(&self, why: &str) {
+        if self.there.swap(false, Ordering::Relaxed) {
+            log::warn!(target: LOG_TARGET, "the store offers no {}: {why}", self.name);
+        }
+    }
+}
+
+impl fmt::Debug for S3Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Store")
+            .field("endpoint", &self.connection.endpoint)
+            .field("dialect", &self.connection.dialect.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl S3Store {
+    /// A store by its configuration: AWS S3 when no endpoint is given, else one that nothing is
+    /// known of.
+    ///
+    /// # Errors
+    /// By meaning. Credentials are looked for with the first request, not here.
+    pub async fn connect(config: &StoreConfig) -> StoreResult<Self> {
+        let (sdk, http) = load(config, &Timeouts::default()).await;
+        let dialect = if endpoint_url(config, &sdk).is_some() {
+            Dialect::strict()
+        } else {
+            Dialect::aws()
+        };
+        Ok(Self::build(
+            config,
+            &sdk,
+            http,
+            (dialect, Timeouts::default()),
+        ))
+    }
+
+    /// A store that is known to speak that dialect.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub async fn connect_with(config: &StoreConfig, dialect: Dialect) -> StoreResult<Self> {
+        Self::connect_within(config, dialect, Timeouts::default()).await
+    }
+
+    /// A store that is known to speak that dialect, with bounds of one's own.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub async fn connect_within(
+        config: &StoreConfig,
+        dialect: Dialect,
+        timeouts: Timeouts,
+    ) -> StoreResult<Self> {
+        let (sdk, http) = load(config, &timeouts).await;
+        Ok(Self::build(config, &sdk, http, (dialect, timeouts)))
+    }
+
+    /// The bucket of that name.
+    pub fn bucket(&self, name: &BucketName) -> Arc<dyn Bucket> {
+        Arc::new(S3Bucket {
+            name: name.clone(),
+            connection: Arc::clone(&self.connection),
+        })
+    }
+
+    fn build(
+        config: &StoreConfig,
+        sdk: &SdkConfig,
+        http: SharedHttpClient,
+        (mut dialect, timeouts): (Dialect, Timeouts),
+    ) -> Self {
+        if let Some(bytes) = config.upload_part_size {
+            dialect.limits.upload_part_size = bytes;
+        }
+        if let Some(bytes) = config.copy_part_size {
+            dialect.limits.copy_part_size = bytes;
+        }
+        let region = sdk
+            .region()
+            .cloned()
+            .unwrap_or(Region::from_static(REGION_DEFAULT));
+        let url = endpoint_url(config, sdk);
+        let endpoint = url
+            .clone()
+            .unwrap_or_else(|| format!("https://s3.{}.amazonaws.com", region.as_ref()));
+        let mut settings = aws_sdk_s3::config::Builder::from(sdk)
+            .http_client(LenientClient::new(http))
+            .interceptor(RequestRules {
+                requester_pays: config.requester_pays,
+            })
+            .region(region)
+            .force_path_style(config.path_style)
+            .retry_config(RetryConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(timeouts.connect)
+                    .build(),
+            )
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+        settings.set_endpoint_url(url);
+        if config.anonymous {
+            settings = settings.allow_no_auth();
+        }
+        let client = Client::from_conf(settings.build());
+        let connection = Connection {
+            client: RwLock::new(Renewable {
+                client,
+                generation: 0,
+            }),
+            dialect,
+            timeouts,
+            endpoint,
+            offers: Offers {
+                write_conditions: Offer::new("conditions on writes"),
+                bulk_delete: Offer::new("deletes of many objects"),
+            },
+        };
+        Self {
+            connection: Arc::new(connection),
+        }
+    }
+}
+
+impl Connection {
+    /// The client, and the generation of its credentials.
+    pub fn client(&self) -> (Client, u64) {
+        let renewable = self.client.read().unwrap_or_else(PoisonError::into_inner);
+        (renewable.client.clone(), renewable.generation)
+    }
+
+    /// Forgets the credentials of that generation: the next request fetches new ones. Requests
+    /// that failed together renew once.
+    pub fn renew(&self, generation: u64) {
+        let mut renewable = self.client.write().unwrap_or_else(PoisonError::into_inner);
+        if renewable.generation == generation {
+            let cache = IdentityCache::lazy().build();
+            let config: Config = renewable
+                .client
+                .config()
+                .to_builder()
+                .identity_cache(cache)
+                .build();
+            renewable.client = Client::from_conf(config);
+            renewable.generation += 1;
+        }
+    }
+}
+
+/// The shared configuration of the AWS chain, and the HTTP client for all requests.
+async fn load(config: &StoreConfig, timeouts: &Timeouts) -> (SdkConfig, SharedHttpClient) {
+    let http = http_client(config.endpoint.as_deref());
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http.clone())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(timeouts.connect)
+                .build(),
+        );
+    if let Some(profile) = &config.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(keys) = &config.credentials {
+        loader = loader.credentials_provider(Credentials::new(
+            &keys.access_key_id,
+            &keys.secret_access_key,
+            None,
+            None,
+            "mount options",
+        ));
+    }
+    if config.anonymous {
+        loader = loader.no_credentials();
+    }
+    if let Some(region) = &config.region {
+        loader = loader.region(Region::new(region.clone()));
+    } else if config.endpoint.is_some() || config.anonymous || config.credentials.is_some() {
+        // The metadata service of an EC2 instance is not asked: off EC2 that takes a second.
+        let mut profile = ProfileFileRegionProvider::builder();
+        if let Some(name) = &config.profile {
+            profile = profile.profile_name(name);
+        }
+        let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+            .or_else(profile.build())
+            .or_else(Region::from_static(REGION_DEFAULT));
+        loader = loader.region(chain);
+    }
+    (loader.load().await, http)
+}
+
+/// The endpoint given, or that of the AWS configuration files or variables.
+fn endpoint_url(config: &StoreConfig, sdk: &SdkConfig) -> Option<String> {
+    let of_s3 = || {
+        let key = ServiceConfigKey::builder()
+            .service_id("s3")
+            .env("AWS_ENDPOINT_URL")
+            .profile("endpoint_url")
+            .build()
+            .ok()?;
+        sdk.service_config()?.load_config(key)
+    };
+    config
+        .endpoint
+        .clone()
+        .or_else(of_s3)
+        .or_else(|| sdk.endpoint_url().map(str::to_owned))
+}
+
+/// HTTP over TCP or TLS (ring), through the proxy of the usual variables unless the endpoint is
+/// this machine.
+fn http_client(endpoint: Option<&str>) -> SharedHttpClient {
+    let proxy = if endpoint.is_some_and(is_loopback) {
+        ProxyConfig::disabled()
+    } else {
+        ProxyConfig::from_env()
+    };
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .proxy_config(proxy.clone());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector.build()
+    })
+}
+
+fn is_loopback(endpoint: &str) -> bool {
+    let uri = endpoint.parse::<http::Uri>();
+    let host = uri
+        .as_ref()
+        .ok()
+        .and_then(http::Uri::host)
+        .unwrap_or_default();
+    let address = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn only_this_machine_is_reached_without_the_proxy() {
+        assert!(is_loopback("http://127.0.0.1:9000"));
+        assert!(is_loopback("http://[::1]:9000/"));
+        assert!(is_loopback("http://localhost"));
+        assert!(!is_loopback("https://s3.example.com"));
+        assert!(!is_loopback("http://10.0.0.1:9000"));
+    }
+}

@@ -1,0 +1,188 @@
+//! What is put right between the client library and the wire: requests without a length,
+//! timestamps and blanks in answers that its XML reader refuses. Knows no operation but GetObject,
+//! whose body is left alone.
+
+use std::borrow::Cow;
+
+use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
+use aws_sdk_s3::config::{ConfigBag, HttpClient, Intercept, RuntimeComponents, SharedHttpClient};
+use aws_sdk_s3::error::{BoxError, ConnectorError};
+use aws_sdk_s3::primitives::{ByteStream, SdkBody};
+use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
+
+/// Headers every request of a kind gets before it is signed.
+#[derive(Debug)]
+pub(super) struct RequestRules {
+    pub requester_pays: bool,
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for RequestRules {
+    fn name(&self) -> &'static str {
+        "RequestRules"
+    }
+
+    fn modify_before_signing(
+        &self,
+        exchange: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let request = exchange.request_mut();
+        // The library sends copies and CreateMultipartUpload without a length; GCS, Swift, Ceph
+        // and NetApp answer 411 then.
+        let is_write = matches!(request.method(), "PUT" | "POST" | "DELETE");
+        if is_write && request.body().content_length() == Some(0) {
+            request.headers_mut().insert("content-length", "0");
+        }
+        if self.requester_pays {
+            request
+                .headers_mut()
+                .insert("x-amz-request-payer", "requester");
+        }
+        Ok(())
+    }
+}
+
+/// An HTTP client whose answers the library's XML reader can read.
+#[derive(Debug)]
+pub(super) struct LenientClient(SharedHttpClient);
+
+impl LenientClient {
+    /// Wraps a client.
+    pub fn new(client: SharedHttpClient) -> Self {
+        Self(client)
+    }
+}
+
+impl HttpClient for LenientClient {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        let connector = self.0.http_connector(settings, components);
+        SharedHttpConnector::new(LenientConnector(connector))
+    }
+
+    fn validate_base_client_config(
+        &self,
+        components: &RuntimeComponentsBuilder,
+        settings: &ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.validate_base_client_config(components, settings)
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.0.connector_metadata()
+    }
+}
+
+#[derive(Debug)]
+struct LenientConnector(SharedHttpConnector);
+
+impl HttpConnector for LenientConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let is_streamed = request.uri().contains("x-id=GetObject");
+        let answer = self.0.call(request);
+        HttpConnectorFuture::new(async move {
+            let answer = answer.await?;
+            if is_streamed && answer.status().is_success() {
+                Ok(answer)
+            } else {
+                lenient(answer).await
+            }
+        })
+    }
+}
+
+async fn lenient(mut answer: HttpResponse) -> Result<HttpResponse, ConnectorError> {
+    let body = ByteStream::new(answer.take_body());
+    let body = body
+        .collect()
+        .await
+        .map_err(|error| ConnectorError::io(error.into()))?
+        .into_bytes();
+    let readable = match std::str::from_utf8(&body) {
+        Ok(text) => match readable(text) {
+            Cow::Borrowed(same) if same.len() == text.len() => None,
+            other => Some(other.into_owned()),
+        },
+        Err(_) => None,
+    };
+    *answer.body_mut() = readable.map_or_else(|| SdkBody::from(body), SdkBody::from);
+    Ok(answer)
+}
+
+/// The same XML without blanks before the declaration and with time zones in its timestamps:
+/// COS and OBS document timestamps without a zone, OSS with a trailing blank; the library then
+/// takes a successful copy for a failed one.
+fn readable(xml: &str) -> Cow<'_, str> {
+    let xml = xml.trim_start();
+    let mut fixed = Cow::Borrowed(xml);
+    for (open, close) in [
+        ("<LastModified>", "</LastModified>"),
+        ("<Initiated>", "</Initiated>"),
+    ] {
+        if fixed.contains(open) {
+            fixed = Cow::Owned(with_zones(&fixed, open, close));
+        }
+    }
+    fixed
+}
+
+fn with_zones(xml: &str, open: &str, close: &str) -> String {
+    let mut out = String::with_capacity(xml.len() + 64);
+    let mut rest = xml;
+    while let Some(at) = rest.find(open) {
+        let (before, after) = rest.split_at(at + open.len());
+        let Some(end) = after.find(close) else { break };
+        let stamp = after[..end].trim();
+        out.push_str(before);
+        out.push_str(stamp);
+        let is_bare = stamp.len() >= "2017-09-04T04:45:45".len()
+            && stamp.ends_with(|last: char| last.is_ascii_digit())
+            && !stamp[10..].contains(['+', '-']);
+        if is_bare {
+            out.push('Z');
+        }
+        rest = &after[end..];
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::readable;
+
+    #[test]
+    fn a_timestamp_gets_the_zone_it_lacks_and_loses_its_blanks() {
+        let stamped = |stamp| format!("<R><LastModified>{stamp}</LastModified><ETag>e</ETag></R>");
+        for (sent, read) in [
+            ("2017-09-04T04:45:45", "2017-09-04T04:45:45Z"),
+            ("2017-09-04T04:45:45.123", "2017-09-04T04:45:45.123Z"),
+            ("2011-04-09T07:01:56.000Z ", "2011-04-09T07:01:56.000Z"),
+            ("2011-04-09T07:01:56+02:00", "2011-04-09T07:01:56+02:00"),
+            ("2011-04-09T07:01:56.000Z", "2011-04-09T07:01:56.000Z"),
+            ("", ""),
+        ] {
+            assert_eq!(readable(&stamped(sent)), stamped(read), "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn blanks_before_the_declaration_go_and_an_unclosed_element_stays() {
+        assert_eq!(
+            readable(" \n<?xml version=\"1.0\"?><R/>"),
+            "<?xml version=\"1.0\"?><R/>"
+        );
+        assert_eq!(readable("<R><LastModified>2017"), "<R><LastModified>2017");
+    }
+}

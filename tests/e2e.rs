@@ -1,0 +1,29 @@
+//! The built program end to end: the kernel, real commands, and a store behind a socket. Knows
+//! the program's command line and the S3 API, none of its insides but `sim`.
+
+#[path = "e2e/access.rs"]
+mod access;
+#[path = "e2e/big.rs"]
+mod big;
+#[path = "e2e/command.rs"]
+mod command;
+#[path = "e2e/copy.rs"]
+mod copy;
+#[path = "e2e/edit.rs"]
+mod edit;
+#[path = "e2e/files.rs"]
+mod files;
+#[path = "e2e/mounted.rs"]
+mod mounted;
+#[path = "e2e/rig.rs"]
+mod rig;
+#[path = "e2e/seaweedfs.rs"]
+mod seaweedfs;
+#[path = "e2e/service.rs"]
+mod service;
+#[path = "e2e/shell.rs"]
+mod shell;
+#[path = "e2e/store.rs"]
+mod store;
+#[path = "e2e/tools.rs"]
+mod tools;

@@ -1,0 +1,98 @@
+//! Much of everything: entries, bytes, operations; with bounds on what the daemon may take.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use s3fs::limits::{GIB, MIB};
+use s3fs::sim::Operation;
+
+use crate::rig::{BUCKET, Rig};
+use crate::shell::sh;
+
+#[test]
+fn a_directory_of_100_000_entries_is_listed_in_bounded_memory() {
+    let rig = Rig::new();
+    for number in 0..100_000 {
+        rig.sim.put(BUCKET, &format!("many/entry-{number:06}"), "");
+    }
+    let mounted = rig.mount();
+    let cost = rig.cost(|| assert_eq!(sh(&mounted.dir(), "ls many | wc -l").trim(), "100000"));
+    let lists = cost.of(Operation::ListObjectsV2).requests;
+    // 100 pages, and those that found out that `many` is a directory.
+    assert!(lists <= 102, "{lists} lists");
+    assert_eq!(cost.total().bytes_down, 0);
+    let peak = mounted.peak_memory_bytes();
+    assert!(peak < 200 * MIB, "the daemon took {} MiB", peak / MIB);
+    assert_eq!(
+        sh(
+            &mounted.dir(),
+            "ls -l many | tail -n 1 | tr -s ' ' | cut -d' ' -f5"
+        ),
+        "0\n"
+    );
+    mounted.unmount();
+}
+
+#[test]
+fn writing_4_gib_takes_bounded_memory_and_spills_nothing() {
+    let rig = Rig::new();
+    let mounted = rig.mount_with("memory_limit=256M");
+    let cost = rig.cost(|| drop(sh(&mounted.dir(), "head -c 4G /dev/zero > f")));
+    let peak = mounted.peak_memory_bytes();
+    println!("peak memory of the daemon: {} MiB", peak / MIB);
+    assert!(peak < 400 * MIB, "the daemon took {} MiB", peak / MIB);
+    assert_eq!(mounted.spilled_files(), 0);
+    assert_eq!(rig.sim.stat(BUCKET, "f").unwrap().size, 4 * GIB);
+    assert_eq!(cost.total().bytes_up, 4 * GIB);
+    assert_eq!(cost.total().bytes_down, 0);
+    mounted.unmount();
+}
+
+#[test]
+fn reading_2_gib_fetches_every_byte_once() {
+    let rig = Rig::new();
+    rig.sim.put_pattern(BUCKET, "f", 2 * GIB, 0);
+    let mounted = rig.mount();
+    let cost = rig.cost(|| drop(sh(&mounted.dir(), "cmp -n 2G f /dev/zero")));
+    assert_eq!(cost.total().bytes_down, 2 * GIB);
+    let peak = mounted.peak_memory_bytes();
+    assert!(peak < 400 * MIB, "the daemon took {} MiB", peak / MIB);
+    mounted.unmount();
+}
+
+#[test]
+fn fsx_finds_no_fault_in_20_000_operations() {
+    // The same operations in every run, unless told otherwise.
+    let seed = std::env::var("S3FS_TEST_SEED").unwrap_or_else(|_| "20260801".to_owned());
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let fsx = std::env::var_os("S3FS_TEST_FSX")
+        .map_or_else(|| root.join("target/tools/bin/fsx"), PathBuf::from);
+    assert!(
+        fsx.exists(),
+        "{} is not there: tests/run installs it",
+        fsx.display()
+    );
+    let rig = Rig::new();
+    let mounted = rig.mount();
+    let artifacts = tempfile::tempdir().unwrap();
+    let output = Command::new("timeout")
+        .args(["--signal=KILL", "900"])
+        .arg(fsx)
+        .args(["-N", "20000", "-S", &seed])
+        .arg("-f")
+        .arg(root.join("tests/fsx.toml"))
+        .arg("-P")
+        .arg(artifacts.path())
+        .arg(mounted.path("fsx"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "fsx with seed {seed}: {}\n{said}",
+        output.status
+    );
+    println!("fsx with seed {seed}: no fault");
+    mounted.unmount();
+    assert!(rig.sim.uploads(BUCKET).is_empty(), "an upload is left");
+}

@@ -1,0 +1,91 @@
+//! A simulated store with a bucket or two, a client of it, and counts of what a step cost.
+
+use std::collections::BTreeMap;
+
+use s3fs::sim::{Counters, Operation, Sim, SimBuilder};
+
+use crate::access::Access;
+use crate::mounted::Mounted;
+use crate::store::Store;
+
+/// The bucket most tests use.
+pub const BUCKET: &str = "bucket";
+/// A second one of the same store.
+pub const OTHER: &str = "other";
+
+/// A simulated store.
+pub struct Rig {
+    pub sim: Sim,
+    pub access: Access,
+    pub store: Store,
+}
+
+impl Rig {
+    /// In memory, with both buckets.
+    pub fn new() -> Self {
+        Self::start(Sim::builder().bucket(BUCKET).bucket(OTHER))
+    }
+
+    fn start(builder: SimBuilder) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let sim = runtime.block_on(builder.start("127.0.0.1:0")).unwrap();
+        let access = access_of(&sim);
+        let store = Store::new(&access);
+        Self { sim, access, store }
+    }
+
+    /// Stops the service as kill -9 would, and starts it again at the same address.
+    pub fn restart(&mut self) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let (state, address) = (self.sim.state(), self.sim.address().to_string());
+        self.sim.stop();
+        self.sim = runtime.block_on(Sim::serve(state, &address)).unwrap();
+    }
+
+    /// Mounts the first bucket.
+    pub fn mount(&self) -> Mounted {
+        Mounted::new(&self.access, &[BUCKET], "")
+    }
+
+    /// Mounts the first bucket with more options.
+    pub fn mount_with(&self, options: &str) -> Mounted {
+        Mounted::new(&self.access, &[BUCKET], options)
+    }
+
+    /// What `step` asked of the store.
+    pub fn cost(&self, step: impl FnOnce()) -> Counters {
+        let before = self.sim.counters();
+        step();
+        self.sim.counters() - &before
+    }
+}
+
+fn access_of(sim: &Sim) -> Access {
+    let (access_key, secret_key) = Sim::ACCESS_KEY;
+    Access {
+        url: sim.endpoint(),
+        access_key: access_key.to_owned(),
+        secret_key: secret_key.to_owned(),
+    }
+}
+
+/// The requests that move or change objects: all but those that look names up.
+pub fn effects(cost: &Counters) -> BTreeMap<Operation, u64> {
+    let mut requests = cost.requests();
+    requests.retain(|operation, _| {
+        !matches!(operation, Operation::HeadObject | Operation::ListObjectsV2)
+    });
+    requests
+}
+
+/// Object bytes up and down.
+pub fn bytes(cost: &Counters) -> (u64, u64) {
+    let total = cost.total();
+    (total.bytes_up, total.bytes_down)
+}

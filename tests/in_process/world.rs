@@ -1,0 +1,266 @@
+//! A filesystem over a simulated store in the test's own process, driven as the kernel would:
+//! lookups, handles, 4 GiB copy requests, a flush at close. Knows no FUSE.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use s3fs::config::{Bounds, Config, Ownership, Source, StaticCredentials, StoreConfig};
+use s3fs::file::Shared;
+use s3fs::fs::{Attr, CopyRequest, Fh, Fs, FsResult, Ino, OpenMode, RenameMode};
+use s3fs::object::BucketName;
+use s3fs::range::ByteRange;
+use s3fs::sim::Sim;
+use s3fs::store::Buckets;
+use s3fs::store::dialect::Dialect;
+use s3fs::store::s3::S3Store;
+use tempfile::TempDir;
+use tokio::runtime::{Handle, Runtime};
+
+pub const BUCKET: &str = "bucket";
+const ROOT: Ino = Ino(1);
+/// What the kernel asks to copy at most in one request: UINT_MAX rounded down to a page.
+const COPY_REQUEST_MAX: u64 = 0xffff_f000;
+
+/// A filesystem, its store and the runtime both work on.
+pub struct World {
+    runtime: Runtime,
+    pub sim: Sim,
+    pub fs: Arc<Fs>,
+    _staging: TempDir,
+}
+
+const READ: OpenMode = OpenMode {
+    read: true,
+    write: false,
+    append: false,
+    truncate: false,
+    exclusive: false,
+};
+const WRITE: OpenMode = OpenMode {
+    read: false,
+    write: true,
+    ..READ
+};
+
+impl World {
+    /// An empty bucket of a store that answers as AWS does; names are trusted for the whole test.
+    pub fn new() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let staging = tempfile::tempdir().unwrap();
+        let sim = runtime
+            .block_on(Sim::builder().bucket(BUCKET).start("127.0.0.1:0"))
+            .unwrap();
+        let config = config(&sim, staging.path().into());
+        let connecting = S3Store::connect_with(&config.store, Dialect::aws());
+        let store = runtime.block_on(connecting).unwrap();
+        let buckets = Buckets::new([store.bucket(&BucketName::new(BUCKET))]);
+        let shared = Shared::new(buckets, config.bounds.clone(), runtime.handle().clone());
+        let fs = Arc::new(Fs::new(&config, shared));
+        Self {
+            runtime,
+            sim,
+            fs,
+            _staging: staging,
+        }
+    }
+
+    /// Runs `work` to its end.
+    pub fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    pub fn handle(&self) -> &Handle {
+        self.runtime.handle()
+    }
+
+    /// Lists the root, so that every name and size in it is known.
+    pub fn list(&self) -> Vec<String> {
+        self.run(async {
+            let fh = self.fs.opendir(ROOT).await.unwrap();
+            let mut names = Vec::new();
+            let mut offset = 0;
+            loop {
+                let mut taken = 0;
+                let mut take = |entry: &s3fs::fs::DirEntry| {
+                    names.push(entry.name.to_str().unwrap().to_owned());
+                    offset = entry.next_offset;
+                    taken += 1;
+                    true
+                };
+                self.fs.readdir(fh, offset, true, &mut take).await.unwrap();
+                if taken == 0 {
+                    break;
+                }
+            }
+            self.fs.releasedir(fh);
+            names.retain(|name| name != "." && name != "..");
+            names
+        })
+    }
+
+    /// What is now known of a name.
+    pub async fn look(&self, name: &str) -> FsResult<Attr> {
+        Ok(self.fs.lookup(ROOT, OsStr::new(name)).await?.value)
+    }
+
+    /// Opens a file for writing, made if there is none.
+    pub async fn open_to_write(&self, name: &str, mode: OpenMode) -> FsResult<Fh> {
+        match self.look(name).await {
+            Ok(attr) => Ok(self.fs.open(attr.ino, mode).await?.fh),
+            Err(_) => Ok(self.fs.create(ROOT, OsStr::new(name), mode).await?.1.fh),
+        }
+    }
+
+    /// close(2): the flush whose answer the caller sees, then the release.
+    pub async fn close(&self, fh: Fh) -> FsResult<()> {
+        let flushed = self.fs.flush(fh).await;
+        let _ = self.fs.release(fh).await;
+        flushed
+    }
+
+    pub async fn write_new(&self, name: &str, bytes: Vec<u8>) -> FsResult<()> {
+        let fh = self
+            .open_to_write(
+                name,
+                OpenMode {
+                    truncate: true,
+                    ..WRITE
+                },
+            )
+            .await?;
+        let written = self.fs.write(fh, 0, Bytes::from(bytes)).await;
+        let closed = self.close(fh).await;
+        written.and(closed)
+    }
+
+    pub async fn overwrite(&self, name: &str, at: u64, bytes: &'static [u8]) -> FsResult<()> {
+        let fh = self.open_to_write(name, WRITE).await?;
+        let written = self.fs.write(fh, at, Bytes::from_static(bytes)).await;
+        let closed = self.close(fh).await;
+        written.and(closed)
+    }
+
+    pub async fn append(&self, name: &str, bytes: &'static [u8]) -> FsResult<()> {
+        let fh = self
+            .open_to_write(
+                name,
+                OpenMode {
+                    append: true,
+                    ..WRITE
+                },
+            )
+            .await?;
+        let written = self.fs.write(fh, 0, Bytes::from_static(bytes)).await;
+        let closed = self.close(fh).await;
+        written.and(closed)
+    }
+
+    pub async fn truncate(&self, name: &str, size: u64) -> FsResult<()> {
+        let fh = self.open_to_write(name, WRITE).await?;
+        let ino = self.look(name).await?.ino;
+        let set = s3fs::fs::SetAttr {
+            size: Some(size),
+            ..Default::default()
+        };
+        let cut = self.fs.setattr(ino, Some(fh), set).await.map(|_| ());
+        let closed = self.close(fh).await;
+        cut.and(closed)
+    }
+
+    /// `cat FROM... > TO`, and `cp FROM TO`.
+    pub async fn concatenate(&self, from: &[&str], to: &str) -> FsResult<()> {
+        let target = self
+            .open_to_write(
+                to,
+                OpenMode {
+                    truncate: true,
+                    ..WRITE
+                },
+            )
+            .await?;
+        let mut at = 0;
+        let mut copied = Ok(());
+        for name in from {
+            match self.copy_whole(name, target, at).await {
+                Ok(bytes) => at += bytes,
+                Err(error) => copied = Err(error),
+            }
+        }
+        let closed = self.close(target).await;
+        copied.and(closed)
+    }
+
+    async fn copy_whole(&self, from: &str, to: Fh, at: u64) -> FsResult<u64> {
+        let source = self.fs.open(self.look(from).await?.ino, READ).await?.fh;
+        let mut copied = 0;
+        let result = loop {
+            let range = ByteRange::at(copied, COPY_REQUEST_MAX);
+            let request = CopyRequest {
+                from: source,
+                range,
+                to,
+                at: at + copied,
+            };
+            match self.fs.copy_file_range(request).await {
+                Ok(0) => break Ok(copied),
+                Ok(bytes) => copied += u64::from(bytes),
+                Err(error) => break Err(error),
+            }
+        };
+        self.close(source).await?;
+        result
+    }
+
+    pub async fn rename(&self, from: &str, to: &str) -> FsResult<()> {
+        let (from, to) = ((ROOT, OsStr::new(from)), (ROOT, OsStr::new(to)));
+        self.fs.rename(from, to, RenameMode::Replace).await
+    }
+
+    pub async fn read(&self, name: &str, range: ByteRange) -> FsResult<Bytes> {
+        let fh = self.fs.open(self.look(name).await?.ino, READ).await?.fh;
+        let bytes = self.fs.read(fh, range).await;
+        self.close(fh).await?;
+        bytes
+    }
+}
+
+fn config(sim: &Sim, staging_dir: PathBuf) -> Config {
+    let (id, secret) = Sim::ACCESS_KEY;
+    Config {
+        sources: vec![Source {
+            bucket: BucketName::new(BUCKET),
+            prefix: String::new(),
+            name: BUCKET.to_owned(),
+        }],
+        shown_source: BUCKET.to_owned(),
+        mountpoint: PathBuf::from("/nowhere"),
+        store: StoreConfig {
+            endpoint: Some(sim.endpoint()),
+            region: Some(s3fs::sim::REGION.to_owned()),
+            path_style: true,
+            credentials: Some(StaticCredentials {
+                access_key_id: id.to_owned(),
+                secret_access_key: secret.to_owned(),
+            }),
+            ..StoreConfig::default()
+        },
+        ownership: Ownership {
+            uid: 0,
+            gid: 0,
+            file_mode: 0o644,
+            dir_mode: 0o755,
+        },
+        bounds: Bounds {
+            staging_dir,
+            attr_ttl: Duration::from_secs(600),
+            ..Bounds::default()
+        },
+        read_only: false,
+        allow_other: false,
+        nonempty: false,
+        kernel_options: Vec::new(),
+    }
+}
