@@ -6,13 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use s3fs::config::{StaticCredentials, StoreConfig};
 use s3fs::limits::Limits;
-use s3fs::object::{BucketName, ObjectKey, ObjectRange};
+use s3fs::object::{BucketName, ObjectKey};
 use s3fs::sim::{Fault, How, Operation, Sim};
 use s3fs::store::dialect::Dialect;
 use s3fs::store::s3::S3Store;
-use s3fs::store::{
-    Bucket, CopyHeaders, ObjectHeaders, PartNumber, Payload, Precondition, StoreError,
-};
+use s3fs::store::{Bucket, CopyHeaders, ObjectHeaders, PartNumber, Payload, Precondition};
 
 #[path = "store/suite.rs"]
 mod suite;
@@ -122,4 +120,82 @@ conformance! {
     an_upload_whose_precondition_fails_is_not_published
     an_aborted_upload_is_gone
     deleting_what_is_not_there_succeeds
+}
+
+async fn faulty_service() -> (Sim, Arc<dyn Bucket>) {
+    let sim = Sim::builder()
+        .bucket("bucket")
+        .limits(toy())
+        .start("127.0.0.1:0")
+        .await
+        .unwrap();
+    let dialect = Dialect {
+        limits: toy(),
+        ..Dialect::aws()
+    };
+    let bucket = connect(&sim, dialect, "bucket").await;
+    (sim, bucket)
+}
+
+#[tokio::test]
+async fn a_throttled_put_is_sent_again() {
+    let (sim, bucket) = faulty_service().await;
+    sim.fault(Fault::on(Operation::PutObject, How::Status(503, "SlowDown")).times(2));
+    let key = ObjectKey::new("k");
+    let body = Payload::from(Bytes::from_static(b"body"));
+    let headers = ObjectHeaders::default();
+    bucket
+        .put(&key, body, &headers, &Precondition::None)
+        .await
+        .unwrap();
+    assert_eq!(sim.counters().of(Operation::PutObject).requests, 3);
+    assert_eq!(sim.content("bucket", "k").unwrap(), b"body");
+}
+
+#[tokio::test]
+async fn a_copy_that_answers_200_without_a_result_is_never_taken_for_done() {
+    for how in [
+        How::EmptyCopyResult,
+        How::ErrorIn200,
+        How::Reset,
+        How::ResetAfter,
+    ] {
+        let (sim, bucket) = faulty_service().await;
+        sim.put("bucket", "from", b"content".to_vec());
+        let source = bucket.head(&ObjectKey::new("from")).await.unwrap().version;
+        sim.fault(Fault::on(Operation::CopyObject, how));
+        let to = ObjectKey::new("to");
+        let keep = CopyHeaders::Keep;
+        if bucket
+            .copy(&source, &to, &keep, &Precondition::None)
+            .await
+            .is_ok()
+        {
+            assert_eq!(sim.content("bucket", "to").unwrap(), b"content", "{how:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_complete_whose_answer_is_lost_is_settled() {
+    let (sim, bucket) = faulty_service().await;
+    let key = ObjectKey::new("k");
+    let upload = bucket
+        .create_upload(&key, &ObjectHeaders::default())
+        .await
+        .unwrap();
+    let body = Payload::from(Bytes::from_static(b"body"));
+    let parts = [bucket
+        .upload_part(&upload, PartNumber(1), body)
+        .await
+        .unwrap()];
+    sim.fault(Fault::on(
+        Operation::CompleteMultipartUpload,
+        How::ResetAfter,
+    ));
+    let completed = bucket
+        .complete_upload(&upload, &parts, &[], &Precondition::None)
+        .await;
+    assert_eq!(completed.unwrap().size, 4);
+    assert_eq!(sim.content("bucket", "k").unwrap(), b"body");
 }

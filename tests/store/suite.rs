@@ -100,8 +100,13 @@ impl Subject {
 
 async fn put_to(bucket: &Arc<dyn Bucket>, key: &ObjectKey, body: &[u8]) -> Arc<ObjectVersion> {
     let body = Payload::from(Bytes::copy_from_slice(body));
-    let put = bucket.put(key, body, &ObjectHeaders::default(), &Precondition::None);
-    Arc::new(put.await.unwrap())
+    let headers = ObjectHeaders::default();
+    Arc::new(
+        bucket
+            .put(key, body, &headers, &Precondition::None)
+            .await
+            .unwrap(),
+    )
 }
 
 async fn content_in(bucket: &Arc<dyn Bucket>, key: &ObjectKey) -> Bytes {
@@ -256,10 +261,10 @@ pub async fn a_copy_never_takes_bytes_of_another_version(s: Subject) {
     ));
     // A store that cannot tell for a part tells before it publishes.
     if let Ok(part) = part {
-        let sources = [old];
+        let (parts, sources) = ([part], [old]);
         let complete = s
             .bucket
-            .complete_upload(&upload, &[part], &sources, &Precondition::None);
+            .complete_upload(&upload, &parts, &sources, &Precondition::None);
         let completed = complete.await;
         assert!(
             matches!(completed, Err(StoreError::Stale { .. })),
@@ -555,9 +560,10 @@ pub async fn an_object_is_made_of_parts_of_its_former_self(s: Subject) {
         .unwrap();
     let second = s.part(&upload, 2, &Bytes::from_static(b"line")).await;
     let unchanged = Precondition::Unchanged(old.etag.clone());
+    let (parts, sources) = ([first, second], [old]);
     let complete = s
         .bucket
-        .complete_upload(&upload, &[first, second], &[old], &unchanged);
+        .complete_upload(&upload, &parts, &sources, &unchanged);
     complete.await.unwrap();
     assert_eq!(s.content("log").await, [&body[..], b"line"].concat());
 }
