@@ -167,10 +167,11 @@ fn the_demo_mounts_and_what_it_tells_to_try_works() {
     let mut tried = 0;
     for line in lines.by_ref() {
         let line = line.unwrap();
-        if line.to_lowercase().contains("ctrl") {
+        if line.contains("Ctrl-C") {
             break;
         }
-        if line.starts_with("  ") {
+        // A line of one word is the mount point.
+        if line.starts_with("    ") && line.trim().contains(' ') {
             sh(Path::new("/"), line.trim());
             tried += 1;
         }

@@ -40,7 +40,7 @@ fn a_killed_service_publishes_nothing_and_the_mount_recovers() {
     assert!(!output.status.success());
     assert!(said.contains("Input/output error"), "{said}");
     assert!(
-        stopped.elapsed() < Duration::from_secs(180),
+        stopped.elapsed() < Duration::from_secs(600),
         "took {:?}",
         stopped.elapsed()
     );

@@ -17,7 +17,7 @@ use s3fs::store::Buckets;
 use s3fs::store::dialect::Dialect;
 use s3fs::store::s3::S3Store;
 use tempfile::TempDir;
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Runtime;
 
 pub const BUCKET: &str = "bucket";
 const ROOT: Ino = Ino(1);
@@ -72,10 +72,6 @@ impl World {
         self.runtime.block_on(work)
     }
 
-    pub fn handle(&self) -> &Handle {
-        self.runtime.handle()
-    }
-
     /// Lists the root, so that every name and size in it is known.
     pub fn list(&self) -> Vec<String> {
         self.run(async {
@@ -83,17 +79,18 @@ impl World {
             let mut names = Vec::new();
             let mut offset = 0;
             loop {
-                let mut taken = 0;
+                let listed_before = names.len();
+                let mut next = offset;
                 let mut take = |entry: &s3fs::fs::DirEntry| {
                     names.push(entry.name.to_str().unwrap().to_owned());
-                    offset = entry.next_offset;
-                    taken += 1;
+                    next = entry.next_offset;
                     true
                 };
                 self.fs.readdir(fh, offset, true, &mut take).await.unwrap();
-                if taken == 0 {
+                if names.len() == listed_before {
                     break;
                 }
+                offset = next;
             }
             self.fs.releasedir(fh);
             names.retain(|name| name != "." && name != "..");
