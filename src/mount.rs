@@ -112,7 +112,7 @@ pub enum MountError {
         said: String,
     },
     /// Spill files cannot be made.
-    #[error("{}: {source}; name a directory for spill files with -o staging_dir=DIR", dir.display())]
+    #[error("{}: {source}; name another with -o staging_dir=DIR", dir.display())]
     StagingDir {
         /// Where.
         dir: PathBuf,

@@ -231,6 +231,9 @@ fn every_file_is_ascii_in_100_columns() {
 #[test]
 fn no_file_is_longer_than_500_lines_before_its_tests() {
     offences(Rule::FileSize, |source| {
+        if source.is_test() {
+            return Vec::new();
+        }
         let lines = source.code.lines_before_tests();
         if lines > 500 {
             vec![format!("{lines} lines")]
@@ -300,13 +303,20 @@ fn banned_calls_do_not_occur_outside_tests() {
         for call in rules::BANNED_CALLS {
             let allowed = call.except.iter().any(|at| rules::is_within(&module, at));
             for line in code.lines_with(call.text) {
-                if !allowed {
+                // The compiler evaluates a constant: a panic there is a build that fails.
+                let constant = source.text.lines().nth(line - 1).is_some_and(is_constant);
+                if !allowed && !constant {
                     wrong.push(format!("line {line}: {}", call.text));
                 }
             }
         }
         wrong
     });
+}
+
+fn is_constant(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with("const ") || line.starts_with("pub const ") && !line.contains(" fn ")
 }
 
 #[test]
@@ -326,7 +336,7 @@ fn every_unsafe_block_says_why_it_is_sound() {
 
 #[test]
 fn no_module_file_is_called_mod() {
-    offences(Rule::Words, |source| {
+    offences(Rule::Opening, |source| {
         let named = source.path.ends_with("/mod.rs");
         if named {
             vec!["write foo.rs beside foo/".to_owned()]
@@ -393,7 +403,17 @@ fn every_promise_names_a_test_that_exists() {
 
 #[test]
 fn the_scanner_sees_through_comments_strings_and_braces() {
-    let text = "//! x\nfn long(a: u8, b: Vec<(u8, u8)>, c: &dyn Fn(u8, u8)) {\n  let x = \"} fn no() {\";\n  // }\n  /* { */ let c = '{'; let l: &'static str = r#\"}\"#;\n}\nimpl A for B { fn get_x(&self, a: u8) -> u8 { 1 } }\n#[cfg(test)]\nmod tests { use crate::fs; fn t() { a.unwrap() } }\n";
+    let text = concat!(
+        "//! x\n",
+        "fn long(a: u8, b: Vec<(u8, u8)>, c: &dyn Fn(u8, u8)) {\n",
+        "  let x = \"} fn no() {\";\n",
+        "  // }\n",
+        "  /* { */ let c = '{'; let l: &'static str = r#\"}\"#;\n",
+        "}\n",
+        "impl A for B { fn get_x(&self, a: u8) -> u8 { 1 } }\n",
+        "#[cfg(test)]\n",
+        "mod tests { use crate::fs; fn t() { a.unwrap() } }\n",
+    );
     let code = Code::new(text);
     let functions = code.functions();
     let names: Vec<_> = functions.iter().map(|f| f.name.as_str()).collect();

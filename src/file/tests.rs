@@ -432,7 +432,8 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (file.clone(), file.clone(), 0u64..300, 0u64..200, 0u64..300)
             .prop_map(|(from, to, start, len, at)| Op::Copy { from, to, start, len, at }),
         2 => file.clone().prop_map(|file| Op::Commit { file }),
-        2 => (file, 0u64..400, 0u64..200).prop_map(|(file, start, len)| Op::Read { file, start, len }),
+        2 => (file, 0u64..400, 0u64..200)
+            .prop_map(|(file, start, len)| Op::Read { file, start, len }),
     ]
 }
 

@@ -24,7 +24,8 @@ use super::MountError;
 const DEVICE: &str = "/dev/fuse";
 /// The set-user-id program that mounts for those who may not.
 const HELPER: &str = "fusermount3";
-/// Names to fusermount3 the socket on which it hands over the descriptor (fuse's util/fusermount.c).
+/// Names to fusermount3 the socket on which it hands over the descriptor (libfuse's
+/// util/fusermount.c).
 const HELPER_SOCKET_ENV: &str = "_FUSE_COMMFD";
 /// The part of the type behind `fuse.` in the mount table.
 const SUBTYPE: &str = "s3fs";

@@ -160,7 +160,8 @@ pub enum StoreError {
     },
     /// The endpoint cannot be reached, or does not answer in time.
     #[error(
-        "{operation} on {resource}: no answer from {endpoint} ({reason}), {attempts} attempts in {elapsed:?}"
+        "{operation} on {resource}: no answer from {endpoint} ({reason}), {attempts} attempts in \
+         {elapsed:?}"
     )]
     Unreachable {
         /// The S3 operation.

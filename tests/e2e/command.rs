@@ -95,7 +95,7 @@ fn the_command_returns_when_the_mount_is_live() {
 }
 
 #[test]
-fn mount_s3fs_is_the_helper_that_mount_calls() {
+fn mount_s3fs_is_what_mount_calls() {
     let rig = Rig::new();
     rig.sim.put(BUCKET, "f", "content");
     let scratch = tempfile::tempdir().unwrap();

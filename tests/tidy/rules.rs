@@ -25,7 +25,38 @@ pub struct Exception {
     pub reason: &'static str,
 }
 
-pub const EXCEPTIONS: &[Exception] = &[];
+pub const EXCEPTIONS: &[Exception] = &[
+    Exception {
+        rule: Rule::Words,
+        file: "src/mount/kernel.rs",
+        what: "helper",
+        reason: "mount(8)'s own word for a program such as fusermount3",
+    },
+    Exception {
+        rule: Rule::Words,
+        file: "src/store/s3/get.rs",
+        what: "get_object",
+        reason: "the S3 API's name of the operation",
+    },
+    Exception {
+        rule: Rule::FileSize,
+        file: "src/fuse.rs",
+        what: "605 lines",
+        reason: "one impl of fuser's trait, which cannot be spread over files",
+    },
+    Exception {
+        rule: Rule::FileSize,
+        file: "src/store/s3/fault.rs",
+        what: "570 lines",
+        reason: "to be split: what an attempt ended in, and what the last one means",
+    },
+    Exception {
+        rule: Rule::Functions,
+        file: "tests/store_sim.rs",
+        what: "fn round_trip",
+        reason: "one object through every verb of the store, in order",
+    },
+];
 
 /// What a module may import beside itself and its submodules.
 pub struct Row {
@@ -95,12 +126,13 @@ pub const IMPORTS: &[Row] = &[
             "staging",
             "readahead",
             "cache",
+            "commit",
             "file",
             "namespace",
         ],
     ),
     row("fuse", &["range", "plan", "store", "staging", "file", "fs"]),
-    row("telemetry", &[]),
+    row("telemetry", &["fuse"]),
     row(
         "mount",
         &[
@@ -231,7 +263,7 @@ pub const ROOMS: &[Room] = &[
     },
     Room {
         path: "tempfile::",
-        modules: &["staging", "cli"],
+        modules: &["staging", "file", "cli"],
     },
     Room {
         path: "md5::",
