@@ -1,0 +1,238 @@
+//! Names and handles against the service in the process, without a kernel. Knows no FUSE.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+
+use bytes::Bytes;
+use s3fs::fs::{FsError, Ino, OpenMode, RenameMode, SetAttr};
+use s3fs::range::ByteRange;
+use s3fs::sim::{Counters, Fault, How, Operation};
+
+#[allow(dead_code, reason = "each suite uses a part")]
+#[path = "in_process/world.rs"]
+mod world;
+
+use world::{BUCKET, World};
+
+const ROOT: Ino = Ino(1);
+const READ: OpenMode = OpenMode {
+    read: true,
+    write: false,
+    append: false,
+    truncate: false,
+    exclusive: false,
+};
+
+fn name(text: &str) -> &OsStr {
+    OsStr::new(text)
+}
+
+fn spent(world: &World, before: &Counters) -> BTreeMap<Operation, u64> {
+    (world.sim.counters() - before).requests()
+}
+
+#[test]
+fn looking_up_an_unknown_name_is_one_head_and_one_list_and_then_nothing() {
+    let world = World::new();
+    world.sim.put(BUCKET, "a", "abc");
+    let before = world.sim.counters();
+    assert_eq!(world.run(world.look("a")).unwrap().size, 3);
+    assert!(matches!(world.run(world.look("b")), Err(FsError::NoEntry)));
+    let twice = BTreeMap::from([(Operation::HeadObject, 2), (Operation::ListObjectsV2, 2)]);
+    assert_eq!(spent(&world, &before), twice);
+    assert_eq!(world.run(world.look("a")).unwrap().size, 3);
+    assert!(world.run(world.look("b")).is_err());
+    assert_eq!(spent(&world, &before), twice);
+}
+
+#[test]
+fn a_name_that_is_both_object_and_prefix_shows_once_as_the_directory() {
+    let world = World::new();
+    for key in ["x", "x!", "x/y", "x0", "a//b", "..", ".s3fs-unlinked/1"] {
+        world.sim.put(BUCKET, key, "1");
+    }
+    let mut names = world.list();
+    names.sort();
+    assert_eq!(names, ["a", "x", "x!", "x0"]);
+    let made = world.run(world.fs.mkdir(ROOT, name("x")));
+    assert!(matches!(made, Err(FsError::Exists)), "{made:?}");
+    let removed = world.run(world.fs.unlink(ROOT, name("x")));
+    assert!(matches!(removed, Err(FsError::IsDirectory)), "{removed:?}");
+    assert_eq!(world.sim.content(BUCKET, "x").unwrap(), b"1");
+}
+
+#[test]
+fn a_directory_of_2500_entries_lists_in_three_requests() {
+    let world = World::new();
+    for n in 0..2500 {
+        world.sim.put(BUCKET, &format!("f{n:04}"), "");
+    }
+    let before = world.sim.counters();
+    let names = world.list();
+    let expected: Vec<String> = (0..2500).map(|n| format!("f{n:04}")).collect();
+    assert_eq!(names, expected);
+    assert_eq!(
+        spent(&world, &before),
+        BTreeMap::from([(Operation::ListObjectsV2, 3)])
+    );
+}
+
+#[test]
+fn a_created_file_is_seen_here_at_once_and_in_the_store_after_close() {
+    let world = World::new();
+    let mode = OpenMode {
+        write: true,
+        ..READ
+    };
+    let (_, opened) = world.run(world.fs.create(ROOT, name("new"), mode)).unwrap();
+    world
+        .run(world.fs.write(opened.fh, 0, Bytes::from_static(b"hello")))
+        .unwrap();
+    assert_eq!(world.list(), ["new"]);
+    assert_eq!(world.run(world.look("new")).unwrap().size, 5);
+    assert!(world.sim.keys(BUCKET).is_empty());
+    world.run(world.close(opened.fh)).unwrap();
+    assert_eq!(world.sim.content(BUCKET, "new").unwrap(), b"hello");
+}
+
+#[test]
+fn a_file_unlinked_while_open_stays_readable_and_leaves_nothing_after_close() {
+    let world = World::new();
+    world.sim.put(BUCKET, "f", "content");
+    let ino = world.run(world.look("f")).unwrap().ino;
+    let fh = world.run(world.fs.open(ino, READ)).unwrap().fh;
+    world.run(world.fs.unlink(ROOT, name("f"))).unwrap();
+    assert!(world.sim.content(BUCKET, "f").is_none());
+    assert!(world.list().is_empty());
+    let read = world.run(world.fs.read(fh, ByteRange::new(0, 7))).unwrap();
+    assert_eq!(&read[..], b"content");
+    world.run(world.fs.release(fh)).unwrap();
+    assert!(world.sim.keys(BUCKET).is_empty());
+}
+
+#[test]
+fn unlinking_a_closed_file_is_one_delete() {
+    let world = World::new();
+    world.sim.put(BUCKET, "f", "content");
+    world.list();
+    let before = world.sim.counters();
+    world.run(world.fs.unlink(ROOT, name("f"))).unwrap();
+    assert_eq!(
+        spent(&world, &before),
+        BTreeMap::from([(Operation::DeleteObject, 1)])
+    );
+}
+
+#[test]
+fn an_implicit_directory_outlives_its_last_file_until_it_is_removed() {
+    let world = World::new();
+    world.sim.put(BUCKET, "d/f", "1");
+    let dir = world.run(world.look("d")).unwrap().ino;
+    let refused = world.run(world.fs.rmdir(ROOT, name("d")));
+    assert!(matches!(refused, Err(FsError::NotEmpty)), "{refused:?}");
+    world.run(world.fs.unlink(dir, name("f"))).unwrap();
+    assert_eq!(world.list(), ["d"]);
+    world.run(world.fs.rmdir(ROOT, name("d"))).unwrap();
+    assert!(world.list().is_empty());
+}
+
+#[test]
+fn a_directory_moves_with_everything_below_it() {
+    let world = World::new();
+    world.run(world.fs.mkdir(ROOT, name("d"))).unwrap();
+    for key in ["d/a", "d/e/f", "d//g"] {
+        world.sim.put(BUCKET, key, key);
+    }
+    world.run(world.rename("d", "n")).unwrap();
+    assert_eq!(world.sim.keys(BUCKET), ["n/", "n//g", "n/a", "n/e/f"]);
+    assert_eq!(world.list(), ["n"]);
+}
+
+#[test]
+fn a_directory_rename_that_fails_anywhere_loses_nothing_and_can_be_repeated() {
+    let objects = ["a", "b", "c", "e/f"];
+    for nth in 1..=12 {
+        let world = World::new();
+        for object in objects {
+            world.sim.put(BUCKET, &format!("d/{object}"), object);
+        }
+        world.run(world.look("d")).unwrap();
+        let _ = world.run(world.look("n"));
+        world
+            .sim
+            .fault(Fault::nth(nth, How::Status(403, "AccessDenied")));
+        let first = world.run(world.rename("d", "n"));
+        world.sim.clear_faults();
+        for object in objects {
+            let kept = ["d", "n"].map(|dir| world.sim.content(BUCKET, &format!("{dir}/{object}")));
+            assert!(
+                kept.iter().flatten().next().is_some(),
+                "request {nth}: {object} is lost"
+            );
+        }
+        if first.is_err() {
+            world.run(world.rename("d", "n")).unwrap();
+        }
+        assert_eq!(
+            world.sim.keys(BUCKET),
+            ["n/a", "n/b", "n/c", "n/e/f"],
+            "request {nth}"
+        );
+    }
+}
+
+#[test]
+fn renaming_onto_an_open_file_leaves_its_reader_the_old_bytes() {
+    let world = World::new();
+    world.sim.put(BUCKET, "old", "old");
+    world.sim.put(BUCKET, "new", "newer");
+    let ino = world.run(world.look("old")).unwrap().ino;
+    let fh = world.run(world.fs.open(ino, READ)).unwrap().fh;
+    world.run(world.rename("new", "old")).unwrap();
+    let read = world.run(world.fs.read(fh, ByteRange::new(0, 10))).unwrap();
+    assert_eq!(&read[..], b"old");
+    world.run(world.fs.release(fh)).unwrap();
+    assert_eq!(world.sim.keys(BUCKET), ["old"]);
+    assert_eq!(world.sim.content(BUCKET, "old").unwrap(), b"newer");
+    assert_eq!(world.run(world.look("old")).unwrap().size, 5);
+}
+
+#[test]
+fn without_replace_a_rename_onto_a_name_that_exists_changes_nothing() {
+    let world = World::new();
+    world.sim.put(BUCKET, "a", "a");
+    world.sim.put(BUCKET, "b", "b");
+    let (from, to) = ((ROOT, name("a")), (ROOT, name("b")));
+    let refused = world.run(world.fs.rename(from, to, RenameMode::NoReplace));
+    assert!(matches!(refused, Err(FsError::Exists)), "{refused:?}");
+    assert_eq!(world.sim.keys(BUCKET), ["a", "b"]);
+}
+
+#[test]
+fn a_mode_can_only_be_set_to_what_it_is() {
+    let world = World::new();
+    world.sim.put(BUCKET, "f", "1");
+    let attr = world.run(world.look("f")).unwrap();
+    let same = SetAttr {
+        mode: Some(attr.mode.into()),
+        ..SetAttr::default()
+    };
+    world.run(world.fs.setattr(attr.ino, None, same)).unwrap();
+    let other = SetAttr {
+        mode: Some(u32::from(attr.mode) ^ 1),
+        ..SetAttr::default()
+    };
+    let refused = world.run(world.fs.setattr(attr.ino, None, other));
+    assert!(
+        matches!(refused, Err(FsError::NotPermitted { .. })),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn truncating_a_closed_file_is_durable_on_return() {
+    let world = World::new();
+    world.sim.put(BUCKET, "f", "content");
+    world.run(world.truncate("f", 3)).unwrap();
+    assert_eq!(world.sim.content(BUCKET, "f").unwrap(), b"con");
+}
