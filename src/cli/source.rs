@@ -51,6 +51,7 @@ pub(super) fn parse(text: &str) -> Result<Source, SourceError> {
     let source_text = || text.to_owned();
     let (bucket, prefix) = match text.strip_prefix("s3://") {
         Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
+        None if text.contains("://") => ("", ""),
         None => match text.split_once(':') {
             None => (text, ""),
             Some((bucket, "")) => (bucket, ""),
