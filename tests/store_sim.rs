@@ -6,7 +6,7 @@ use bytes::Bytes;
 use s3fs::config::{StaticCredentials, StoreConfig};
 use s3fs::object::{BucketName, ObjectKey, ObjectRange};
 use s3fs::range::ByteRange;
-use s3fs::sim::Sim;
+use s3fs::sim::{Sim, State};
 use s3fs::store::dialect::Dialect;
 use s3fs::store::s3::S3Store;
 use s3fs::store::{
@@ -50,6 +50,69 @@ fn payload(buffers: &[&'static [u8]]) -> Payload {
     payload
 }
 
+async fn reads(bucket: &dyn Bucket, source: &ObjectRange) {
+    assert_eq!(bucket.get(source).await.unwrap(), "llo wo");
+    let page = bucket
+        .list(&ListRequest {
+            prefix: "dir/".to_owned(),
+            fold: true,
+            ..ListRequest::default()
+        })
+        .await
+        .unwrap();
+    assert_eq!(page.prefixes, ["dir/a b+c%/"]);
+    let page = bucket.list(&ListRequest::default()).await.unwrap();
+    assert_eq!(page.objects[0].key, source.version.key);
+}
+
+async fn parts(bucket: &dyn Bucket, state: &State, copy: &ObjectKey) {
+    state.put_pattern("bkt", "big", 64 << 20, 1);
+    let big = bucket.head(&ObjectKey::new("big")).await.unwrap().version;
+    let upload = bucket
+        .create_upload(copy, &ObjectHeaders::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        bucket.uploads("co").await.unwrap(),
+        std::slice::from_ref(&upload)
+    );
+    let range = ByteRange::new(1, 1 + (32 << 20));
+    let part = ObjectRange {
+        version: big.clone(),
+        range,
+    };
+    let one = bucket
+        .copy_part(&upload, PartNumber(1), &part)
+        .await
+        .unwrap();
+    let mut body = Payload::new();
+    body.push(Bytes::from(vec![7; 6 * MIB]));
+    body.push(Bytes::from_static(b"end"));
+    let two = bucket
+        .upload_part(&upload, PartNumber(2), body)
+        .await
+        .unwrap();
+    let made = bucket
+        .complete_upload(
+            &upload,
+            &[one, two],
+            std::slice::from_ref(&big),
+            &Precondition::None,
+        )
+        .await
+        .unwrap();
+    assert_eq!(made.size, (32 << 20) + 6 * MIB as u64 + 3);
+    assert_eq!(*bucket.head(copy).await.unwrap().version, made);
+
+    let upload = bucket
+        .create_upload(copy, &ObjectHeaders::default())
+        .await
+        .unwrap();
+    bucket.abort_upload(&upload).await.unwrap();
+    bucket.abort_upload(&upload).await.unwrap();
+    assert!(bucket.uploads("").await.unwrap().is_empty());
+}
+
 async fn round_trip(dialect: Dialect) {
     let sim = sim().await;
     let bucket = bucket(&sim, dialect).await;
@@ -82,18 +145,7 @@ async fn round_trip(dialect: Dialect) {
         version: stat.version.clone(),
         range: ByteRange::new(2, 8),
     };
-    assert_eq!(bucket.get(&source).await.unwrap(), "llo wo");
-    let page = bucket
-        .list(&ListRequest {
-            prefix: "dir/".to_owned(),
-            fold: true,
-            ..ListRequest::default()
-        })
-        .await
-        .unwrap();
-    assert_eq!(page.prefixes, ["dir/a b+c%/"]);
-    let page = bucket.list(&ListRequest::default()).await.unwrap();
-    assert_eq!(page.objects[0].key, key);
+    reads(&*bucket, &source).await;
 
     let copy = ObjectKey::new("copy");
     let copied = bucket
@@ -108,45 +160,7 @@ async fn round_trip(dialect: Dialect) {
         "{stale:?}"
     );
 
-    state.put_pattern("bkt", "big", 64 << 20, 1);
-    let big = bucket.head(&ObjectKey::new("big")).await.unwrap().version;
-    let upload = bucket.create_upload(&copy, &headers).await.unwrap();
-    assert_eq!(
-        bucket.uploads("co").await.unwrap(),
-        std::slice::from_ref(&upload)
-    );
-    let range = ByteRange::new(1, 1 + (32 << 20));
-    let part = ObjectRange {
-        version: big.clone(),
-        range,
-    };
-    let one = bucket
-        .copy_part(&upload, PartNumber(1), &part)
-        .await
-        .unwrap();
-    let mut body = Payload::new();
-    body.push(Bytes::from(vec![7; 6 * MIB]));
-    body.push(Bytes::from_static(b"end"));
-    let two = bucket
-        .upload_part(&upload, PartNumber(2), body)
-        .await
-        .unwrap();
-    let made = bucket
-        .complete_upload(
-            &upload,
-            &[one, two],
-            std::slice::from_ref(&big),
-            &Precondition::None,
-        )
-        .await
-        .unwrap();
-    assert_eq!(made.size, (32 << 20) + 6 * MIB as u64 + 3);
-    assert_eq!(*bucket.head(&copy).await.unwrap().version, made);
-
-    let upload = bucket.create_upload(&copy, &headers).await.unwrap();
-    bucket.abort_upload(&upload).await.unwrap();
-    bucket.abort_upload(&upload).await.unwrap();
-    assert!(bucket.uploads("").await.unwrap().is_empty());
+    parts(&*bucket, &state, &copy).await;
 
     bucket.delete(&copy).await.unwrap();
     bucket.delete(&copy).await.unwrap();

@@ -22,6 +22,7 @@ mod fault;
 mod get;
 mod headers;
 mod list;
+mod meaning;
 mod multipart;
 mod payload;
 mod put;

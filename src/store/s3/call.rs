@@ -9,7 +9,8 @@ use aws_sdk_s3::Client;
 use tokio::time::Instant;
 
 use super::S3Bucket;
-use super::fault::{Condition, Effect, Fault, Next, Subject, meaning};
+use super::fault::{Condition, Effect, Fault, Next, Subject};
+use super::meaning::meaning;
 use crate::object::ObjectKey;
 use crate::store::retry::Timeouts;
 use crate::store::{StoreError, StoreResult};
