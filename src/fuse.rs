@@ -110,6 +110,22 @@ async fn make_file(fs: &Fs, parent: Ino, name: &OsStr) -> FsResult<Trusted<Attr>
     published.map(|()| attr)
 }
 
+/// Replies with an inode's attributes.
+fn with_attr(reply: ReplyAttr) -> impl FnOnce(Result<Trusted<Attr>, Errno>) + Send {
+    move |result| match result {
+        Ok(attr) => reply.attr(&attr.ttl, &wire::attr(&attr.value)),
+        Err(errno) => reply.error(errno),
+    }
+}
+
+/// Replies with a name's inode.
+fn with_entry(reply: ReplyEntry) -> impl FnOnce(Result<Trusted<Attr>, Errno>) + Send {
+    move |result| match result {
+        Ok(attr) => reply.entry(&attr.ttl, &wire::attr(&attr.value), GENERATION),
+        Err(errno) => reply.error(errno),
+    }
+}
+
 impl Filesystem for FuseFs {
     fn init(&mut self, _req: &Request, config: &mut KernelConfig) -> io::Result<()> {
         connection::negotiate(config);
@@ -147,10 +163,7 @@ impl Filesystem for FuseFs {
         self.answer(
             traced,
             async move { fs.getattr(Ino(ino.0), fh).await },
-            move |result| match result {
-                Ok(attr) => reply.attr(&attr.ttl, &wire::attr(&attr.value)),
-                Err(errno) => reply.error(errno),
-            },
+            with_attr(reply),
         );
     }
 
@@ -186,10 +199,7 @@ impl Filesystem for FuseFs {
         self.answer(
             traced,
             async move { fs.setattr(Ino(ino.0), fh, set).await },
-            move |result| match result {
-                Ok(attr) => reply.attr(&attr.ttl, &wire::attr(&attr.value)),
-                Err(errno) => reply.error(errno),
-            },
+            with_attr(reply),
         );
     }
 
@@ -214,10 +224,7 @@ impl Filesystem for FuseFs {
             }
             make_file(&fs, Ino(parent.0), &name).await
         };
-        self.answer(traced, work, move |result| match result {
-            Ok(made) => reply.entry(&made.ttl, &wire::attr(&made.value), GENERATION),
-            Err(errno) => reply.error(errno),
-        });
+        self.answer(traced, work, with_entry(reply));
     }
 
     fn mkdir(
@@ -235,10 +242,7 @@ impl Filesystem for FuseFs {
         self.answer(
             traced,
             async move { fs.mkdir(Ino(parent.0), &name).await },
-            move |result| match result {
-                Ok(made) => reply.entry(&made.ttl, &wire::attr(&made.value), GENERATION),
-                Err(errno) => reply.error(errno),
-            },
+            with_entry(reply),
         );
     }
 

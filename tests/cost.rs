@@ -1,5 +1,6 @@
 //! What each operation costs in requests and object bytes, equal to its budget. Names and sizes
-//! are known from a listing, as the budgets say.
+//! are known from a listing, as the budgets say; where an object is rebuilt under its own key its
+//! headers are known too, which no listing tells: [`headers_that_only_a_listing_told_cost_a_head`].
 
 use std::collections::BTreeMap;
 
@@ -21,6 +22,14 @@ const LEAST: u64 = LIMITS.part_size_min;
 fn cost(world: &World, absent: &str, step: impl AsyncFnOnce(&World)) -> Counters {
     world.list();
     let _ = world.run(world.look(absent));
+    let before = world.sim.counters();
+    world.run(step(world));
+    world.sim.counters() - &before
+}
+
+/// What `step` costs when the object `a`, headers included, was just looked at.
+fn cost_of_edit(world: &World, step: impl AsyncFnOnce(&World)) -> Counters {
+    world.run(world.look("a")).unwrap();
     let before = world.sim.counters();
     world.run(step(world));
     world.sim.counters() - &before
@@ -94,7 +103,7 @@ fn an_append_sends_at_most_one_least_part_more() {
     for size in [LEAST, LEAST + 1, 64 * MIB, GIB, 10 * GIB + 1] {
         let world = World::new();
         world.sim.put_pattern(BUCKET, "a", size, 1);
-        let cost = cost(&world, "-", async |world| {
+        let cost = cost_of_edit(&world, async |world| {
             world.append("a", b"tail").await.unwrap()
         });
         let copies = cost.of(Operation::UploadPartCopy).requests;
@@ -121,7 +130,7 @@ fn an_overwrite_sends_at_most_two_least_parts_more() {
     ] {
         let world = World::new();
         world.sim.put_pattern(BUCKET, "a", size, 1);
-        let cost = cost(&world, "-", async |world| {
+        let cost = cost_of_edit(&world, async |world| {
             world.overwrite("a", at, b"four").await.unwrap()
         });
         let (up, down) = bytes(&cost);
@@ -153,7 +162,7 @@ fn a_truncate_sends_less_than_one_least_part() {
     ] {
         let world = World::new();
         world.sim.put_pattern(BUCKET, "a", size, 1);
-        let cost = cost(&world, "-", async |world| {
+        let cost = cost_of_edit(&world, async |world| {
             world.truncate("a", cut).await.unwrap()
         });
         let (up, down) = bytes(&cost);
@@ -165,6 +174,20 @@ fn a_truncate_sends_less_than_one_least_part() {
         assert_eq!(cost.requests(), multipart(copies, 0), "{size} to {cut}");
         assert_eq!(world.sim.stat(BUCKET, "a").unwrap().size, cut);
     }
+}
+
+/// CreateMultipartUpload takes all headers anew, and LIST tells none.
+#[test]
+fn headers_that_only_a_listing_told_cost_a_head() {
+    let world = World::new();
+    world.sim.put_pattern(BUCKET, "a", GIB, 1);
+    let cost = cost(&world, "-", async |world| {
+        world.append("a", b"tail").await.unwrap()
+    });
+    let copies = cost.of(Operation::UploadPartCopy).requests;
+    let mut expected = multipart(copies, 1);
+    expected.insert(Operation::HeadObject, 1);
+    assert_eq!(cost.requests(), expected);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use s3fs::range::ByteRange;
 use s3fs::sim::Sim;
 use s3fs::store::Buckets;
 use s3fs::store::dialect::Dialect;
+use s3fs::store::retry::Timeouts;
 use s3fs::store::s3::S3Store;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -54,7 +55,13 @@ impl World {
             .block_on(Sim::builder().bucket(BUCKET).start("127.0.0.1:0"))
             .unwrap();
         let config = config(&sim, staging.path().into());
-        let connecting = S3Store::connect_with(&config.store, Dialect::aws());
+        // Faults are injected: the pauses after them prove nothing.
+        let timeouts = Timeouts {
+            backoff_first: Duration::from_millis(1),
+            backoff_max: Duration::from_millis(4),
+            ..Timeouts::default()
+        };
+        let connecting = S3Store::connect_within(&config.store, Dialect::aws(), timeouts);
         let store = runtime.block_on(connecting).unwrap();
         let buckets = Buckets::new([store.bucket(&BucketName::new(BUCKET))]);
         let shared = Shared::new(buckets, config.bounds.clone(), runtime.handle().clone());
