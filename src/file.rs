@@ -110,6 +110,8 @@ pub struct FileStat {
     pub modified: SystemTime,
     /// Whether there is something to commit.
     pub dirty: bool,
+    /// A commit of just this content has failed.
+    pub refused: bool,
     /// The object version the file was last in step with; `None` when it was never published.
     pub version: Option<Arc<ObjectVersion>>,
 }
@@ -169,6 +171,17 @@ impl FileError {
     }
 }
 
+/// What became of the bytes of a file that could not be committed.
+#[derive(Debug)]
+pub enum Salvaged {
+    /// There were none: the content was cut, extended, or copied from objects.
+    Nothing,
+    /// They are in this file.
+    Bytes(PathBuf),
+    /// Some were sent to the store and are nowhere but in an unfinished upload.
+    SentAhead,
+}
+
 /// The content of one file.
 ///
 /// Locks, in the order they may be taken: `publishing` (held across the store calls of a commit),
@@ -219,6 +232,7 @@ impl File {
             size: state.map.len(),
             modified: state.modified,
             dirty: state.is_dirty(),
+            refused: state.is_refused(),
             version: state.base.clone(),
         }
     }
@@ -336,11 +350,11 @@ impl File {
     }
 
     /// Writes the staged bytes, each at its position in the file, to a new file in the staging
-    /// directory that only its owner can read, and says where; `None` when there are none.
+    /// directory that only its owner can read.
     ///
     /// # Errors
     /// [`FileError::Staging`].
-    pub fn salvage(&self) -> Result<Option<PathBuf>, FileError> {
+    pub fn salvage(&self) -> Result<Salvaged, FileError> {
         let state = self.state();
         let staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(state.salvage(&staging, &self.shared.bounds.staging_dir)?)

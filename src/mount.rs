@@ -218,7 +218,11 @@ impl LiveMount {
             self.abandon();
         }
         // What was written meanwhile, and a second chance for what failed.
-        self.sync().await
+        let failed = self.sync().await;
+        if !failed.is_empty() {
+            self.fs.save_unstored();
+        }
+        failed
     }
 
     /// Takes the mount out of the tree at once, whatever is in use.

@@ -150,6 +150,7 @@ fn every_failing_request_leaves_the_old_object_or_the_new_one() {
                 .sim
                 .fault(Fault::nth(nth, How::Status(400, "InvalidRequest")));
             let _ = check(&world, scenario, &format!("request {nth} refused"));
+            end(&world, scenario);
             assert!(
                 world.sim.uploads(BUCKET).is_empty(),
                 "{} {nth}: an upload",
@@ -202,13 +203,7 @@ fn an_error_inside_a_200_is_not_taken_for_success() {
                 let what = format!("{how:?} to every {operation:?}");
                 let _ = check(&world, scenario, &what);
                 world.sim.clear_faults();
-                // Bytes that were sent ahead are nowhere but in their upload: it is kept, and the
-                // end of the mount publishes it.
-                assert!(
-                    world.run(world.fs.sync_all()).is_empty(),
-                    "{}, {what}",
-                    scenario.name
-                );
+                end(&world, scenario);
                 assert!(
                     world.sim.uploads(BUCKET).is_empty(),
                     "{}, {what}: an upload",
@@ -248,6 +243,13 @@ fn a_failed_commit_can_be_repeated_and_then_succeeds() {
         world.fs.release(fh).await.unwrap();
     });
     assert_eq!(byte_at(&world, "a", SIZE), Some(b'!'));
+}
+
+/// The end of the mount. Bytes that were sent ahead are nowhere but in their upload: a commit that
+/// fails keeps it, and the next one publishes it.
+fn end(world: &World, scenario: &Scenario) {
+    let failed = world.run(world.fs.sync_all());
+    assert!(failed.is_empty(), "{}: {failed:?}", scenario.name);
 }
 
 /// Runs the step; what it leaves must fit what it says.

@@ -29,7 +29,7 @@ pub(super) fn resolve(typed: Typed) -> Result<Command, UsageError> {
     match typed.command {
         #[cfg(feature = "sim")]
         Some(TypedCommand::Demo(demo)) => Ok(Command::Demo(demo_command(demo)?)),
-        Some(TypedCommand::Mount(mount)) => Ok(Command::Mount(Box::new(mount_command(mount)?))),
+        Some(TypedCommand::Mount(mount)) => Ok(Command::Mount(Box::new(mount_command(*mount)?))),
         None => Ok(Command::Mount(Box::new(mount_command(typed.mount)?))),
     }
 }

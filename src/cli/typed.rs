@@ -37,7 +37,7 @@ pub(super) enum TypedCommand {
         args_override_self = true,
         override_usage = "s3fs mount SOURCE... MNT [-o WORD[=VALUE],...] [OPTIONS]"
     )]
-    Mount(TypedMount),
+    Mount(Box<TypedMount>),
     /// Mount buckets made up by an S3 service inside the program, to try it out
     #[cfg(feature = "sim")]
     Demo(TypedDemo),

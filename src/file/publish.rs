@@ -68,7 +68,12 @@ impl File {
     /// # Errors
     /// [`FileError`]; what is staged stays staged, and the next commit tries again.
     pub async fn commit(self: &Arc<Self>) -> Result<(), FileError> {
-        self.commit_on_path(&mut Vec::new()).await
+        let edits = self.state().edits;
+        let committed = self.commit_on_path(&mut Vec::new()).await;
+        if committed.is_err() {
+            self.state().edits_refused = Some(edits);
+        }
+        committed
     }
 
     fn commit_on_path<'a>(

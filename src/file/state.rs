@@ -3,14 +3,14 @@
 
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::commit::Place;
 use crate::extent::{Extent, ExtentMap};
 use crate::file::eager::Eager;
-use crate::file::{Creation, FileError};
+use crate::file::{Creation, FileError, Salvaged};
 use crate::object::ObjectVersion;
 use crate::plan::PlanError;
 use crate::range::ByteRange;
@@ -30,6 +30,8 @@ pub(super) struct State {
     /// Edits so far, and how many of them are published: equal when the file is clean.
     pub edits: u64,
     pub edits_published: u64,
+    /// How many edits there were when a commit last failed.
+    pub edits_refused: Option<u64>,
     pub epoch: u64,
     /// Staging addresses below this are frozen: a commit or an eager part may be reading them.
     pub frozen: u64,
@@ -52,6 +54,7 @@ impl State {
             modified: stat.modified,
             edits: 0,
             edits_published: 0,
+            edits_refused: None,
             epoch: 0,
             frozen: 0,
             ahead: 0,
@@ -70,6 +73,7 @@ impl State {
             modified: SystemTime::now(),
             edits: 1,
             edits_published: 0,
+            edits_refused: None,
             epoch: 0,
             frozen: 0,
             ahead: 0,
@@ -80,6 +84,11 @@ impl State {
 
     pub const fn is_dirty(&self) -> bool {
         self.edits != self.edits_published
+    }
+
+    /// Whether a commit of just this content has failed.
+    pub fn is_refused(&self) -> bool {
+        self.is_dirty() && self.edits_refused == Some(self.edits)
     }
 
     /// Whether bytes from `at` on were uploaded ahead: they live in an unfinished upload.
@@ -212,9 +221,12 @@ impl State {
         self.edits_published = edits;
     }
 
-    pub fn salvage(&self, staging: &Staging, dir: &Path) -> Result<Option<PathBuf>, StagingError> {
-        if !self.map.has_dirty() || self.ahead > 0 {
-            return Ok(None);
+    pub fn salvage(&self, staging: &Staging, dir: &Path) -> Result<Salvaged, StagingError> {
+        if self.ahead > 0 {
+            return Ok(Salvaged::SentAhead);
+        }
+        if !self.map.has_dirty() {
+            return Ok(Salvaged::Nothing);
         }
         let spill = |source| StagingError::Spill {
             dir: dir.to_path_buf(),
@@ -235,7 +247,7 @@ impl State {
             }
         }
         file.flush().and_then(|()| file.sync_all()).map_err(spill)?;
-        Ok(Some(path))
+        Ok(Salvaged::Bytes(path))
     }
 
     /// Notes an edit.

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::commit::Place;
 use crate::config::Bounds;
-use crate::file::{Creation, File, FileError, Shared};
+use crate::file::{Creation, File, FileError, Salvaged, Shared};
 use crate::limits::{Limits, PartCopy};
 use crate::object::ObjectKey;
 use crate::range::ByteRange;
@@ -380,7 +380,9 @@ async fn salvaged_bytes_are_in_a_file_only_the_owner_can_read() {
     let toy = Toy::new();
     let file = toy.object("a", &bytes(90, 1));
     file.write(95, b"mine").await.unwrap();
-    let path = file.salvage().unwrap().unwrap();
+    let Salvaged::Bytes(path) = file.salvage().unwrap() else {
+        panic!("nothing was saved");
+    };
     let saved = std::fs::read(&path).unwrap();
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     std::fs::remove_file(&path).unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::file::{File, Place};
+use crate::file::{File, Place, Salvaged};
 use crate::fs::handles::FileHandle;
 use crate::fs::locks::Access;
 use crate::fs::registry::OpenFile;
@@ -177,25 +177,48 @@ impl Fs {
         Ok(u32::try_from(copied).expect("at most COPY_BYTES_MAX bytes were asked for"))
     }
 
-    /// The last close: the handle ends. Commits what no flush has (mmap).
+    /// The last close: the handle ends. Commits what no flush has (mmap); what a flush could not
+    /// commit is not tried again, because its caller was told that it failed.
     ///
     /// # Errors
-    /// Those of [`Self::flush`]; the bytes are kept until the end of the mount then.
+    /// Those of [`Self::flush`].
     pub async fn release(&self, fh: Fh) -> FsResult<()> {
         let handle = self.handles.remove_file(fh)?;
-        let committed = self.commit(handle.ino).await;
+        let committed = if handle.file.stat().refused {
+            Ok(())
+        } else {
+            self.commit(handle.ino).await
+        };
         self.close(handle.ino).await;
         committed
     }
 
-    /// Counts one handle less. With the last one a clean file's content is given up, and an
-    /// unlinked file's bytes are deleted.
+    /// Counts one handle less. With the last one a file's content is given up, and an unlinked
+    /// file's bytes are deleted.
     pub(super) async fn close(&self, ino: Ino) {
-        let Some(gone) = self.state().close_file(ino) else {
+        let closed = self.state().close_file(ino);
+        match closed {
+            Closed::Gone(gone) if gone.orphan => self.end_orphan(&gone).await,
+            Closed::Unstored(file) => self.give_up(ino, &file).await,
+            Closed::InUse | Closed::Gone(_) => {}
+        }
+    }
+
+    /// The last handle of a file is closed that could not be stored, as its caller was told: what
+    /// was written is kept in a local file, and the name shows again what the store has.
+    async fn give_up(&self, ino: Ino, file: &Arc<File>) {
+        if !is_saved(file) || !self.state().drop_unstored(ino) {
             return;
-        };
-        if gone.orphan {
-            self.end_orphan(&gone).await;
+        }
+        file.discard().await;
+    }
+
+    /// At the end of a mount: what could not be stored is kept in local files.
+    pub fn save_unstored(&self) {
+        let open = |(_, open): (Ino, &OpenFile)| Arc::clone(&open.file);
+        let files: Vec<_> = self.state().open.iter().map(open).collect();
+        for file in files.iter().filter(|file| file.stat().dirty) {
+            is_saved(file);
         }
     }
 
@@ -221,20 +244,61 @@ impl State {
         }
     }
 
-    fn close_file(&mut self, ino: Ino) -> Option<OpenFile> {
-        let open = self.open.file_mut(ino)?;
+    fn close_file(&mut self, ino: Ino) -> Closed {
+        let Some(open) = self.open.file_mut(ino) else {
+            return Closed::InUse;
+        };
         open.handles = open.handles.saturating_sub(1);
         if open.handles > 0 {
-            return None;
+            return Closed::InUse;
         }
         if open.file.stat().dirty && !open.orphan {
-            log::error!(
-                "{}: closed with content that could not be stored; it is kept, and tried again \
-                 when the file is opened and closed or the mount ends",
-                open.file.place().key
-            );
-            return None;
+            return Closed::Unstored(Arc::clone(&open.file));
         }
-        self.drop_file(ino)
+        self.drop_file(ino).map_or(Closed::InUse, Closed::Gone)
     }
+
+    /// Gives up a file that could not be stored, unless it was opened again meanwhile.
+    fn drop_unstored(&mut self, ino: Ino) -> bool {
+        if self.open.file(ino).is_none_or(|open| open.handles > 0) {
+            return false;
+        }
+        if let Some(node) = self.tree.file_mut(ino) {
+            node.known = None;
+            node.opened = None;
+        }
+        self.drop_file(ino).is_some()
+    }
+}
+
+/// What closing a handle left.
+enum Closed {
+    /// The file has other handles.
+    InUse,
+    /// It was the last one.
+    Gone(OpenFile),
+    /// It was the last one, and the content could not be stored.
+    Unstored(Arc<File>),
+}
+
+/// Keeps what was written to a file that could not be stored; whether that went well, so that the
+/// file can be given up.
+fn is_saved(file: &File) -> bool {
+    let key = file.place().key;
+    match file.salvage() {
+        Ok(Salvaged::Nothing) => log::warn!("{key}: not stored; no bytes were written to it"),
+        Ok(Salvaged::Bytes(path)) => {
+            let path = path.display();
+            log::error!("{key}: not stored; the bytes written to it are in {path}");
+        }
+        Ok(Salvaged::SentAhead) => {
+            log::error!("{key}: not stored; tried again when it is closed again or the mount ends");
+            return false;
+        }
+        Err(error) => {
+            log::error!("{key}: not stored, and what was written cannot be saved: {error}");
+            return false;
+        }
+    }
+    true
 }
