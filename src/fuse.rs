@@ -22,6 +22,7 @@ use crate::fs::{
     Attr, CopyRequest, DirEntry, Fh, Fs, FsError, FsResult, Ino, OpenMode, Opened, SetAttr, Trusted,
 };
 
+mod caller;
 mod connection;
 mod errno;
 pub mod request;
@@ -403,6 +404,11 @@ impl Filesystem for FuseFs {
         reply: ReplyEmpty,
     ) {
         let traced = Traced::new(req, "flush", ino);
+        // A shell that opens the target of a redirection moves the descriptor and closes the
+        // first: publishing then would show every such file empty before it has its content.
+        if self.fs.is_still_empty(Fh(fh.0)) && caller::writes_elsewhere(req.pid(), Ino(ino.0)) {
+            return self.answer_empty(traced, async { Ok(()) }, reply);
+        }
         let fs = Arc::clone(&self.fs);
         self.answer_empty(traced, async move { fs.flush(Fh(fh.0)).await }, reply);
     }

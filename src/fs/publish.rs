@@ -18,6 +18,14 @@ impl Fs {
         self.commit(handle.ino).await
     }
 
+    /// Whether a file was created or cut to nothing, and neither written to nor committed since.
+    pub fn is_still_empty(&self, fh: Fh) -> bool {
+        self.handles.file(fh).is_ok_and(|handle| {
+            let stat = handle.file.stat();
+            stat.dirty && stat.size == 0
+        })
+    }
+
     /// fsync(2), fdatasync(2): commits.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use s3fs::limits::{GIB, MIB};
 use s3fs::sim::Operation;
 
 use crate::rig::{BUCKET, Rig};
-use crate::shell::sh;
+use crate::shell::{output, sh};
 
 #[test]
 fn a_directory_of_100_000_entries_is_listed_in_bounded_memory() {
@@ -75,22 +75,22 @@ fn fsx_finds_no_fault_in_20_000_operations() {
     let rig = Rig::new();
     let mounted = rig.mount();
     let artifacts = tempfile::tempdir().unwrap();
-    let output = Command::new("timeout")
-        .args(["--signal=KILL", "900"])
-        .arg(fsx)
-        .args(["-N", "20000", "-S", &seed])
-        .arg("-f")
-        .arg(root.join("tests/fsx.toml"))
-        .arg("-P")
-        .arg(artifacts.path())
-        .arg(mounted.path("fsx"))
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
+    let ended = output(
+        Command::new("timeout")
+            .args(["--signal=KILL", "900"])
+            .arg(fsx)
+            .args(["-N", "20000", "-S", &seed])
+            .arg("-f")
+            .arg(root.join("tests/fsx.toml"))
+            .arg("-P")
+            .arg(artifacts.path())
+            .arg(mounted.path("fsx")),
+    );
+    let said = String::from_utf8_lossy(&ended.stderr);
     assert!(
-        output.status.success(),
+        ended.status.success(),
         "fsx with seed {seed}: {}\n{said}",
-        output.status
+        ended.status
     );
     println!("fsx with seed {seed}: no fault");
     mounted.unmount();

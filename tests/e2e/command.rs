@@ -6,20 +6,17 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use nix::sys::signal::Signal;
+
 use crate::access::Access;
-use crate::mounted::{PROGRAM, is_mount_point, program};
+use crate::mounted::{PROGRAM, is_mount_point, program, send};
 use crate::rig::{BUCKET, Rig};
 use crate::service::wait_until;
-use crate::shell::sh;
+use crate::shell::{output, sh, spawn};
 
 fn try_mount(access: &Access, bucket: &str, dir: &Path, options: &str) -> Output {
     let words = format!("url={},use_path_request_style{options}", access.url);
-    program(access)
-        .arg(bucket)
-        .arg(dir)
-        .args(["-o", &words])
-        .output()
-        .unwrap()
+    output(program(access).arg(bucket).arg(dir).args(["-o", &words]))
 }
 
 /// What a mount that must fail says; it says it once, names the program, and keeps the secret.
@@ -117,7 +114,7 @@ fn mount_s3fs_is_what_mount_calls() {
             None => command.env_remove(name),
         };
     }
-    let output = command.output().unwrap();
+    let output = output(&mut command);
     assert!(
         output.status.success(),
         "{}",
@@ -140,7 +137,7 @@ fn an_unknown_option_is_refused_by_name() {
 #[test]
 fn help_and_version_are_printed() {
     let print = |word: &str| {
-        let output = Command::new(PROGRAM).arg(word).output().unwrap();
+        let output = output(Command::new(PROGRAM).arg(word));
         assert!(output.status.success());
         String::from_utf8(output.stdout).unwrap()
     };
@@ -154,13 +151,13 @@ fn help_and_version_are_printed() {
 #[test]
 fn the_demo_mounts_and_what_it_tells_to_try_works() {
     let scratch = tempfile::tempdir().unwrap();
-    let mut demo = Command::new(PROGRAM)
-        .arg("demo")
-        .arg(scratch.path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut demo = spawn(
+        Command::new(PROGRAM)
+            .arg("demo")
+            .arg(scratch.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped()),
+    );
     let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
     wait_until("the demo is mounted", || is_mount_point(scratch.path()));
     // The commands it prints are indented.
@@ -177,14 +174,7 @@ fn the_demo_mounts_and_what_it_tells_to_try_works() {
         }
     }
     assert!(tried > 0, "the demo told nothing to try");
-    let pid = demo.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-s", "INT", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
+    send(&demo, Signal::SIGINT);
     assert!(demo.wait().unwrap().success());
     assert!(!is_mount_point(scratch.path()));
 }

@@ -10,7 +10,7 @@ use s3fs::sim::Operation;
 use crate::access::Access;
 use crate::mounted::Mounted;
 use crate::rig::{BUCKET, Rig};
-use crate::shell::{sh, sh_fails};
+use crate::shell::{no_forks, sh, sh_fails};
 use crate::store::Store;
 
 #[test]
@@ -224,6 +224,7 @@ pub fn replaced_while_edited(access: &Access, store: &Store, bucket: &str) {
     let size = 12 << 20;
     store.put(bucket, "edited", vec![1; size]);
     let mounted = Mounted::new(access, &[bucket], "");
+    let alone = no_forks();
     let file = OpenOptions::new()
         .write(true)
         .open(mounted.path("edited"))
@@ -231,6 +232,7 @@ pub fn replaced_while_edited(access: &Access, store: &Store, bucket: &str) {
     file.write_all_at(b"ours", 6 << 20).unwrap();
     store.put(bucket, "edited", vec![2; size]);
     assert_eq!(nix::unistd::close(file), Err(Errno::ESTALE));
+    drop(alone);
     assert!(
         store.get(bucket, "edited") == vec![2; size],
         "the other's object was changed"

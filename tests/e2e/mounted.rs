@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::access::Access;
+use crate::shell::{sh, spawn, try_sh};
 
 /// How long a daemon may take to be mounted, or to end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -62,15 +65,15 @@ impl Mounted {
             words.push(',');
             words.push_str(options);
         }
-        let child = program(access)
-            .arg("-f")
-            .args(sources)
-            .arg(scratch.path().join("mnt"))
-            .args(["-o", &words])
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let child = spawn(
+            program(access)
+                .arg("-f")
+                .args(sources)
+                .arg(scratch.path().join("mnt"))
+                .args(["-o", &words])
+                .stdout(log.try_clone().unwrap())
+                .stderr(log),
+        );
         let mut mounted = Self { child, scratch };
         let start = Instant::now();
         while !mounted.is_mounted() {
@@ -124,13 +127,9 @@ impl Mounted {
             * 1024
     }
 
-    /// Sends the daemon a signal, by the name kill(1) knows it by.
-    pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .args(["-s", name, &self.child.id().to_string()])
-            .status()
-            .unwrap();
-        assert!(sent.success());
+    /// Sends the daemon a signal.
+    pub fn signal(&self, signal: Signal) {
+        send(&self.child, signal);
     }
 
     /// How the daemon ended.
@@ -157,8 +156,7 @@ impl Mounted {
     /// # Panics
     /// If either fails.
     pub fn unmount(mut self) {
-        let status = Command::new("umount").arg(self.dir()).status().unwrap();
-        assert!(status.success(), "umount: {status}\n{}", self.log());
+        sh(self.scratch.path(), "umount mnt");
         let status = self.wait();
         assert!(status.success(), "the daemon: {status}\n{}", self.log());
     }
@@ -180,9 +178,14 @@ impl Drop for Mounted {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if self.is_mounted() {
-            let _ = Command::new("umount").arg("-l").arg(self.dir()).status();
+            try_sh(self.scratch.path(), "umount -l mnt");
         }
     }
+}
+
+/// Sends a process a signal.
+pub fn send(to: &Child, signal: Signal) {
+    kill(Pid::from_raw(to.id() as i32), signal).unwrap();
 }
 
 /// Whether `dir` is in the kernel's table of mounts; asks nothing of the mount.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::access::Access;
+use crate::shell::spawn;
 use crate::store::Store;
 use crate::{copy, edit, files};
 
@@ -41,37 +42,37 @@ impl SeaweedFs {
         std::fs::write(dir.path().join("s3.json"), config).unwrap();
         let ports = free_ports::<8>();
         let log = File::create(dir.path().join("log")).unwrap();
-        let child = Command::new(weed)
-            .arg("server")
-            .arg(format!("-dir={}", dir.path().display()))
-            .args([
-                "-ip=127.0.0.1",
-                "-ip.bind=127.0.0.1",
-                "-filer",
-                "-s3",
-                "-volume.max=0",
-            ])
-            .arg(format!(
-                "-s3.config={}",
-                dir.path().join("s3.json").display()
-            ))
-            .args(["-master.volumeSizeLimitMB=1024", "-master.telemetry=false"])
-            .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
-            .args(["-s3.allowDeleteBucketNotEmpty=false"])
-            .arg(format!("-master.port={}", ports[0]))
-            .arg(format!("-master.port.grpc={}", ports[1]))
-            .arg(format!("-volume.port={}", ports[2]))
-            .arg(format!("-volume.port.grpc={}", ports[3]))
-            .arg(format!("-filer.port={}", ports[4]))
-            .arg(format!("-filer.port.grpc={}", ports[5]))
-            .arg(format!("-s3.port={}", ports[6]))
-            .arg(format!("-s3.port.grpc={}", ports[7]))
-            .current_dir(dir.path())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let child = spawn(
+            Command::new(weed)
+                .arg("server")
+                .arg(format!("-dir={}", dir.path().display()))
+                .args([
+                    "-ip=127.0.0.1",
+                    "-ip.bind=127.0.0.1",
+                    "-filer",
+                    "-s3",
+                    "-volume.max=0",
+                ])
+                .arg(format!(
+                    "-s3.config={}",
+                    dir.path().join("s3.json").display()
+                ))
+                .args(["-master.volumeSizeLimitMB=1024", "-master.telemetry=false"])
+                .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
+                .args(["-s3.allowDeleteBucketNotEmpty=false"])
+                .arg(format!("-master.port={}", ports[0]))
+                .arg(format!("-master.port.grpc={}", ports[1]))
+                .arg(format!("-volume.port={}", ports[2]))
+                .arg(format!("-volume.port.grpc={}", ports[3]))
+                .arg(format!("-filer.port={}", ports[4]))
+                .arg(format!("-filer.port.grpc={}", ports[5]))
+                .arg(format!("-s3.port={}", ports[6]))
+                .arg(format!("-s3.port.grpc={}", ports[7]))
+                .current_dir(dir.path())
+                .stdin(Stdio::null())
+                .stdout(log.try_clone().unwrap())
+                .stderr(log),
+        );
         let access = Access {
             url: format!("http://127.0.0.1:{}", ports[6]),
             access_key: id.to_owned(),

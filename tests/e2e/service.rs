@@ -7,11 +7,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::sys::signal::Signal;
 use s3fs::limits::GIB;
 use s3fs::sim::{Operation, Pace};
 
 use crate::rig::{BUCKET, Rig};
-use crate::shell::{sh, sh_fails};
+use crate::shell::{output, sh, sh_fails, spawn};
 
 #[test]
 fn a_killed_service_publishes_nothing_and_the_mount_recovers() {
@@ -23,13 +24,13 @@ fn a_killed_service_publishes_nothing_and_the_mount_recovers() {
         ..Pace::default()
     });
     let mounted = rig.mount();
-    let copy = Command::new("cp")
-        .args(["big", "destination"])
-        .current_dir(mounted.dir())
-        .env("LC_ALL", "C")
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let copy = spawn(
+        Command::new("cp")
+            .args(["big", "destination"])
+            .current_dir(mounted.dir())
+            .env("LC_ALL", "C")
+            .stderr(Stdio::piped()),
+    );
     wait_until("a part is copied", || {
         rig.sim.counters().of(Operation::UploadPartCopy).requests > 0
     });
@@ -64,7 +65,7 @@ fn sigterm_commits_what_is_open_and_unmounts() {
     let mut mounted = rig.mount();
     let mut file = File::create(mounted.path("f")).unwrap();
     file.write_all(b"not closed").unwrap();
-    mounted.signal("TERM");
+    mounted.signal(Signal::SIGTERM);
     let status = mounted.wait();
     assert!(status.success(), "{status}\n{}", mounted.log());
     assert_eq!(rig.sim.content(BUCKET, "f").unwrap(), b"not closed");
@@ -76,18 +77,18 @@ fn a_killed_daemon_leaves_a_mount_point_that_can_be_mounted_over() {
     let rig = Rig::new();
     rig.sim.put(BUCKET, "f", "content");
     let mut mounted = rig.mount();
-    mounted.signal("KILL");
+    mounted.signal(Signal::SIGKILL);
     mounted.wait();
     assert!(sh_fails(mounted.dir().parent().unwrap(), "cat mnt/f").contains("not connected"));
-    let again = crate::mounted::program(&rig.access)
-        .arg(BUCKET)
-        .arg(mounted.dir())
-        .args([
-            "-o",
-            &format!("url={},use_path_request_style", rig.access.url),
-        ])
-        .output()
-        .unwrap();
+    let again = output(
+        crate::mounted::program(&rig.access)
+            .arg(BUCKET)
+            .arg(mounted.dir())
+            .args([
+                "-o",
+                &format!("url={},use_path_request_style", rig.access.url),
+            ]),
+    );
     assert!(
         again.status.success(),
         "{}",
