@@ -19,6 +19,9 @@ mod access;
 #[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/e2e/mounted.rs"]
 mod mounted;
+#[allow(dead_code, reason = "the tests use the rest")]
+#[path = "../tests/e2e/shell.rs"]
+mod shell;
 
 use access::Access;
 use mounted::Mounted;

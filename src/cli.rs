@@ -1,6 +1,6 @@
 //! Arguments, `-o` options and going to the background; the only reader of the environment.
 //!
-//! In two stages: [`Typed`] is exactly what was typed, with the words of `-o` translated to the
+//! In two stages: `Typed` is exactly what was typed, with the words of `-o` translated to the
 //! flags they stand for; `resolve` makes of it, once, what the program runs on.
 
 use std::ffi::OsString;

@@ -89,8 +89,8 @@ pub struct Committer {
 }
 
 impl Committer {
-    /// A committer with at most `uploads_max` PUTs and part uploads, and `copies_max` part copies
-    /// under way at a time. Uploads left over by a failure are aborted on `runtime`.
+    /// A committer with at most `uploads_max` PUTs and part uploads, and `copies_max` copies
+    /// of objects or parts under way at a time. Uploads left over by a failure are aborted on `runtime`.
     pub fn new(
         buckets: Buckets,
         staging: Arc<StagingPool>,
@@ -154,6 +154,7 @@ impl Committer {
             plan(&map, None, place.bucket.limits())?,
             Plan::CopyObject(_)
         ) {
+            let _permit = self.permit(&self.copies).await;
             let copy = place
                 .bucket
                 .copy(source, &place.key, &CopyHeaders::Keep, precondition);

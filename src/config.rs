@@ -19,11 +19,22 @@ pub struct Source {
     pub name: String,
 }
 
+/// Whose rules a store keeps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Provider {
+    /// AWS S3, and stores that do all that it does.
+    Aws,
+    /// One of which nothing is taken on trust.
+    Other,
+}
+
 /// How to reach the store.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct StoreConfig {
     /// The endpoint's URL; AWS S3 of the region when `None`.
     pub endpoint: Option<String>,
+    /// Whose rules it keeps; AWS's when no endpoint is given either, else nobody's.
+    pub provider: Option<Provider>,
     /// The region; from the AWS chain when `None`.
     pub region: Option<String>,
     /// The profile of the AWS configuration files.

@@ -225,7 +225,7 @@ const STATFS_BLOCK_BYTES: u32 = 4096;
 /// Locks, in the order they may be taken; only the first two are ever held while the store is
 /// asked:
 /// 1. the stream of one open directory (`readdir`);
-/// 2. the inode locks ([`locks::Locks`]), all that an operation needs at once, in ascending order
+/// 2. the inode locks (`locks::Locks`), all that an operation needs at once, in ascending order
 ///    of inode numbers; a `File` locks itself below these;
 /// 3. `state`: inodes, names and open files;
 /// 4. `handles` and `stopped`, alone.

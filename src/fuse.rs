@@ -1,6 +1,6 @@
 //! Unpacks a kernel request, calls `fs`, replies. errno is decided here, in one exhaustive match.
 //!
-//! Knows no store and no key. No FUSE thread waits for the network: [`FuseFs::answer`].
+//! Knows no store and no key. No FUSE thread waits for the network: `FuseFs::answer`.
 
 use std::ffi::OsStr;
 use std::future::Future;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::run::{Failure, NOT_MOUNTED, USAGE, fail, runtime, serve_until_told};
 use super::{DemoCommand, resolve};
-use crate::config::{Bounds, Config, Source, StaticCredentials, StoreConfig};
+use crate::config::{Bounds, Config, Provider, Source, StaticCredentials, StoreConfig};
 use crate::limits::{GIB, MIB};
 use crate::mount::LiveMount;
 use crate::object::BucketName;
@@ -112,6 +112,7 @@ fn config(command: &DemoCommand, sim: &Sim, secret: String) -> Config {
         mountpoint: command.dir.clone(),
         store: StoreConfig {
             endpoint: Some(sim.endpoint()),
+            provider: Some(Provider::Aws),
             region: Some(REGION.to_owned()),
             path_style: true,
             // Made up for this run: what the user has is neither needed nor looked at.

@@ -10,9 +10,11 @@ use super::DemoCommand;
 use super::source::{self, SourceError};
 #[cfg(feature = "sim")]
 use super::typed::TypedDemo;
-use super::typed::{Typed, TypedBounds, TypedCommand, TypedMount, TypedShown, TypedStore};
+use super::typed::{
+    Typed, TypedBounds, TypedCommand, TypedMount, TypedProvider, TypedShown, TypedStore,
+};
 use super::{Command, MountCommand, UsageError};
-use crate::config::{Bounds, Config, Ownership, Source, StoreConfig};
+use crate::config::{Bounds, Config, Ownership, Provider, Source, StoreConfig};
 use crate::limits::{GIB, MIB};
 
 /// What `memory_limit` is by default.
@@ -112,6 +114,10 @@ fn store(typed: TypedStore, bounds: &TypedBounds) -> Result<StoreConfig, UsageEr
     }
     Ok(StoreConfig {
         endpoint,
+        provider: typed.provider.map(|provider| match provider {
+            TypedProvider::Aws => Provider::Aws,
+            TypedProvider::Other => Provider::Other,
+        }),
         region: typed.region,
         profile: typed.profile,
         path_style: typed.path_style,

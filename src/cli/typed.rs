@@ -90,6 +90,11 @@ pub(super) struct TypedStore {
     #[arg(long, value_name = "URL", visible_alias = "url")]
     pub(super) endpoint_url: Option<String>,
 
+    /// Whose rules the service keeps: one that does all that AWS does is spared the requests that
+    /// verify it [default: aws without --endpoint-url, other with it]
+    #[arg(long, value_name = "NAME")]
+    pub(super) provider: Option<TypedProvider>,
+
     /// Put the bucket into the path instead of the host name; most servers other than AWS need it
     #[arg(long, visible_alias = "use-path-request-style")]
     pub(super) path_style: bool,
@@ -109,6 +114,15 @@ pub(super) struct TypedStore {
     /// Send unsigned requests, for public buckets
     #[arg(long)]
     pub(super) no_sign_request: bool,
+}
+
+/// Whose rules a service keeps.
+#[derive(Clone, Copy, clap::ValueEnum, Debug)]
+pub(super) enum TypedProvider {
+    /// AWS S3, or one that does all that it does
+    Aws,
+    /// One of which nothing is taken on trust
+    Other,
 }
 
 /// How the mount shows itself.

@@ -8,7 +8,8 @@ use crate::mount::is_kernel_word;
 /// What `--help` tells of them.
 pub(super) const HELP: &str = "\
 Words of -o:
-  url=URL endpoint_url=URL use_path_request_style region=NAME endpoint=NAME profile=NAME
+  url=URL endpoint_url=URL provider=aws|other use_path_request_style region=NAME endpoint=NAME
+  profile=NAME
   requester_pays no_sign_request public_bucket
   ro rw allow_other nonempty uid=N gid=N umask=OCTAL file_mode=OCTAL dir_mode=OCTAL
   actimeo=SECONDS attr_ttl=SECONDS stat_cache_expire=SECONDS
@@ -90,6 +91,7 @@ const SECRET: &str = "secrets are not taken from the command line or fstab, wher
 const WORDS: &[(&str, Meaning)] = &[
     ("url", Value("--endpoint-url")),
     ("endpoint_url", Value("--endpoint-url")),
+    ("provider", Value("--provider")),
     ("use_path_request_style", Flag("--path-style")),
     ("region", Value("--region")),
     ("endpoint", Value("--region")),

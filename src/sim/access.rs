@@ -86,7 +86,7 @@ impl State {
     }
 
     /// Stores an object of `size` bytes of a pattern, which takes no memory: the byte at offset
-    /// `o` is [`pattern_byte`]`(seed, o)`. Returns its ETag without quotes.
+    /// `o` is `pattern_byte(seed, o)`. Returns its ETag without quotes.
     ///
     /// # Panics
     /// When there is no such bucket.

@@ -11,7 +11,7 @@ use s3fs::sim::Operation;
 
 use crate::access::Access;
 use crate::mounted::Mounted;
-use crate::rig::{BUCKET, OTHER, Rig, bytes, effects};
+use crate::rig::{BUCKET, OTHER, Rig, bytes};
 use crate::shell::{no_forks, sh, sh_fails};
 use crate::store::Store;
 
@@ -42,9 +42,9 @@ fn assert_same(rig: &Rig, from: (&str, &str), to: (&str, &str), len: u64) {
 fn cp_of_a_small_file_is_one_copy_object() {
     let rig = Rig::new();
     rig.sim.put(BUCKET, "a", vec![7; 100_000]);
-    let mounted = rig.mount();
+    let mounted = rig.mount_known(&[BUCKET], &["b"]);
     let cost = rig.cost(|| drop(sh(&mounted.dir(), "cp a b")));
-    assert_eq!(effects(&cost), [(Operation::CopyObject, 1)].into());
+    assert_eq!(cost.requests(), [(Operation::CopyObject, 1)].into());
     assert_eq!(bytes(&cost), (0, 0));
     assert_eq!(rig.sim.content(BUCKET, "b"), Some(vec![7; 100_000]));
     mounted.unmount();
@@ -54,11 +54,11 @@ fn cp_of_a_small_file_is_one_copy_object() {
 fn cp_of_10_gib_moves_no_byte_through_the_client() {
     let rig = Rig::new();
     rig.sim.put_pattern(BUCKET, "dir/big", 10 * GIB, 1);
-    let mounted = rig.mount();
+    let mounted = rig.mount_known(&[BUCKET], &["copy"]);
     let cost = rig.cost(|| drop(sh(&mounted.dir(), "cp dir/big copy")));
     assert_eq!(bytes(&cost), (0, 0));
     assert_eq!(
-        effects(&cost),
+        cost.requests(),
         multipart(10 * GIB / PART).into_iter().collect()
     );
     assert_same(&rig, (BUCKET, "dir/big"), (BUCKET, "copy"), 10 * GIB);
@@ -69,11 +69,11 @@ fn cp_of_10_gib_moves_no_byte_through_the_client() {
 fn cp_between_two_buckets_of_a_mount_moves_no_byte() {
     let rig = Rig::new();
     rig.sim.put_pattern(BUCKET, "big", 10 * GIB, 2);
-    let mounted = Mounted::new(&rig.access, &[BUCKET, OTHER], "");
+    let mounted = rig.mount_known(&[BUCKET, OTHER], &["other/copy", "bucket/moved"]);
     let cost = rig.cost(|| drop(sh(&mounted.dir(), "cp bucket/big other/copy")));
     assert_eq!(bytes(&cost), (0, 0));
     assert_eq!(
-        effects(&cost),
+        cost.requests(),
         multipart(10 * GIB / PART).into_iter().collect()
     );
     assert_same(&rig, (BUCKET, "big"), (OTHER, "copy"), 10 * GIB);
@@ -89,10 +89,10 @@ fn cat_of_two_100_mib_files_moves_no_byte_through_the_client() {
     let rig = Rig::new();
     rig.sim.put_pattern(BUCKET, "a", 100 * MIB, 3);
     rig.sim.put_pattern(BUCKET, "b", 100 * MIB, 4);
-    let mounted = rig.mount();
+    let mounted = rig.mount_known(&[BUCKET], &["c"]);
     let cost = rig.cost(|| drop(sh(&mounted.dir(), "cat a b > c")));
     assert_eq!(bytes(&cost), (0, 0));
-    assert_eq!(effects(&cost), multipart(2).into_iter().collect());
+    assert_eq!(cost.requests(), multipart(2).into_iter().collect());
     let whole = rig.sim.content(BUCKET, "c").unwrap();
     assert_eq!(whole.len() as u64, 200 * MIB);
     assert!(whole[..100 << 20] == rig.sim.content(BUCKET, "a").unwrap());
@@ -104,10 +104,10 @@ fn cat_of_two_100_mib_files_moves_no_byte_through_the_client() {
 fn cp_with_mode_and_time_costs_what_cp_costs() {
     let rig = Rig::new();
     rig.sim.put_pattern(BUCKET, "a", GIB, 5);
-    let mounted = rig.mount();
+    let mounted = rig.mount_known(&[BUCKET], &["b"]);
     let cost = rig.cost(|| drop(sh(&mounted.dir(), "cp -a a b || true")));
     assert_eq!(bytes(&cost), (0, 0));
-    assert_eq!(effects(&cost), multipart(GIB / PART).into_iter().collect());
+    assert_eq!(cost.requests(), multipart(GIB / PART).into_iter().collect());
     assert_same(&rig, (BUCKET, "a"), (BUCKET, "b"), GIB);
     mounted.unmount();
 }
@@ -128,11 +128,11 @@ fn cp_over_an_old_file_copies_in_the_store() {
 fn mv_of_a_file_is_a_copy_and_a_delete() {
     let rig = Rig::new();
     rig.sim.put_pattern(BUCKET, "a", 64 * MIB, 7);
-    let mounted = rig.mount();
+    let mounted = rig.mount_known(&[BUCKET], &["b"]);
     let cost = rig.cost(|| drop(sh(&mounted.dir(), "mv a b")));
     assert_eq!(bytes(&cost), (0, 0));
     assert_eq!(
-        effects(&cost),
+        cost.requests(),
         [(Operation::CopyObject, 1), (Operation::DeleteObject, 1)].into()
     );
     assert_eq!(rig.sim.keys(BUCKET), ["b"]);

@@ -1,11 +1,10 @@
 //! A simulated store with a bucket or two, a client of it, and counts of what a step cost.
 
-use std::collections::BTreeMap;
-
-use s3fs::sim::{Counters, Operation, Sim, SimBuilder};
+use s3fs::sim::{Counters, Sim, SimBuilder};
 
 use crate::access::Access;
 use crate::mounted::Mounted;
+use crate::shell::sh;
 use crate::store::Store;
 
 /// The bucket most tests use.
@@ -53,6 +52,17 @@ impl Rig {
         Mounted::new(&self.access, &[BUCKET], "")
     }
 
+    /// Mounts `sources`, takes the store at its word, and learns every name, and that there is no
+    /// `absent`: from then on requests are only those that an operation needs.
+    pub fn mount_known(&self, sources: &[&str], absent: &[&str]) -> Mounted {
+        let mounted = Mounted::new(&self.access, sources, "provider=aws,actimeo=600");
+        sh(&mounted.dir(), "ls -lR > /dev/null");
+        for name in absent {
+            assert!(!mounted.path(name).exists());
+        }
+        mounted
+    }
+
     /// Mounts the first bucket with more options.
     pub fn mount_with(&self, options: &str) -> Mounted {
         Mounted::new(&self.access, &[BUCKET], options)
@@ -62,7 +72,10 @@ impl Rig {
     pub fn cost(&self, step: impl FnOnce()) -> Counters {
         let before = self.sim.counters();
         step();
-        self.sim.counters() - &before
+        let cost = self.sim.counters() - &before;
+        let (up, down) = bytes(&cost);
+        println!("{:?}, {up} bytes up, {down} down", cost.requests());
+        cost
     }
 }
 
@@ -73,15 +86,6 @@ fn access_of(sim: &Sim) -> Access {
         access_key: access_key.to_owned(),
         secret_key: secret_key.to_owned(),
     }
-}
-
-/// The requests that move or change objects: all but those that look names up.
-pub fn effects(cost: &Counters) -> BTreeMap<Operation, u64> {
-    let mut requests = cost.requests();
-    requests.retain(|operation, _| {
-        !matches!(operation, Operation::HeadObject | Operation::ListObjectsV2)
-    });
-    requests
 }
 
 /// Object bytes up and down.

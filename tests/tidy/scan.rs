@@ -281,9 +281,7 @@ fn expand_path(
     paths: &mut Vec<String>,
 ) {
     while let Some(&c) = rest.peek() {
-        if is_name_character(c) {
-            path.push(c);
-        } else if c == ':' {
+        if is_name_character(c) || c == ':' {
             path.push(c);
         } else if c == '{' {
             rest.next();

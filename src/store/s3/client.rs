@@ -18,14 +18,14 @@ use aws_sdk_s3::config::{
 };
 use aws_sdk_s3::{Client, Config};
 use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, Connector};
 use aws_types::service_config::ServiceConfigKey;
 
 use super::S3Bucket;
 use super::call::LOG_TARGET;
 use super::wire::{LenientClient, RequestRules};
-use crate::config::StoreConfig;
+use crate::config::{Provider, StoreConfig};
 use crate::object::BucketName;
 use crate::store::dialect::Dialect;
 use crate::store::retry::Timeouts;
@@ -100,17 +100,23 @@ impl fmt::Debug for S3Store {
 }
 
 impl S3Store {
-    /// A store by its configuration: AWS S3 when no endpoint is given, else one that nothing is
-    /// known of.
+    /// A store by its configuration: AWS S3 when neither a provider nor an endpoint is given, else
+    /// one of which nothing is known.
     ///
     /// # Errors
     /// By meaning. Credentials are looked for with the first request, not here.
     pub async fn connect(config: &StoreConfig) -> StoreResult<Self> {
         let (sdk, http) = load(config, &Timeouts::default()).await;
-        let dialect = if endpoint_url(config, &sdk).is_some() {
-            Dialect::strict()
-        } else {
-            Dialect::aws()
+        let provider = config.provider.unwrap_or_else(|| {
+            if endpoint_url(config, &sdk).is_some() {
+                Provider::Other
+            } else {
+                Provider::Aws
+            }
+        });
+        let dialect = match provider {
+            Provider::Aws => Dialect::aws(),
+            Provider::Other => Dialect::strict(),
         };
         Ok(Self::build(
             config,
@@ -303,7 +309,7 @@ fn http_client(endpoint: Option<&str>) -> SharedHttpClient {
     };
     Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = Connector::builder()
-            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
             .proxy_config(proxy.clone());
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
