@@ -89,8 +89,9 @@ pub struct Committer {
 }
 
 impl Committer {
-    /// A committer with at most `uploads_max` PUTs and part uploads, and `copies_max` copies
-    /// of objects or parts under way at a time. Uploads left over by a failure are aborted on `runtime`.
+    /// A committer with at most `uploads_max` PUTs and part uploads, and `copies_max` copies of
+    /// objects or parts under way at a time. Uploads left over by a failure are aborted on
+    /// `runtime`.
     pub fn new(
         buckets: Buckets,
         staging: Arc<StagingPool>,

@@ -200,6 +200,17 @@ pub struct File {
     progress: Notify,
 }
 
+/// A file whose object is being renamed.
+#[derive(Debug)]
+#[must_use]
+pub struct Moving(Arc<File>);
+
+impl Drop for Moving {
+    fn drop(&mut self) {
+        self.0.state().moving = false;
+    }
+}
+
 impl File {
     /// A clean file: what HEAD told.
     pub fn of_object(shared: &Arc<Shared>, place: Place, stat: &ObjectStat) -> Arc<Self> {
@@ -286,6 +297,13 @@ impl File {
         }
         self.edit(len, |state, staging| state.truncate(staging, len))
             .await
+    }
+
+    /// Until the guard goes no upload is started ahead: an upload is for one key, and this file's
+    /// is about to change. To be taken before the commit that precedes a rename.
+    pub fn begin_move(self: &Arc<Self>) -> Moving {
+        self.state().moving = true;
+        Moving(Arc::clone(self))
     }
 
     /// The object was renamed or hidden by us: `version` holds the same bytes at `place`.

@@ -236,3 +236,30 @@ fn truncating_a_closed_file_is_durable_on_return() {
     world.run(world.truncate("f", 3)).unwrap();
     assert_eq!(world.sim.content(BUCKET, "f").unwrap(), b"con");
 }
+
+#[test]
+fn what_could_not_be_stored_is_saved_at_the_last_close() {
+    let world = World::new();
+    world.sim.put(BUCKET, "a", "as before");
+    let refused = How::Status(400, "InvalidRequest");
+    world
+        .sim
+        .fault(Fault::on(Operation::PutObject, refused).times(1_000));
+    let before = world.sim.counters();
+    assert!(world.run(world.overwrite("a", 3, b"ours")).is_err());
+    let puts = (world.sim.counters() - &before).of(Operation::PutObject);
+    assert_eq!(puts.requests, 1, "the release tried again");
+    assert!(world.run(world.write_new("n", b"new".to_vec())).is_err());
+    let mut saved: Vec<Vec<u8>> = std::fs::read_dir(world.staging.path())
+        .unwrap()
+        .map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
+        .collect();
+    saved.sort();
+    assert_eq!(saved, [b"\0\0\0ours".to_vec(), b"new".to_vec()]);
+    world.sim.clear_faults();
+    assert!(world.run(world.fs.sync_all()).is_empty());
+    let shown = world.run(world.read("a", ByteRange::at(0, 100))).unwrap();
+    assert_eq!(&*shown, b"as before");
+    assert!(matches!(world.run(world.look("n")), Err(FsError::NoEntry)));
+    assert_eq!(world.sim.keys(BUCKET), ["a"]);
+}

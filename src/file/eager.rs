@@ -100,7 +100,7 @@ impl File {
 
     /// The part to upload next, if the writer is far enough behind it.
     fn next_part(&self, state: &State) -> Option<(PartNumber, ByteRange)> {
-        if state.orphan {
+        if state.orphan || state.moving {
             return None;
         }
         let limits = state.place.bucket.limits();

@@ -41,6 +41,8 @@ pub(super) struct State {
     pub eager: Option<Eager>,
     /// Unlinked: readable and writable, never published.
     pub orphan: bool,
+    /// Its object is about to be somewhere else: nothing is uploaded ahead.
+    pub moving: bool,
 }
 
 impl State {
@@ -60,6 +62,7 @@ impl State {
             ahead: 0,
             eager: None,
             orphan: false,
+            moving: false,
         }
     }
 
@@ -79,6 +82,7 @@ impl State {
             ahead: 0,
             eager: None,
             orphan: false,
+            moving: false,
         }
     }
 

@@ -309,6 +309,21 @@ async fn a_file_cut_to_nothing_gives_up_what_was_uploaded_ahead() {
     until(|| toy.bucket.open_uploads() == 0).await;
 }
 
+#[tokio::test]
+async fn nothing_is_uploaded_ahead_to_the_key_a_file_is_moved_from() {
+    let toy = Toy::new();
+    let file = toy.object("a", &bytes(40, 1));
+    let moving = file.begin_move();
+    file.truncate(0).await.unwrap();
+    file.write(0, &bytes(300, 3)).await.unwrap();
+    let moved = toy.bucket.replace("b", &bytes(40, 1));
+    file.relocate(toy.place("b"), Some(moved.version));
+    drop(moving);
+    file.commit().await.unwrap();
+    assert_eq!(toy.bucket.content("b").unwrap(), bytes(300, 3));
+    assert_eq!(toy.bucket.content("a").unwrap(), bytes(40, 1));
+}
+
 async fn until(condition: impl Fn() -> bool) {
     for _ in 0..10_000 {
         if condition() {

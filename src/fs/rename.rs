@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use crate::commit::CommitError;
-use crate::file::{FileError, Place};
+use crate::file::{File, FileError, Place};
 use crate::fs::locks::{Access, Wanted};
 use crate::fs::state::{State, both};
 use crate::fs::{Fs, FsError, FsResult, Ino, RenameMode, entry_name};
@@ -111,6 +111,7 @@ impl Fs {
             .open
             .file(plan.source)
             .map(|open| Arc::clone(&open.file));
+        let _moving = open.as_ref().map(File::begin_move);
         if let Some(file) = &open {
             file.commit().await?;
             self.state().learn_content(plan.source, file);

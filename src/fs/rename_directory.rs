@@ -118,8 +118,9 @@ impl Fs {
         if let Some(target) = plan.target.filter(|_| !repeated) {
             self.check_empty(target, &ends.to).await?;
         }
-        self.commit_below(&ends).await?;
         let open = self.state().open_below(&ends);
+        let _moving: Vec<_> = open.values().map(File::begin_move).collect();
+        self.commit_below(&ends).await?;
         let mut moved = 0;
         match self.move_objects(&ends, &open, &mut moved).await {
             Ok(()) => {

@@ -30,7 +30,7 @@ pub struct World {
     runtime: Runtime,
     pub sim: Sim,
     pub fs: Arc<Fs>,
-    _staging: TempDir,
+    pub staging: TempDir,
 }
 
 const READ: OpenMode = OpenMode {
@@ -70,7 +70,7 @@ impl World {
             runtime,
             sim,
             fs,
-            _staging: staging,
+            staging,
         }
     }
 
