@@ -77,7 +77,7 @@ impl Bench {
             secret_key: secret_key.to_owned(),
         };
         let client = access.client();
-        let mounted = Mounted::new(&access, &[BUCKET], "");
+        let mounted = Mounted::new(&access, &[BUCKET], "provider=aws");
         Self {
             runtime,
             sim,

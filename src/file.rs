@@ -264,11 +264,25 @@ impl File {
     /// [`FileError::Staging`] when there is no room; [`FileError::Plan`] when the file would be
     /// larger than an object may be. When what is there already had to be published first, any.
     pub async fn write(self: &Arc<Self>, at: u64, bytes: &[u8]) -> Result<(), FileError> {
-        self.wait_for_memory(bytes.len() as u64).await;
-        self.edit(at, |state, staging| state.write(staging, at, bytes))
-            .await?;
-        self.upload_ahead();
-        Ok(())
+        loop {
+            if let Some(written) = self.try_write(at, bytes) {
+                return written;
+            }
+            self.wait_for_memory(bytes.len() as u64).await;
+            self.settle_before(at).await?;
+        }
+    }
+
+    /// As [`Self::write`], if that needs no wait; else nothing is done, and `None`.
+    pub fn try_write(self: &Arc<Self>, at: u64, bytes: &[u8]) -> Option<Result<(), FileError>> {
+        if self.is_short_of_memory(bytes.len() as u64) {
+            return None;
+        }
+        let written = self.try_edit(at, |state, staging| state.write(staging, at, bytes))?;
+        if written.is_ok() {
+            self.upload_ahead();
+        }
+        Some(written)
     }
 
     /// Puts bytes behind the last one, whatever other handles do; returns where they went.
@@ -276,15 +290,28 @@ impl File {
     /// # Errors
     /// As [`Self::write`].
     pub async fn append(self: &Arc<Self>, bytes: &[u8]) -> Result<u64, FileError> {
-        self.wait_for_memory(bytes.len() as u64).await;
+        loop {
+            if let Some(appended) = self.try_append(bytes) {
+                return appended;
+            }
+            self.wait_for_memory(bytes.len() as u64).await;
+        }
+    }
+
+    /// As [`Self::append`], if that needs no wait; else nothing is done, and `None`.
+    pub fn try_append(self: &Arc<Self>, bytes: &[u8]) -> Option<Result<u64, FileError>> {
+        if self.is_short_of_memory(bytes.len() as u64) {
+            return None;
+        }
         // The end of the file is never uploaded ahead.
-        let append = |state: &mut State, staging: &mut Staging| {
+        let appended = self.try_edit(u64::MAX, |state, staging| {
             let at = state.map.len();
             state.write(staging, at, bytes).map(|()| at)
-        };
-        let at = self.edit(u64::MAX, append).await?;
-        self.upload_ahead();
-        Ok(at)
+        })?;
+        if appended.is_ok() {
+            self.upload_ahead();
+        }
+        Some(appended)
     }
 
     /// Cuts or extends.

@@ -383,16 +383,25 @@ impl Filesystem for FuseFs {
         let traced = Traced::ranged(req, "write", ino, offset, data.len() as u64);
         let fs = Arc::clone(&self.fs);
         let len = data.len() as u32;
-        // The session's buffer takes the next request as soon as this call returns.
-        let data = Bytes::copy_from_slice(data);
-        let work = async move {
-            wire::range(offset, u64::from(len))?;
-            fs.write(Fh(fh.0), offset, data).await
-        };
-        self.answer(traced, work, move |result| match result {
+        let reply = move |result| match result {
             Ok(()) => reply.written(len),
             Err(errno) => reply.error(errno),
+        };
+        let range = wire::range(offset, u64::from(len));
+        // Most writes need only memory: these bytes are copied once, to where they are staged.
+        let at_once = request::run_at_once(traced.id(), || match range {
+            Ok(_) => fs.try_write(Fh(fh.0), offset, data),
+            Err(error) => Some(Err(error)),
         });
+        match at_once {
+            Some(Some(written)) => return reply(traced.finish(written)),
+            Some(None) => {}
+            None => return,
+        }
+        // The session's buffer takes the next request as soon as this call returns.
+        let data = Bytes::copy_from_slice(data);
+        let work = async move { fs.write(Fh(fh.0), offset, data).await };
+        self.answer(traced, work, reply);
     }
 
     fn flush(

@@ -211,8 +211,19 @@ impl File {
     /// Waits until `len` bytes can be staged in memory, as long as parts on their way to the store
     /// are going to make room. Otherwise the bytes go to the spill file.
     pub(super) async fn wait_for_memory(&self, len: u64) {
-        self.wait_while(|eager| eager.is_running() && !self.shared.staging.has_memory_for(len))
+        self.wait_while(|eager| self.waits_for_memory(eager, len))
             .await;
+    }
+
+    /// Whether [`Self::wait_for_memory`] would wait.
+    pub(super) fn is_short_of_memory(&self, len: u64) -> bool {
+        let state = self.state();
+        let eager = state.eager.as_ref();
+        eager.is_some_and(|eager| self.waits_for_memory(eager, len))
+    }
+
+    fn waits_for_memory(&self, eager: &Eager, len: u64) -> bool {
+        eager.is_running() && !self.shared.staging.has_memory_for(len)
     }
 
     /// Waits until no part is on its way.

@@ -154,6 +154,28 @@ impl Fs {
         Ok(())
     }
 
+    /// As [`Self::write`], if that needs no wait; else nothing is done, and `None`.
+    pub fn try_write(&self, fh: Fh, at: u64, data: &[u8]) -> Option<FsResult<()>> {
+        let written = self.write_at_once(fh, at, data);
+        written.transpose()
+    }
+
+    fn write_at_once(&self, fh: Fh, at: u64, data: &[u8]) -> FsResult<Option<()>> {
+        let handle = self.handles.writable(fh)?;
+        handle.check_not_stale()?;
+        let written = if handle.mode.append {
+            let appended = handle.file.try_append(data);
+            appended.map(|appended| appended.map(|_| ()))
+        } else {
+            handle.file.try_write(at, data)
+        };
+        let written = written.transpose()?;
+        if written.is_some() {
+            self.state().content_changed(handle.ino);
+        }
+        Ok(written)
+    }
+
     /// copy_file_range(2): edits a map; the store copies at the next commit. Returns bytes copied,
     /// at most what fits 32 bits.
     ///

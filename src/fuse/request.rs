@@ -45,6 +45,16 @@ where
     drop(guard);
 }
 
+/// Runs `work` on this thread; `None` when it panicked, which fails the request as in [`run`].
+pub(super) fn run_at_once<T>(id: u64, work: impl FnOnce() -> T) -> Option<T> {
+    let work = AssertUnwindSafe(|| CURRENT.sync_scope(id, work));
+    let done = panic::catch_unwind(work);
+    if done.is_err() {
+        error!("request {id}: its work panicked");
+    }
+    done.ok()
+}
+
 /// What is told of a request when it is answered, and what is known of it until then.
 #[derive(Debug)]
 pub(super) struct Traced {

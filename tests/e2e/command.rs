@@ -178,3 +178,37 @@ fn the_demo_mounts_and_what_it_tells_to_try_works() {
     assert!(demo.wait().unwrap().success());
     assert!(!is_mount_point(scratch.path()));
 }
+
+/// Without root fusermount3 mounts. The daemon of this test is nobody's, in a mount namespace where
+/// everybody may open /dev/fuse.
+#[test]
+fn a_user_who_is_not_root_mounts_by_fusermount3() {
+    if !nix::unistd::geteuid().is_root() {
+        // Then every other test here shows it.
+        return;
+    }
+    let rig = Rig::new();
+    rig.sim.put(BUCKET, "f", "content");
+    let scratch = tempfile::tempdir().unwrap();
+    std::fs::copy(PROGRAM, scratch.path().join("s3fs")).unwrap();
+    let script = format!(
+        r#"
+        unshare --mount bash -e -u -o pipefail -c '
+            mknod fuse c 10 229
+            mount --bind fuse /dev/fuse
+            mkdir mnt staging
+            chmod 666 fuse
+            chown -R nobody: .
+            as_nobody() {{ setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }}
+            export AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}
+            as_nobody ./s3fs {BUCKET} mnt -o url={},use_path_request_style,staging_dir=staging
+            as_nobody bash -c "cat mnt/f; printf new > mnt/g"
+            (ls mnt 2>&1 || true) | grep -o "Permission denied"
+            as_nobody fusermount3 -u mnt
+        '
+        "#,
+        rig.access.access_key, rig.access.secret_key, rig.access.url
+    );
+    assert_eq!(sh(scratch.path(), &script), "contentPermission denied\n");
+    assert_eq!(rig.sim.content(BUCKET, "g").unwrap(), b"new");
+}
