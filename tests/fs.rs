@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 
 use bytes::Bytes;
-use s3fs::fs::{FsError, Ino, OpenMode, RenameMode, SetAttr};
+use s3fs::fs::{FsError, FsResult, Ino, OpenMode, RenameMode, SetAttr};
 use s3fs::range::ByteRange;
 use s3fs::sim::{Counters, Fault, How, Operation};
 
@@ -262,4 +262,60 @@ fn what_could_not_be_stored_is_saved_at_the_last_close() {
     assert_eq!(&*shown, b"as before");
     assert!(matches!(world.run(world.look("n")), Err(FsError::NoEntry)));
     assert_eq!(world.sim.keys(BUCKET), ["a"]);
+}
+
+#[test]
+fn a_copy_not_yet_durable_survives_whatever_is_done_to_its_source_here() {
+    type Change = fn(&World) -> FsResult<()>;
+    let changes: [(&str, Change); 6] = [
+        ("renamed", |world| world.run(world.rename("a", "c"))),
+        ("renamed with its directory", |world| {
+            world.run(world.rename("d", "e"))
+        }),
+        ("replaced by a rename", |world| {
+            world.run(world.rename("other", "a"))
+        }),
+        ("overwritten", |world| {
+            world.run(world.overwrite("a", 0, b"!"))
+        }),
+        ("cut", |world| world.run(world.truncate("a", 3))),
+        ("removed", |world| {
+            world.run(world.fs.unlink(ROOT, name("a")))
+        }),
+    ];
+    for (what, change) in changes {
+        let world = World::new();
+        let size = 12 << 20;
+        let source = if what.contains("directory") {
+            "d/a"
+        } else {
+            "a"
+        };
+        world.sim.put_pattern(BUCKET, source, size, 1);
+        world.sim.put(BUCKET, "other", "other");
+        let expected = world.sim.content(BUCKET, source).unwrap();
+        let write = OpenMode {
+            write: true,
+            ..READ
+        };
+        let copy = world.run(async {
+            let copy = world.open_to_write("b", write).await.unwrap();
+            let from = match source.split_once('/') {
+                None => world.look(source).await.unwrap().ino,
+                Some((dir, file)) => {
+                    let dir = world.look(dir).await.unwrap().ino;
+                    world.fs.lookup(dir, name(file)).await.unwrap().value.ino
+                }
+            };
+            world.copy_whole(from, copy, 0).await.unwrap();
+            copy
+        });
+        change(&world).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let closed = world.run(world.close(copy));
+        assert!(closed.is_ok(), "{what}: {closed:?}");
+        assert!(
+            world.sim.content(BUCKET, "b").unwrap() == expected,
+            "{what}: the copy has other bytes"
+        );
+    }
 }

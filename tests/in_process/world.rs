@@ -188,7 +188,11 @@ impl World {
         let mut at = 0;
         let mut copied = Ok(());
         for name in from {
-            match self.copy_whole(name, target, at).await {
+            let copy = async {
+                self.copy_whole(self.look(name).await?.ino, target, at)
+                    .await
+            };
+            match copy.await {
                 Ok(bytes) => at += bytes,
                 Err(error) => copied = Err(error),
             }
@@ -197,8 +201,9 @@ impl World {
         copied.and(closed)
     }
 
-    async fn copy_whole(&self, from: &str, to: Fh, at: u64) -> FsResult<u64> {
-        let source = self.fs.open(self.look(from).await?.ino, READ).await?.fh;
+    /// Copies all of a file; returns its bytes.
+    pub async fn copy_whole(&self, from: Ino, to: Fh, at: u64) -> FsResult<u64> {
+        let source = self.fs.open(from, READ).await?.fh;
         let mut copied = 0;
         let result = loop {
             let range = ByteRange::at(copied, COPY_REQUEST_MAX);
