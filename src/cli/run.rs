@@ -197,19 +197,24 @@ impl Told {
 /// The bounds on memory are promises about the process, so what is freed must go back. glibc gives
 /// every thread an arena of its own (8 for each core) that keeps what it freed, and raises the size
 /// from which blocks are mapped on their own, up to 32 MiB, after the first such block is freed.
-/// With both fixed, cache blocks and parts are mappings that end when they are dropped.
+/// Both are fixed here: cache blocks and staged bytes come from few heaps, whose pages are used
+/// again and again (mapped each on their own, most of the time of a large read or write would go
+/// into faulting pages in), and what is larger is a mapping that ends when it is dropped.
 fn bound_heap() {
     #[cfg(target_env = "gnu")]
     {
         /// Arenas of small allocations: the runtime's threads are few.
         const ARENAS_MAX: libc::c_int = 2;
-        /// Larger allocations than this are mappings of their own.
-        const MAPPED_BYTES_MIN: libc::c_int = 128 * 1024;
+        /// Allocations of this size and more are mappings of their own.
+        const MAPPED_BYTES_MIN: libc::c_int = 4 << 20;
+        /// More free bytes than this at the end of the first heap go back to the kernel.
+        const KEPT_BYTES_MAX: libc::c_int = 32 << 20;
         // SAFETY: mallopt(3) takes integers and changes only the allocator's own settings; it is
         // called while the process has one thread.
         unsafe {
             libc::mallopt(libc::M_ARENA_MAX, ARENAS_MAX);
             libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_BYTES_MIN);
+            libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT_BYTES_MAX);
         }
     }
 }
