@@ -162,6 +162,9 @@ impl LiveMount {
         let filesystem = FuseFs::new(Arc::clone(&fs), runtime.clone(), config.bounds.attr_ttl);
         match serve(filesystem, device) {
             Ok(ended) => {
+                if let Some(entry) = &entry {
+                    kernel::raise_readahead(&path, &entry.device);
+                }
                 info!("{} mounted at {}", wanted.source, path.display());
                 Ok(Self {
                     fs,

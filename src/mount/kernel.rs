@@ -5,7 +5,7 @@
 //! Not left to the FUSE library: its own mount cannot give the kernel a subtype and, when dropped,
 //! may unmount whatever is at the path by then.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, IoSliceMut, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
@@ -13,9 +13,11 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use log::debug;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use nix::sys::statvfs::statvfs;
 use nix::unistd::{getegid, geteuid};
 
 use super::MountError;
@@ -29,6 +31,10 @@ const HELPER: &str = "fusermount3";
 const HELPER_SOCKET_ENV: &str = "_FUSE_COMMFD";
 /// The part of the type behind `fuse.` in the mount table.
 const SUBTYPE: &str = "s3fs";
+
+/// What one READ request asks for at most: 256 pages, the kernel's own limit unless
+/// fs.fuse.max_pages_limit is raised.
+const READ_AHEAD_KIB: u32 = 1024;
 
 /// What the kernel is told of a mount.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -276,6 +282,22 @@ fn detach_by_helper(path: &Path, how: Detach) -> io::Result<()> {
 /// Whether this error of [`detach`] says that something inside is in use.
 pub(super) fn is_busy(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::ResourceBusy
+}
+
+/// Lets the kernel read ahead as much as one READ request can ask for; by its own bound a
+/// sequential reader asks for 128 KiB at a time. Needs root, and a /sys that can be written.
+pub(super) fn raise_readahead(path: &Path, device: &str) {
+    // The kernel sets its bound when FUSE_INIT is answered, which any other request waits for.
+    let raised = statvfs(path).map_err(io::Error::from).and_then(|_| {
+        let bound = format!("/sys/class/bdi/{device}/read_ahead_kb");
+        fs::write(bound, READ_AHEAD_KIB.to_string())
+    });
+    if let Err(error) = raised {
+        debug!(
+            "{}: the kernel's own readahead is kept: {error}",
+            path.display()
+        );
+    }
 }
 
 #[cfg(test)]
