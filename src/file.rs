@@ -326,6 +326,35 @@ impl File {
             .await
     }
 
+    /// Makes zeros of a range, of which nothing is stored until a commit; with `extend` the file
+    /// reaches at least to the range's end afterwards, else it keeps its length.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub async fn zero(self: &Arc<Self>, range: ByteRange, extend: bool) -> Result<(), FileError> {
+        self.edit(range.start(), |state, staging| {
+            state.zero(staging, range, extend)
+        })
+        .await
+    }
+
+    /// Cuts off nothing, and extends to `len` if the file is shorter.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub async fn extend(self: &Arc<Self>, len: u64) -> Result<(), FileError> {
+        self.edit(u64::MAX, |state, staging| {
+            state.truncate(staging, len.max(state.map.len()))
+        })
+        .await
+    }
+
+    /// Where the next byte at or after `at` is that is a hole, or is not; the end of the file
+    /// counts as a hole. `None` when there is none, or `at` is not within the file.
+    pub fn seek(&self, at: u64, hole: bool) -> Option<u64> {
+        self.state().seek(at, hole)
+    }
+
     /// Until the guard goes no upload is started ahead: an upload is for one key, and this file's
     /// is about to change. To be taken before the commit that precedes a rename.
     pub fn begin_move(self: &Arc<Self>) -> Moving {

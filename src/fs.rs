@@ -12,6 +12,7 @@ pub use crate::namespace::{Attr, Ino, Kind};
 use crate::range::ByteRange;
 use crate::store::StoreError;
 
+mod allocate;
 mod attributes;
 mod handles;
 mod locks;
@@ -53,6 +54,9 @@ pub enum FsError {
     /// The directory has entries.
     #[error("directory not empty")]
     NotEmpty,
+    /// There is no such place in the file.
+    #[error("no such offset")]
+    NoSuchOffset,
     /// The name cannot be part of a key.
     #[error("the name is not UTF-8")]
     NameNotUtf8,
@@ -168,6 +172,30 @@ pub enum SetTime {
     Now,
     /// This time.
     At(SystemTime),
+}
+
+/// What fallocate(2) does to a range.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fallocate {
+    /// Makes the file reach to its end, unless the size is to be kept.
+    Allocate {
+        /// FALLOC_FL_KEEP_SIZE.
+        keep_size: bool,
+    },
+    /// Makes zeros of it: FALLOC_FL_ZERO_RANGE, and FALLOC_FL_PUNCH_HOLE, which keeps the size.
+    Zero {
+        /// FALLOC_FL_KEEP_SIZE.
+        keep_size: bool,
+    },
+}
+
+/// What lseek(2) looks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Seek {
+    /// SEEK_DATA.
+    Data,
+    /// SEEK_HOLE.
+    Hole,
 }
 
 /// Whether a rename may replace its target.

@@ -645,28 +645,44 @@ impl Filesystem for FuseFs {
 
     fn fallocate(
         &self,
-        _req: &Request,
-        _ino: INodeNo,
-        _fh: FileHandle,
-        _offset: u64,
-        _length: u64,
-        _mode: i32,
+        req: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        length: u64,
+        mode: i32,
         reply: ReplyEmpty,
     ) {
-        reply.error(Errno::ENOSYS);
+        let traced = Traced::ranged(req, "fallocate", ino, offset, length);
+        let fs = Arc::clone(&self.fs);
+        let work = async move {
+            let how = wire::fallocate(mode)?;
+            fs.fallocate(Fh(fh.0), wire::range(offset, length)?, how)
+                .await
+        };
+        self.answer_empty(traced, work, reply);
     }
 
     fn lseek(
         &self,
-        _req: &Request,
-        _ino: INodeNo,
-        _fh: FileHandle,
-        _offset: i64,
-        _whence: i32,
+        req: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        offset: i64,
+        whence: i32,
         reply: ReplyLseek,
     ) {
-        // The kernel then takes the whole file for one run of bytes.
-        reply.error(Errno::ENOSYS);
+        let traced = Traced::new(req, "lseek", ino);
+        let fs = Arc::clone(&self.fs);
+        let work = async move {
+            let (at, what) = wire::seek(offset, whence)?;
+            fs.seek(Fh(fh.0), at, what)
+        };
+        self.answer(traced, work, move |result| match result {
+            // Within the file, whose length fits the kernel's offsets.
+            Ok(found) => reply.offset(found as i64),
+            Err(errno) => reply.error(errno),
+        });
     }
 
     fn ioctl(

@@ -151,6 +151,36 @@ impl State {
         Ok(())
     }
 
+    /// Zeros in place of a range; with `extend` the file reaches at least to its end.
+    pub fn zero(
+        &mut self,
+        staging: &mut Staging,
+        range: ByteRange,
+        extend: bool,
+    ) -> Result<(), FileError> {
+        if extend && range.end() > self.map.len() {
+            self.truncate(staging, range.end())?;
+        }
+        let range = range.clamp_end(self.map.len());
+        if range.is_empty() {
+            return Ok(());
+        }
+        self.displace(staging, range);
+        self.touch();
+        self.map.punch(range);
+        Ok(())
+    }
+
+    pub fn seek(&self, at: u64, hole: bool) -> Option<u64> {
+        let len = self.map.len();
+        if at >= len {
+            return None;
+        }
+        let mut runs = self.map.walk(ByteRange::new(at, len));
+        let found = runs.find(|(_, extent)| matches!(extent, Extent::Hole { .. }) == hole);
+        found.map(|(start, _)| start).or(hole.then_some(len))
+    }
+
     pub fn splice(
         &mut self,
         staging: &mut Staging,

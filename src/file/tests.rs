@@ -298,6 +298,37 @@ async fn what_was_uploaded_ahead_can_be_read_and_changed_before_the_close() {
 }
 
 #[tokio::test]
+async fn holes_are_found_until_a_commit_makes_bytes_of_them() {
+    let toy = Toy::new();
+    let file = toy.object("a", &bytes(100, 1));
+    file.zero(ByteRange::at(40, 20), false).await.unwrap();
+    file.extend(120).await.unwrap();
+    file.extend(50).await.unwrap();
+    let seek = |hole| [0, 40, 59, 60, 99, 100, 119, 120].map(|at| file.seek(at, hole));
+    let (some, none) = (Some, None);
+    let data = [
+        some(0),
+        some(60),
+        some(60),
+        some(60),
+        some(99),
+        none,
+        none,
+        none,
+    ];
+    let holes = [40, 40, 59, 100, 100, 100, 119].map(Some);
+    assert_eq!(seek(false), data);
+    assert_eq!(seek(true)[..7], holes);
+    assert_eq!(file.seek(120, true), None);
+    file.commit().await.unwrap();
+    assert_eq!(file.seek(0, true), Some(120));
+    let mut expected = bytes(100, 1);
+    expected[40..60].fill(0);
+    expected.resize(120, 0);
+    assert_eq!(toy.bucket.content("a").unwrap(), expected);
+}
+
+#[tokio::test]
 async fn a_file_cut_to_nothing_gives_up_what_was_uploaded_ahead() {
     let toy = Toy::new();
     let file = toy.create("a");
@@ -420,6 +451,12 @@ enum Op {
         file: usize,
         len: u64,
     },
+    Zero {
+        file: usize,
+        at: u64,
+        len: u64,
+        extend: bool,
+    },
     Copy {
         from: usize,
         to: usize,
@@ -446,6 +483,8 @@ fn op() -> impl Strategy<Value = Op> {
             .prop_map(|(file, at, len)| Op::Write { file, at, len }),
         6 => (file.clone(), 1usize..60).prop_map(|(file, len)| Op::Append { file, len }),
         2 => (file.clone(), 0u64..400).prop_map(|(file, len)| Op::Truncate { file, len }),
+        2 => (file.clone(), 0u64..400, 1u64..80, any::<bool>())
+            .prop_map(|(file, at, len, extend)| Op::Zero { file, at, len, extend }),
         4 => (file.clone(), file.clone(), 0u64..300, 0u64..200, 0u64..300)
             .prop_map(|(from, to, start, len, at)| Op::Copy { from, to, start, len, at }),
         2 => file.clone().prop_map(|file| Op::Commit { file }),
@@ -496,6 +535,21 @@ async fn run(op: &Op, files: &[Arc<File>; FILES], model: &mut Model) {
         Op::Truncate { file, len } => {
             model.files[file].resize(len as usize, 0);
             files[file].truncate(len).await.unwrap();
+        }
+        Op::Zero {
+            file,
+            at,
+            len,
+            extend,
+        } => {
+            let content = &mut model.files[file];
+            if extend {
+                content.resize(content.len().max((at + len) as usize), 0);
+            }
+            let end = content.len().min((at + len) as usize);
+            content[end.min(at as usize)..end].fill(0);
+            let range = ByteRange::at(at, len);
+            files[file].zero(range, extend).await.unwrap();
         }
         Op::Copy {
             from,

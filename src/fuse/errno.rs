@@ -24,6 +24,7 @@ pub(super) fn of(error: &FsError) -> Verdict {
         FsError::IsDirectory => (Errno::EISDIR, Level::Debug),
         FsError::NotDirectory => (Errno::ENOTDIR, Level::Debug),
         FsError::NotEmpty => (Errno::ENOTEMPTY, Level::Debug),
+        FsError::NoSuchOffset => (Errno::ENXIO, Level::Debug),
         FsError::NameNotUtf8 => (Errno::EILSEQ, Level::Debug),
         FsError::NameTooLong => (Errno::ENAMETOOLONG, Level::Debug),
         FsError::ReadOnly => (Errno::EROFS, Level::Debug),

@@ -5,7 +5,9 @@ use std::time::UNIX_EPOCH;
 use fuser::{FileAttr, FileType, FopenFlags, INodeNo, RenameFlags, TimeOrNow};
 
 use super::connection::WRITE_BYTES_MAX;
-use crate::fs::{Attr, FsError, FsResult, Ino, Kind, OpenMode, Opened, RenameMode, SetTime};
+use crate::fs::{
+    Attr, Fallocate, FsError, FsResult, Ino, Kind, OpenMode, Opened, RenameMode, Seek, SetTime,
+};
 use crate::range::ByteRange;
 
 /// Unit of st_blocks, whatever st_blksize says: stat(2).
@@ -101,6 +103,37 @@ pub(super) fn rename_mode(flags: RenameFlags) -> FsResult<RenameMode> {
         Err(FsError::Invalid {
             what: "flags of renameat2",
         })
+    }
+}
+
+/// What fallocate(2) is to do.
+///
+/// # Errors
+/// Modes that the kernel does not pass on today.
+pub(super) fn fallocate(mode: i32) -> FsResult<Fallocate> {
+    let keep_size = mode & libc::FALLOC_FL_KEEP_SIZE != 0;
+    match mode & !libc::FALLOC_FL_KEEP_SIZE {
+        0 => Ok(Fallocate::Allocate { keep_size }),
+        libc::FALLOC_FL_PUNCH_HOLE if keep_size => Ok(Fallocate::Zero { keep_size }),
+        libc::FALLOC_FL_ZERO_RANGE => Ok(Fallocate::Zero { keep_size }),
+        _ => Err(FsError::NotSupported {
+            what: "mode of fallocate",
+        }),
+    }
+}
+
+/// From where lseek(2) is to look for what.
+///
+/// # Errors
+/// Offsets before the file; whence that the kernel answers by itself.
+pub(super) fn seek(offset: i64, whence: i32) -> FsResult<(u64, Seek)> {
+    let at = u64::try_from(offset).map_err(|_| FsError::NoSuchOffset)?;
+    match whence {
+        libc::SEEK_DATA => Ok((at, Seek::Data)),
+        libc::SEEK_HOLE => Ok((at, Seek::Hole)),
+        _ => Err(FsError::Invalid {
+            what: "whence of lseek",
+        }),
     }
 }
 

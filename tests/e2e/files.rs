@@ -240,3 +240,46 @@ pub fn replaced_while_edited(access: &Access, store: &Store, bucket: &str) {
     assert!(store.uploads(bucket).is_empty(), "an upload is left");
     mounted.unmount();
 }
+
+#[test]
+fn ranges_are_allocated_punched_and_zeroed_and_holes_are_found() {
+    use nix::fcntl::{FallocateFlags, fallocate};
+    use nix::unistd::{Whence, lseek};
+    let rig = Rig::new();
+    rig.sim.put(BUCKET, "f", vec![7; 300_000]);
+    let mounted = rig.mount();
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(mounted.path("f"))
+        .unwrap();
+    let size = || file.metadata().unwrap().len();
+    let keep = FallocateFlags::FALLOC_FL_KEEP_SIZE;
+    // Read before, so that the kernel has pages to drop.
+    file.read_exact_at(&mut vec![0; 300_000], 0).unwrap();
+    let punch = keep | FallocateFlags::FALLOC_FL_PUNCH_HOLE;
+    fallocate(&file, punch, 100_000, 50_001).unwrap();
+    fallocate(&file, keep, 0, 1_000_000).unwrap();
+    assert_eq!(size(), 300_000);
+    fallocate(&file, FallocateFlags::empty(), 0, 400_000).unwrap();
+    assert_eq!(size(), 400_000);
+    let zero = FallocateFlags::FALLOC_FL_ZERO_RANGE;
+    fallocate(&file, zero, 399_000, 2_000).unwrap();
+    assert_eq!(size(), 401_000);
+    let refused = fallocate(&file, FallocateFlags::FALLOC_FL_COLLAPSE_RANGE, 0, 4096);
+    assert_eq!(refused, Err(Errno::EOPNOTSUPP));
+    let seek = |at, whence| lseek(&file, at, whence);
+    assert_eq!(seek(0, Whence::SeekHole), Ok(100_000));
+    assert_eq!(seek(100_000, Whence::SeekData), Ok(150_001));
+    assert_eq!(seek(300_000, Whence::SeekData), Err(Errno::ENXIO));
+    assert_eq!(seek(401_000, Whence::SeekHole), Err(Errno::ENXIO));
+    let mut expected = vec![7; 300_000];
+    expected[100_000..150_001].fill(0);
+    expected.resize(401_000, 0);
+    let mut seen = vec![1; 401_000];
+    file.read_exact_at(&mut seen, 0).unwrap();
+    assert!(seen == expected);
+    nix::unistd::close(file).unwrap();
+    assert!(rig.sim.content(BUCKET, "f").unwrap() == expected);
+    mounted.unmount();
+}
