@@ -26,6 +26,7 @@ mod copy;
 mod eager;
 mod publish;
 mod read;
+mod salvage;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -250,9 +250,15 @@ fn what_could_not_be_stored_is_saved_at_the_last_close() {
     let puts = (world.sim.counters() - &before).of(Operation::PutObject);
     assert_eq!(puts.requests, 1, "the release tried again");
     assert!(world.run(world.write_new("n", b"new".to_vec())).is_err());
-    let mut saved: Vec<Vec<u8>> = std::fs::read_dir(world.staging.path())
+    // Each with a note beside it.
+    let (notes, kept): (Vec<_>, Vec<_>) = std::fs::read_dir(world.staging.path())
         .unwrap()
-        .map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .partition(|path| path.extension().is_some_and(|end| end == "txt"));
+    assert_eq!(notes.len(), 2);
+    let mut saved: Vec<_> = kept
+        .iter()
+        .map(|path| std::fs::read(path).unwrap())
         .collect();
     saved.sort();
     assert_eq!(saved, [b"\0\0\0ours".to_vec(), b"new".to_vec()]);

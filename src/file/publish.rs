@@ -70,8 +70,8 @@ impl File {
     pub async fn commit(self: &Arc<Self>) -> Result<(), FileError> {
         let edits = self.state().edits;
         let committed = self.commit_on_path(&mut Vec::new()).await;
-        if committed.is_err() {
-            self.state().edits_refused = Some(edits);
+        if let Err(error) = &committed {
+            self.state().refused = Some((edits, error.clone()));
         }
         committed
     }

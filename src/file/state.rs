@@ -1,20 +1,17 @@
 //! The state of one file's content and the edits of it; all of it under one lock, none of it
 //! waits.
 
-use std::io::Write as _;
-use std::os::unix::fs::FileExt as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::commit::Place;
 use crate::extent::{Extent, ExtentMap};
 use crate::file::eager::Eager;
-use crate::file::{Creation, FileError, Salvaged};
+use crate::file::{Creation, FileError};
 use crate::object::ObjectVersion;
 use crate::plan::PlanError;
 use crate::range::ByteRange;
-use crate::staging::{Staging, StagingError};
+use crate::staging::Staging;
 use crate::store::{ObjectHeaders, ObjectStat, Precondition};
 
 /// The content of one file and how it stands to its object.
@@ -30,8 +27,8 @@ pub(super) struct State {
     /// Edits so far, and how many of them are published: equal when the file is clean.
     pub edits: u64,
     pub edits_published: u64,
-    /// How many edits there were when a commit last failed.
-    pub edits_refused: Option<u64>,
+    /// How many edits there were when a commit last failed, and why it did.
+    pub refused: Option<(u64, FileError)>,
     pub epoch: u64,
     /// Staging addresses below this are frozen: a commit or an eager part may be reading them.
     pub frozen: u64,
@@ -56,7 +53,7 @@ impl State {
             modified: stat.modified,
             edits: 0,
             edits_published: 0,
-            edits_refused: None,
+            refused: None,
             epoch: 0,
             frozen: 0,
             ahead: 0,
@@ -76,7 +73,7 @@ impl State {
             modified: SystemTime::now(),
             edits: 1,
             edits_published: 0,
-            edits_refused: None,
+            refused: None,
             epoch: 0,
             frozen: 0,
             ahead: 0,
@@ -92,7 +89,8 @@ impl State {
 
     /// Whether a commit of just this content has failed.
     pub fn is_refused(&self) -> bool {
-        self.is_dirty() && self.edits_refused == Some(self.edits)
+        let refused = self.refused.as_ref();
+        self.is_dirty() && refused.is_some_and(|(edits, _)| *edits == self.edits)
     }
 
     /// Whether bytes from `at` on were uploaded ahead: they live in an unfinished upload.
@@ -253,35 +251,6 @@ impl State {
         self.base = Some(version.clone());
         self.creation = Creation::Replace;
         self.edits_published = edits;
-    }
-
-    pub fn salvage(&self, staging: &Staging, dir: &Path) -> Result<Salvaged, StagingError> {
-        if self.ahead > 0 {
-            return Ok(Salvaged::SentAhead);
-        }
-        if !self.map.has_dirty() {
-            return Ok(Salvaged::Nothing);
-        }
-        let spill = |source| StagingError::Spill {
-            dir: dir.to_path_buf(),
-            source,
-        };
-        let file = tempfile::Builder::new()
-            .prefix("s3fs-salvaged-")
-            .tempfile_in(dir);
-        let (mut file, path) = file.and_then(|file| Ok(file.keep()?)).map_err(spill)?;
-        for (at, extent) in self.map.walk(ByteRange::new(0, self.map.len())) {
-            let Extent::Dirty { offset, len } = extent else {
-                continue;
-            };
-            let mut to = at;
-            for bytes in staging.read(ByteRange::at(offset, len))? {
-                file.write_all_at(&bytes, to).map_err(spill)?;
-                to += bytes.len() as u64;
-            }
-        }
-        file.flush().and_then(|()| file.sync_all()).map_err(spill)?;
-        Ok(Salvaged::Bytes(path))
     }
 
     /// Notes an edit.

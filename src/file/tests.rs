@@ -421,19 +421,40 @@ async fn a_failed_overwrite_leaves_the_old_object_and_can_be_repeated() {
 }
 
 #[tokio::test]
-async fn salvaged_bytes_are_in_a_file_only_the_owner_can_read() {
+async fn salvaged_bytes_are_in_a_file_only_the_owner_can_read_with_a_note_beside_it() {
     use std::os::unix::fs::PermissionsExt as _;
     let toy = Toy::new();
     let file = toy.object("a", &bytes(90, 1));
     file.write(95, b"mine").await.unwrap();
+    toy.bucket.replace("a", &bytes(90, 2));
+    assert!(is_stale(file.commit().await));
     let Salvaged::Bytes(path) = file.salvage().unwrap() else {
         panic!("nothing was saved");
     };
+    let beside = path.with_added_extension("txt");
     let saved = std::fs::read(&path).unwrap();
-    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-    std::fs::remove_file(&path).unwrap();
+    let note = std::fs::read_to_string(&beside).unwrap();
+    for path in [path, beside] {
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        std::fs::remove_file(&path).unwrap();
+    }
     assert_eq!(&saved[95..], b"mine");
-    assert_eq!(mode & 0o777, 0o600);
+    let bucket = toy.bucket.name();
+    for line in [
+        format!("object: \"s3://{bucket}/a\""),
+        "size: 99".to_owned(),
+        "zeros: 90..95".to_owned(),
+        "written: 95..99".to_owned(),
+    ] {
+        assert!(note.lines().any(|found| found == line), "{line}: {note}");
+    }
+    assert!(
+        note.contains("replaces: ") && note.contains("refused: "),
+        "{note}"
+    );
+    let copied = format!("copied: 0..90 from 0 of \"s3://{bucket}/a\"");
+    assert!(note.contains(&copied), "{note}");
 }
 
 #[derive(Clone, Debug)]

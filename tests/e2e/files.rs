@@ -10,6 +10,7 @@ use s3fs::sim::Operation;
 use crate::access::Access;
 use crate::mounted::Mounted;
 use crate::rig::{BUCKET, Rig};
+use crate::service::wait_until;
 use crate::shell::{no_forks, sh, sh_fails};
 use crate::store::Store;
 
@@ -233,6 +234,10 @@ pub fn replaced_while_edited(access: &Access, store: &Store, bucket: &str) {
     store.put(bucket, "edited", vec![2; size]);
     assert_eq!(nix::unistd::close(file), Err(Errno::ESTALE));
     drop(alone);
+    // The kernel's release comes after close(2) has returned.
+    wait_until("what was written is kept, with a note", || {
+        mounted.spilled_files() == 2
+    });
     assert!(
         store.get(bucket, "edited") == vec![2; size],
         "the other's object was changed"

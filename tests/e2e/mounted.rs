@@ -105,7 +105,7 @@ impl Mounted {
         std::fs::read_to_string(self.scratch.path().join("log")).unwrap()
     }
 
-    /// The files in the directory for bytes that do not fit into memory.
+    /// The files in the directory for bytes that do not fit into memory, or could not be stored.
     pub fn spilled_files(&self) -> usize {
         std::fs::read_dir(self.scratch.path().join("staging"))
             .unwrap()
