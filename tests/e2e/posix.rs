@@ -1,0 +1,150 @@
+//! What programs may ask of any file, by scripts of Python: mappings, locks, flags of open(2),
+//! renameat2(2), and what is refused with which errno.
+
+use s3fs::range::ByteRange;
+
+use crate::rig::{BUCKET, Rig};
+use crate::shell::sh;
+
+/// Runs a script in a mount that holds `f`, 10,000 times the byte `7`.
+///
+/// # Panics
+/// If the script fails.
+fn python(script: &str) -> Rig {
+    let rig = Rig::new();
+    rig.sim.put(BUCKET, "f", vec![7; 10_000]);
+    let mounted = rig.mount();
+    let prelude = "import ctypes, errno, fcntl, mmap, os, struct\n\
+        def fails(number, call, *words):\n\
+        \x20   try:\n\
+        \x20       call(*words)\n\
+        \x20   except OSError as error:\n\
+        \x20       assert error.errno == number, error\n\
+        \x20   else:\n\
+        \x20       raise AssertionError('no error')\n";
+    let path = mounted.dir().parent().unwrap().join("script.py");
+    std::fs::write(&path, format!("{prelude}{script}")).unwrap();
+    sh(&mounted.dir(), "python3 ../script.py");
+    mounted.unmount();
+    rig
+}
+
+#[test]
+fn a_shared_mapping_is_in_the_store_after_msync_and_fsync() {
+    let rig = python(
+        r#"
+fd = os.open("f", os.O_RDWR)
+shared = mmap.mmap(fd, 10_000)
+shared[5_000:5_004] = b"mine"
+shared.flush()
+os.fsync(fd)
+assert os.pread(fd, 4, 5_000) == b"mine"
+os.close(fd)
+writable = mmap.PROT_READ | mmap.PROT_WRITE
+private = mmap.mmap(os.open("f", os.O_RDONLY), 10_000, mmap.MAP_PRIVATE, writable)
+private[0:4] = b"away"
+"#,
+    );
+    let range = ByteRange::at(4_999, 6);
+    let stored = rig.sim.content_of(BUCKET, "f", range).unwrap();
+    assert_eq!(stored, b"\x07mine\x07");
+    assert_eq!(
+        rig.sim.content_of(BUCKET, "f", ByteRange::at(0, 4)),
+        Some(vec![7; 4])
+    );
+}
+
+#[test]
+fn two_appending_handles_lose_nothing() {
+    let rig = python(
+        r#"
+a, b = (os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND) for _ in range(2))
+for number in range(100):
+    os.write(a, b"a%03d\n" % number)
+    os.write(b, b"b%03d\n" % number)
+os.close(a)
+os.close(b)
+"#,
+    );
+    let expected: String = (0..100).map(|n| format!("a{n:03}\nb{n:03}\n")).collect();
+    assert_eq!(rig.sim.content(BUCKET, "log").unwrap(), expected.as_bytes());
+}
+
+#[test]
+fn direct_reads_and_writes_need_no_page_cache() {
+    let rig = python(
+        r#"
+fd = os.open("f", os.O_RDWR | os.O_DIRECT)
+block = mmap.mmap(-1, 4096)
+assert os.preadv(fd, [block], 4096) == 4096 and block[:] == b"\x07" * 4096
+block[:] = b"d" * 4096
+assert os.pwritev(fd, [block], 4096) == 4096
+os.close(fd)
+"#,
+    );
+    let stored = rig.sim.content(BUCKET, "f").unwrap();
+    assert!(stored[4096..8192].iter().all(|byte| *byte == b'd'));
+    assert_eq!((stored[4095], stored[8192], stored.len()), (7, 7, 10_000));
+}
+
+#[test]
+fn locks_hold_between_the_processes_of_this_machine() {
+    python(
+        r#"
+def in_child(call):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            call()
+        except BaseException as error:
+            print(error)
+            os._exit(1)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+mine = os.open("f", os.O_RDWR)
+fcntl.lockf(mine, fcntl.LOCK_EX, 100, 0)
+fcntl.flock(mine, fcntl.LOCK_EX)
+def other():
+    theirs = os.open("f", os.O_RDWR)
+    fails(errno.EAGAIN, fcntl.lockf, theirs, fcntl.LOCK_EX | fcntl.LOCK_NB, 50, 50)
+    fcntl.lockf(theirs, fcntl.LOCK_EX | fcntl.LOCK_NB, 50, 100)
+    fails(errno.EAGAIN, fcntl.flock, theirs, fcntl.LOCK_SH | fcntl.LOCK_NB)
+in_child(other)
+os.close(mine)
+theirs = os.open("f", os.O_RDWR)
+lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 10, 0)
+F_OFD_SETLK = 37
+fcntl.fcntl(theirs, F_OFD_SETLK, lock)
+again = os.open("f", os.O_RDWR)
+fails(errno.EAGAIN, fcntl.fcntl, again, F_OFD_SETLK, lock)
+"#,
+    );
+}
+
+#[test]
+fn what_there_is_not_is_refused_by_the_errno_for_it() {
+    let rig = python(
+        r#"
+fails(errno.EPERM, os.link, "f", "g")
+fails(errno.EOPNOTSUPP, os.open, ".", os.O_TMPFILE | os.O_RDWR)
+fd = os.open("f", os.O_RDWR)
+fails(errno.ENOTTY, fcntl.ioctl, fd, 0x5401, bytes(64))
+fails(errno.EOPNOTSUPP, os.setxattr, "f", "user.name", b"value")
+dir = os.open(".", os.O_RDONLY)
+os.fsync(dir)
+AT_FDCWD, NOREPLACE, EXCHANGE = -100, 1, 2
+libc = ctypes.CDLL(None, use_errno=True)
+def renameat2(old, new, flags):
+    if libc.renameat2(AT_FDCWD, old, AT_FDCWD, new, flags) != 0:
+        raise OSError(ctypes.get_errno(), "renameat2")
+open("g", "w").close()
+fails(errno.EEXIST, renameat2, b"f", b"g", NOREPLACE)
+fails(errno.EINVAL, renameat2, b"f", b"g", EXCHANGE)
+renameat2(b"f", b"h", NOREPLACE)
+os.mkdir("d")
+fails(errno.EINVAL, os.rename, "d", "d/e")
+fails(errno.EEXIST, os.open, "g", os.O_CREAT | os.O_EXCL | os.O_RDWR)
+"#,
+    );
+    assert!(rig.sim.keys(BUCKET).contains(&"h".to_owned()));
+}
