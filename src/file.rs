@@ -197,7 +197,7 @@ pub struct File {
     publishing: tokio::sync::Mutex<()>,
     state: Mutex<State>,
     staging: Arc<Mutex<Staging>>,
-    /// Told whenever an eager part is done.
+    /// Told whenever an eager part is done or given up.
     progress: Notify,
 }
 
@@ -419,6 +419,7 @@ impl File {
             self.shared.strike(self);
             state.eager.take()
         };
+        self.progress.notify_waiters();
         if let Some(eager) = eager {
             eager.give_up().await;
         }

@@ -103,6 +103,8 @@ impl File {
     /// Fetches the bytes the content takes from `place` into staging: for when that object is
     /// about to be replaced and this file cannot be committed before.
     pub(super) async fn localise(self: &Arc<Self>, place: &Place) -> Result<(), FileError> {
+        // Whoever copied out of this file meanwhile would take over what is about to be replaced.
+        let _publishing = self.publishing.lock().await;
         let map = self.map();
         for (at, extent) in map.walk(ByteRange::new(0, map.len())) {
             if let Extent::Object {
@@ -134,21 +136,17 @@ impl File {
             version: version.clone(),
             range,
         };
-        let bytes: Bytes = self
-            .shared
-            .buckets
-            .bucket(&version.bucket)
-            .get(&source)
-            .await?;
+        let bucket = self.shared.buckets.bucket(&version.bucket);
+        let fetched = bucket.get(&source).await;
         let taken = ExtentMap::of_object(version.clone()).slice(range);
-        self.edit(at, |state, staging| {
-            // What was overwritten meanwhile stays as it is now.
+        let edited = self.try_edit(at, |state, staging| {
+            // What was overwritten meanwhile stays as it is now; nobody kept its object for us.
             let now = ByteRange::at(at, range.len());
             if state.map.slice(now) == taken {
-                state.write(staging, at, &bytes)?;
+                state.write(staging, at, &fetched?)?;
             }
             Ok(())
-        })
-        .await
+        });
+        edited.expect("what was uploaded ahead takes no bytes from an object")
     }
 }

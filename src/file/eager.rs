@@ -78,6 +78,8 @@ impl File {
             return Ok(());
         }
         state.ahead = 0;
+        // The parts on their way ended with it, and will not tell anybody.
+        self.progress.notify_waiters();
         let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
         state.truncate(&mut staging, 0)
     }

@@ -341,6 +341,22 @@ async fn a_file_cut_to_nothing_gives_up_what_was_uploaded_ahead() {
 }
 
 #[tokio::test]
+async fn a_commit_that_waits_for_parts_goes_on_when_they_are_given_up() {
+    let toy = Toy::new();
+    let file = toy.create("a");
+    file.write(0, &bytes(300, 3)).await.unwrap();
+    // The commit waits first; then the file is cut.
+    let both = async { futures_util::join!(file.commit(), file.truncate(0)) };
+    let (committed, cut) = tokio::time::timeout(std::time::Duration::from_secs(10), both)
+        .await
+        .expect("the commit was not told");
+    committed.unwrap();
+    cut.unwrap();
+    file.commit().await.unwrap();
+    assert_eq!(toy.bucket.content("a").unwrap(), b"");
+}
+
+#[tokio::test]
 async fn nothing_is_uploaded_ahead_to_the_key_a_file_is_moved_from() {
     let toy = Toy::new();
     let file = toy.object("a", &bytes(40, 1));
