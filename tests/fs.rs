@@ -325,3 +325,24 @@ fn a_copy_not_yet_durable_survives_whatever_is_done_to_its_source_here() {
         );
     }
 }
+
+#[test]
+fn what_was_removed_is_not_saved_at_the_end_of_the_mount() {
+    let world = World::new();
+    let create = OpenMode {
+        write: true,
+        ..READ
+    };
+    let write = async |file: &str| {
+        let fh = world.open_to_write(file, create).await.unwrap();
+        world.fs.write(fh, 0, Bytes::from_static(b"bytes")).await
+    };
+    world.run(write("removed")).unwrap();
+    world.run(world.fs.unlink(ROOT, name("removed"))).unwrap();
+    let saved = || std::fs::read_dir(world.staging.path()).unwrap().count();
+    world.fs.save_unstored();
+    assert_eq!(saved(), 0);
+    world.run(write("kept")).unwrap();
+    world.fs.save_unstored();
+    assert_eq!(saved(), 2);
+}

@@ -229,7 +229,7 @@ impl Fs {
     /// The last handle of a file is closed that could not be stored, as its caller was told: what
     /// was written is kept in a local file, and the name shows again what the store has.
     async fn give_up(&self, ino: Ino, file: &Arc<File>) {
-        if !is_saved(file) || !self.state().drop_unstored(ino) {
+        if !save(file) || !self.state().drop_unstored(ino) {
             return;
         }
         file.discard().await;
@@ -237,10 +237,10 @@ impl Fs {
 
     /// At the end of a mount: what could not be stored is kept in local files.
     pub fn save_unstored(&self) {
-        let open = |(_, open): (Ino, &OpenFile)| Arc::clone(&open.file);
-        let files: Vec<_> = self.state().open.iter().map(open).collect();
+        let linked = |(_, open): (Ino, &OpenFile)| (!open.orphan).then(|| Arc::clone(&open.file));
+        let files: Vec<_> = self.state().open.iter().filter_map(linked).collect();
         for file in files.iter().filter(|file| file.stat().dirty) {
-            is_saved(file);
+            save(file);
         }
     }
 
@@ -305,7 +305,7 @@ enum Closed {
 
 /// Keeps what was written to a file that could not be stored; whether that went well, so that the
 /// file can be given up.
-fn is_saved(file: &File) -> bool {
+fn save(file: &File) -> bool {
     let key = file.place().key;
     match file.salvage() {
         Ok(Salvaged::Nothing) => log::warn!("{key}: not stored; no bytes were written to it"),
