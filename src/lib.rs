@@ -1,6 +1,7 @@
 //! Mounts S3 buckets as a filesystem in which copying is done by the store. See ARCHITECTURE.md
 //! for the map of the code; modules are listed lowest first.
 
+pub mod attributes;
 pub mod limits;
 pub mod object;
 pub mod range;
