@@ -119,6 +119,16 @@ impl Attributes {
         }
     }
 
+    /// The times alone.
+    pub fn times(&self) -> Self {
+        Self {
+            mtime: self.mtime,
+            atime: self.atime,
+            ctime: self.ctime,
+            ..Self::default()
+        }
+    }
+
     /// Whether nothing is known.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -53,6 +53,15 @@ impl PartialEq for Place {
 
 impl Eq for Place {}
 
+/// The headers of a copy.
+#[derive(Clone, Copy, Debug)]
+pub enum Carried<'a> {
+    /// The source's; asked for, where they are needed and not known.
+    Source(Option<&'a ObjectHeaders>),
+    /// These.
+    These(&'a ObjectHeaders),
+}
+
 /// Where a commit goes, with what, and on what condition.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
@@ -108,8 +117,9 @@ impl Committer {
         }
     }
 
-    /// Makes `map` the object of `target`. `base` is the version there now, when known; dirty
-    /// bytes come from `staging`, where they must be frozen.
+    /// Makes `map` the object of `target`. `base` is the version there now, when known: when `map`
+    /// is all of it, it only gets other headers. Dirty bytes come from `staging`, where they must
+    /// be frozen.
     ///
     /// # Errors
     /// [`CommitError`]; an upload that was started is aborted.
@@ -138,23 +148,24 @@ impl Committer {
         }
     }
 
-    /// Copies a whole version to `target`'s place, on the server, with the headers it has.
-    /// `headers` are those when they are known: a copy by parts needs them and asks otherwise.
+    /// Copies a whole version to a place, on the server.
     ///
     /// # Errors
     /// [`CommitError`]; an upload that was started is aborted.
     pub async fn copy_object(
         &self,
         source: &Arc<ObjectVersion>,
-        headers: Option<&ObjectHeaders>,
+        carried: Carried<'_>,
         place: &Place,
         precondition: &Precondition,
     ) -> Result<Arc<ObjectVersion>, CommitError> {
         let map = ExtentMap::of_object(source.clone());
-        if matches!(
-            plan(&map, None, place.bucket.limits())?,
-            Plan::CopyObject(_)
-        ) {
+        if let Carried::Source(_) = carried
+            && matches!(
+                plan(&map, None, place.bucket.limits())?,
+                Plan::CopyObject(_)
+            )
+        {
             let _permit = self.permit(&self.copies).await;
             let copy = place
                 .bucket
@@ -162,9 +173,9 @@ impl Committer {
             return Ok(Arc::new(copy.await?));
         }
         let asked;
-        let headers = match headers {
-            Some(known) => known,
-            None => {
+        let headers = match carried {
+            Carried::These(headers) | Carried::Source(Some(headers)) => headers,
+            Carried::Source(None) => {
                 asked = self
                     .buckets
                     .bucket(&source.bucket)
@@ -184,6 +195,28 @@ impl Committer {
         // A whole object holds no dirty byte.
         let staging = Mutex::new(Staging::new(&self.staging));
         self.commit(&map, None, &staging, target).await
+    }
+
+    /// Gives an object other headers: a copy onto itself, in one request while the store allows.
+    async fn renew(
+        &self,
+        base: &Arc<ObjectVersion>,
+        staging: &Mutex<Staging>,
+        target: Target<'_>,
+        limits: &Limits,
+    ) -> Result<Arc<ObjectVersion>, CommitError> {
+        let Target { place, headers, .. } = target;
+        if base.size > 0 && base.size <= limits.copy_object_max {
+            let _permit = self.permit(&self.copies).await;
+            let headers = CopyHeaders::Replace(headers.clone());
+            // The condition on the source is one on the destination.
+            let copy = place
+                .bucket
+                .copy(base, &place.key, &headers, &Precondition::None);
+            return Ok(Arc::new(copy.await?));
+        }
+        let map = ExtentMap::of_object(base.clone());
+        Box::pin(self.commit_within(&map, None, staging, target, limits)).await
     }
 
     async fn commit_within(
@@ -212,7 +245,10 @@ impl Committer {
             plan.cost()
         );
         match plan {
-            Plan::Unchanged => Ok(base.expect("only a base can be unchanged").clone()),
+            Plan::Unchanged => {
+                let base = base.expect("only a base can be unchanged");
+                self.renew(base, staging, target, limits).await
+            }
             Plan::Put(map) => {
                 let _permit = self.permit(&self.uploads).await;
                 let body = self.payload(&map, staging).await?;

@@ -81,6 +81,20 @@ pub struct Ownership {
     pub dir_mode: u16,
 }
 
+/// Where owners, modes and times of listed objects come from. A listing tells size and date only;
+/// what a filesystem stored with an object, HEAD tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum AttributeSource {
+    /// From HEAD where there is a sign that a filesystem wrote there, else from the listing:
+    /// choose this unless one of the others is known to be right.
+    #[default]
+    Auto,
+    /// From HEAD always: where rclone or others stored times without leaving another sign.
+    Objects,
+    /// From the listing alone: the fastest, for buckets that no filesystem has written to.
+    Listing,
+}
+
 /// The bounds on what a mount holds and has under way.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Bounds {
@@ -106,6 +120,12 @@ pub struct Bounds {
     pub rename_requests_max: usize,
     /// How long attributes, names and listings are trusted.
     pub attr_ttl: Duration,
+    /// HEAD requests of one listing under way at a time.
+    pub head_requests_max: usize,
+    /// How long changed attributes of a closed file may wait to be stored with further ones.
+    pub attributes_delay: Duration,
+    /// Files whose changed attributes wait; beyond that each change is stored at once.
+    pub attributes_waiting_max: usize,
 }
 
 impl Default for Bounds {
@@ -124,6 +144,9 @@ impl Default for Bounds {
             copy_requests_max: 16,
             rename_requests_max: 32,
             attr_ttl: Duration::from_secs(1),
+            head_requests_max: 32,
+            attributes_delay: Duration::from_secs(1),
+            attributes_waiting_max: 1024,
         }
     }
 }
@@ -142,6 +165,11 @@ pub struct Config {
     pub store: StoreConfig,
     /// Owner and modes shown.
     pub ownership: Ownership,
+    /// Where attributes of listed objects come from.
+    pub attributes: AttributeSource,
+    /// Every open asks whether the object was replaced (NFS's close-to-open); else what is known
+    /// for less than the trust time is believed.
+    pub close_to_open: bool,
     /// The bounds.
     pub bounds: Bounds,
     /// Refuse every change.

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
+use crate::attributes::Attributes;
 use crate::cache::{BlockCache, CacheBounds};
 pub use crate::commit::Place;
 use crate::commit::{CommitError, Committer};
@@ -102,6 +103,27 @@ impl Shared {
     }
 }
 
+/// What is known of an object that a file is opened on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Seen {
+    /// The version.
+    pub version: Arc<ObjectVersion>,
+    /// Last-Modified.
+    pub modified: SystemTime,
+    /// Its headers; `None` when only a listing told of it.
+    pub headers: Option<Arc<ObjectHeaders>>,
+}
+
+impl From<&ObjectStat> for Seen {
+    fn from(stat: &ObjectStat) -> Self {
+        Self {
+            version: Arc::clone(&stat.version),
+            modified: stat.modified,
+            headers: Some(Arc::new(stat.headers.clone())),
+        }
+    }
+}
+
 /// What is known of a file without asking the store.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FileStat {
@@ -109,8 +131,14 @@ pub struct FileStat {
     pub size: u64,
     /// When the content was last changed, as far as known.
     pub modified: SystemTime,
+    /// What its metadata tells, or will tell with the next commit.
+    pub attributes: Attributes,
+    /// Whether its headers and attributes are known.
+    pub is_described: bool,
     /// Whether there is something to commit.
     pub dirty: bool,
+    /// Whether that is content, and not only headers.
+    pub has_new_content: bool,
     /// A commit of just this content has failed.
     pub refused: bool,
     /// The object version the file was last in step with; `None` when it was never published.
@@ -213,14 +241,19 @@ impl Drop for Moving {
 }
 
 impl File {
-    /// A clean file: what HEAD told.
-    pub fn of_object(shared: &Arc<Shared>, place: Place, stat: &ObjectStat) -> Arc<Self> {
-        Self::with_state(shared, State::of_object(place, stat))
+    /// A clean file on an object.
+    pub fn of_object(shared: &Arc<Shared>, place: Place, seen: &Seen) -> Arc<Self> {
+        Self::with_state(shared, State::of_object(place, seen))
     }
 
     /// A new, empty file that the first commit publishes even if nothing is written.
-    pub fn create(shared: &Arc<Shared>, place: Place, creation: Creation) -> Arc<Self> {
-        let file = Self::with_state(shared, State::created(place, creation));
+    pub fn create(
+        shared: &Arc<Shared>,
+        place: Place,
+        creation: Creation,
+        (headers, attributes): (ObjectHeaders, Attributes),
+    ) -> Arc<Self> {
+        let file = Self::with_state(shared, State::created(place, creation, headers, attributes));
         shared.enlist(&file);
         file
     }
@@ -243,7 +276,10 @@ impl File {
         FileStat {
             size: state.map.len(),
             modified: state.modified,
+            attributes: state.attributes,
+            is_described: state.is_described,
             dirty: state.is_dirty(),
+            has_new_content: state.has_new_content(),
             refused: state.is_refused(),
             version: state.base.clone(),
         }
@@ -256,7 +292,19 @@ impl File {
 
     /// The headers its next commit sends.
     pub fn headers(&self) -> ObjectHeaders {
-        self.state().headers.clone()
+        self.state().headers()
+    }
+
+    /// Changes headers and attributes; the next commit sends them, with the content if that is
+    /// changed too. They must be known ([`FileStat::is_described`]).
+    pub fn describe<T>(
+        self: &Arc<Self>,
+        change: impl FnOnce(&mut ObjectHeaders, &mut Attributes) -> T,
+    ) -> T {
+        let mut state = self.state();
+        let changed = state.describe(change);
+        self.shared.enlist(self);
+        changed
     }
 
     /// Puts bytes at a position, beyond the end too.
@@ -327,6 +375,22 @@ impl File {
             .await
     }
 
+    /// As [`Self::truncate`], and a change even when the length stays as it is: ftruncate(2).
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub async fn set_len(self: &Arc<Self>, len: u64) -> Result<(), FileError> {
+        if len == 0 {
+            self.drop_ahead()?;
+        }
+        self.edit(len, |state, staging| {
+            state.truncate(staging, len)?;
+            state.touch();
+            Ok(())
+        })
+        .await
+    }
+
     /// Makes zeros of a range, of which nothing is stored until a commit; with `extend` the file
     /// reaches at least to the range's end afterwards, else it keeps its length.
     ///
@@ -368,10 +432,27 @@ impl File {
         self.state().relocate(place, version);
     }
 
+    /// The headers to be committed when nothing else is, and the count of edits that
+    /// [`Self::described`] wants when they have been published by other means.
+    pub fn pending_headers(&self) -> Option<(ObjectHeaders, u64)> {
+        let state = self.state();
+        let is_pending = state.is_dirty() && state.base.is_some() && !state.has_new_content();
+        is_pending.then(|| (state.headers(), state.edits))
+    }
+
+    /// The headers as they were at that count of edits have been published.
+    pub fn described(&self, edits: u64) {
+        let mut state = self.state();
+        state.edits_published = edits;
+        if !state.is_dirty() {
+            self.shared.strike(self);
+        }
+    }
+
     /// What an open found in the store. A clean file takes it over; handles opened on the version
     /// before are stale from then on. A dirty file keeps its own content.
-    pub fn revalidate(&self, stat: &ObjectStat) {
-        self.state().revalidate(stat);
+    pub fn revalidate(&self, seen: &Seen) {
+        self.state().revalidate(seen);
     }
 
     /// Counts the versions the file was switched to by [`Self::revalidate`]; a handle whose count

@@ -5,6 +5,8 @@ use std::ffi::OsStr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::Notify;
+
 use crate::config::Config;
 use crate::file::{FileError, Shared};
 use crate::namespace::names::{self, NAME_BYTES_MAX, NameError, UNLINKED_DIR};
@@ -14,7 +16,10 @@ use crate::store::StoreError;
 
 mod allocate;
 mod attributes;
+mod deferred;
+mod extended;
 mod handles;
+mod listed;
 mod locks;
 mod lookup;
 mod make;
@@ -57,12 +62,22 @@ pub enum FsError {
     /// There is no such place in the file.
     #[error("no such offset")]
     NoSuchOffset,
+    /// There is no such extended attribute.
+    #[error("no such attribute")]
+    NoAttribute,
+    /// The store keeps no more metadata with an object.
+    #[error("no room for more metadata")]
+    NoRoom,
     /// The name cannot be part of a key.
     #[error("the name is not UTF-8")]
     NameNotUtf8,
     /// The name or the whole key is too long.
     #[error("name too long")]
     NameTooLong,
+    /// The owner or mode is another than was shown, which is what let the caller in: to be looked
+    /// up again.
+    #[error("its owner or mode was changed by another writer")]
+    OtherAttributes,
     /// The mount is read-only.
     #[error("read-only mount")]
     ReadOnly,
@@ -154,7 +169,7 @@ pub struct SetAttr {
     /// Size: truncate.
     pub size: Option<u64>,
     /// Permission bits.
-    pub mode: Option<u32>,
+    pub mode: Option<u16>,
     /// Owner.
     pub uid: Option<u32>,
     /// Group.
@@ -163,6 +178,23 @@ pub struct SetAttr {
     pub atime: Option<SetTime>,
     /// Last change of content.
     pub mtime: Option<SetTime>,
+    /// The new size takes the set-id bits away: whoever sets it is not root.
+    pub kills_set_id: bool,
+}
+
+/// What a new entry is, and whose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NewNode {
+    /// What it is.
+    pub kind: Kind,
+    /// Permission bits, the umask taken off.
+    pub permissions: u16,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// The number of a device, else 0.
+    pub rdev: u32,
 }
 
 /// A time to set.
@@ -172,6 +204,17 @@ pub enum SetTime {
     Now,
     /// This time.
     At(SystemTime),
+}
+
+/// How an extended attribute is set: setxattr(2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SetExtended {
+    /// Whether it is there or not.
+    Either,
+    /// XATTR_CREATE.
+    Create,
+    /// XATTR_REPLACE.
+    Replace,
 }
 
 /// What fallocate(2) does to a range.
@@ -264,6 +307,9 @@ pub struct Fs {
     locks: Locks,
     state: Mutex<State>,
     handles: Handles,
+    close_to_open: bool,
+    /// Told when changed attributes begin to wait.
+    attributes_changed: Notify,
     /// Directory renames that stopped half way, and may be repeated.
     stopped: Mutex<Stopped>,
 }
@@ -276,6 +322,8 @@ impl Fs {
             locks: Locks::default(),
             state: Mutex::new(State::new(config, &shared.buckets)),
             handles: Handles::default(),
+            close_to_open: config.close_to_open,
+            attributes_changed: Notify::new(),
             stopped: Mutex::default(),
             shared,
         }

@@ -11,15 +11,16 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use fuser::{
-    BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation,
+    BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, Generation,
     INodeNo, IoctlFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate,
     ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek,
     ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use tokio::runtime::Handle;
 
+use crate::attributes::permissions;
 use crate::fs::{
-    Attr, CopyRequest, DirEntry, Fh, Fs, FsError, FsResult, Ino, OpenMode, Opened, SetAttr, Trusted,
+    Attr, CopyRequest, DirEntry, Fh, Fs, FsError, FsResult, Ino, Kind, SetAttr, Trusted,
 };
 
 mod caller;
@@ -91,30 +92,29 @@ impl FuseFs {
     }
 }
 
-/// Makes a file, publishes it empty and closes it: mknod(2), which leaves no handle.
-async fn make_file(fs: &Fs, parent: Ino, name: &OsStr) -> FsResult<Trusted<Attr>> {
-    let mode = OpenMode {
-        read: false,
-        write: true,
-        append: false,
-        truncate: false,
-        exclusive: true,
-    };
-    let (attr, Opened { fh, .. }) = fs.create(parent, name, mode).await?;
-    let flushed = fs.flush(fh).await;
-    let released = fs.release(fh).await;
-    let published = flushed.and(released);
-    if published.is_err() {
-        // The kernel gets no entry from a failed request, so it will never forget this lookup.
-        fs.forget(attr.value.ino, 1);
-    }
-    published.map(|()| attr)
-}
-
 /// Replies with an inode's attributes.
 fn with_attr(reply: ReplyAttr) -> impl FnOnce(Result<Trusted<Attr>, Errno>) + Send {
     move |result| match result {
         Ok(attr) => reply.attr(&attr.ttl, &wire::attr(&attr.value)),
+        Err(errno) => reply.error(errno),
+    }
+}
+
+/// Replies with bytes.
+fn with_bytes(reply: ReplyData) -> impl FnOnce(Result<Bytes, Errno>) + Send {
+    move |result| match result {
+        Ok(bytes) => reply.data(&bytes),
+        Err(errno) => reply.error(errno),
+    }
+}
+
+/// Replies with an extended attribute's value or a list of names: its size alone when the caller
+/// has no room, as xattr(7) wants it.
+fn with_extended(reply: ReplyXattr, room: u32) -> impl FnOnce(Result<Vec<u8>, Errno>) + Send {
+    move |result| match result {
+        Ok(value) if room == 0 => reply.size(value.len() as u32),
+        Ok(value) if value.len() > room as usize => reply.error(Errno::ERANGE),
+        Ok(value) => reply.data(&value),
         Err(errno) => reply.error(errno),
     }
 }
@@ -191,11 +191,12 @@ impl Filesystem for FuseFs {
         let fh = fh.map(|fh| Fh(fh.0));
         let set = SetAttr {
             size,
-            mode,
+            mode: mode.map(permissions),
             uid,
             gid,
             atime: atime.map(wire::set_time),
             mtime: mtime.map(wire::set_time),
+            kills_set_id: req.uid() != 0,
         };
         self.answer(
             traced,
@@ -211,20 +212,15 @@ impl Filesystem for FuseFs {
         name: &OsStr,
         mode: u32,
         _umask: u32,
-        _rdev: u32,
+        rdev: u32,
         reply: ReplyEntry,
     ) {
         let traced = Traced::named(req, "mknod", parent, name);
         let fs = Arc::clone(&self.fs);
         let name = name.to_owned();
-        let work = async move {
-            if mode & libc::S_IFMT != libc::S_IFREG {
-                return Err(FsError::NotPermitted {
-                    what: "a device, a FIFO or a socket",
-                });
-            }
-            make_file(&fs, Ino(parent.0), &name).await
-        };
+        let kind = Kind::of_mode(mode).unwrap_or(Kind::File);
+        let new = wire::new_node(req, kind, mode, rdev);
+        let work = async move { fs.make(Ino(parent.0), &name, new, &[]).await };
         self.answer(traced, work, with_entry(reply));
     }
 
@@ -233,16 +229,17 @@ impl Filesystem for FuseFs {
         req: &Request,
         parent: INodeNo,
         name: &OsStr,
-        _mode: u32,
+        mode: u32,
         _umask: u32,
         reply: ReplyEntry,
     ) {
         let traced = Traced::named(req, "mkdir", parent, name);
         let fs = Arc::clone(&self.fs);
         let name = name.to_owned();
+        let new = wire::new_node(req, Kind::Directory, mode, 0);
         self.answer(
             traced,
-            async move { fs.mkdir(Ino(parent.0), &name).await },
+            async move { fs.mkdir(Ino(parent.0), &name, new).await },
             with_entry(reply),
         );
     }
@@ -271,13 +268,25 @@ impl Filesystem for FuseFs {
 
     fn symlink(
         &self,
-        _req: &Request,
-        _parent: INodeNo,
-        _name: &OsStr,
-        _target: &Path,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        target: &Path,
         reply: ReplyEntry,
     ) {
-        reply.error(Errno::EPERM);
+        let traced = Traced::named(req, "symlink", parent, name);
+        let fs = Arc::clone(&self.fs);
+        let (name, target) = (name.to_owned(), target.as_os_str().to_owned());
+        let new = wire::new_node(req, Kind::Symlink, 0o777, 0);
+        let work = async move { fs.symlink(Ino(parent.0), &name, new, &target).await };
+        self.answer(traced, work, with_entry(reply));
+    }
+
+    fn readlink(&self, req: &Request, ino: INodeNo, reply: ReplyData) {
+        let traced = Traced::new(req, "readlink", ino);
+        let fs = Arc::clone(&self.fs);
+        let work = async move { fs.readlink(Ino(ino.0)).await };
+        self.answer(traced, work, with_bytes(reply));
     }
 
     fn rename(
@@ -318,7 +327,7 @@ impl Filesystem for FuseFs {
         req: &Request,
         parent: INodeNo,
         name: &OsStr,
-        _mode: u32,
+        mode: u32,
         _umask: u32,
         flags: i32,
         reply: ReplyCreate,
@@ -326,8 +335,9 @@ impl Filesystem for FuseFs {
         let traced = Traced::named(req, "create", parent, name);
         let fs = Arc::clone(&self.fs);
         let name = name.to_owned();
+        let new = wire::new_node(req, Kind::File, mode, 0);
         let mode = wire::open_mode(flags);
-        let work = async move { fs.create(Ino(parent.0), &name, mode).await };
+        let work = async move { fs.create(Ino(parent.0), &name, new, mode).await };
         self.answer(traced, work, move |result| match result {
             Ok((made, opened)) => reply.created(
                 &made.ttl,
@@ -361,10 +371,7 @@ impl Filesystem for FuseFs {
             let range = wire::range(offset, u64::from(size))?;
             fs.read(Fh(fh.0), range).await
         };
-        self.answer(traced, work, move |result| match result {
-            Ok(bytes) => reply.data(&bytes),
-            Err(errno) => reply.error(errno),
-        });
+        self.answer(traced, work, with_bytes(reply));
     }
 
     fn write(
@@ -374,12 +381,14 @@ impl Filesystem for FuseFs {
         fh: FileHandle,
         offset: u64,
         data: &[u8],
-        _write_flags: WriteFlags,
+        write_flags: WriteFlags,
         _flags: OpenFlags,
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        // FUSE_WRITE_KILL_SUIDGID asks for bits that no file here has.
+        if write_flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID) {
+            self.fs.kill_set_id(Fh(fh.0));
+        }
         let traced = Traced::ranged(req, "write", ino, offset, data.len() as u64);
         let fs = Arc::clone(&self.fs);
         let len = data.len() as u32;
@@ -453,11 +462,15 @@ impl Filesystem for FuseFs {
     fn opendir(&self, req: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
         let traced = Traced::new(req, "opendir", ino);
         let fs = Arc::clone(&self.fs);
+        let is_trusted = !self.listing_ttl.is_zero();
         self.answer(
             traced,
             async move { fs.opendir(Ino(ino.0)).await },
             move |result| match result {
-                Ok(fh) => reply.opened(FileHandle(fh.0), FopenFlags::empty()),
+                Ok(opened) => {
+                    let flags = wire::directory_flags(opened, is_trusted);
+                    reply.opened(FileHandle(opened.fh.0), flags);
+                }
                 Err(errno) => reply.error(errno),
             },
         );
@@ -544,14 +557,15 @@ impl Filesystem for FuseFs {
 
     fn fsyncdir(
         &self,
-        _req: &Request,
-        _ino: INodeNo,
-        _fh: FileHandle,
+        req: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
         _datasync: bool,
         reply: ReplyEmpty,
     ) {
-        // mkdir, rmdir, unlink and rename are in the store before they return.
-        reply.ok();
+        let traced = Traced::new(req, "fsyncdir", ino);
+        let fs = Arc::clone(&self.fs);
+        self.answer_empty(traced, async move { fs.fsyncdir(Fh(fh.0)).await }, reply);
     }
 
     fn statfs(&self, _req: &Request, _ino: INodeNo, reply: ReplyStatfs) {
@@ -608,39 +622,51 @@ impl Filesystem for FuseFs {
         });
     }
 
-    // ENOSYS to the following makes the kernel remember that there is no such operation and
-    // answer EOPNOTSUPP by itself, which cp -a, ls -l and rsync take for "no attributes here".
-
-    fn getxattr(
-        &self,
-        _req: &Request,
-        _ino: INodeNo,
-        _name: &OsStr,
-        _size: u32,
-        reply: ReplyXattr,
-    ) {
-        reply.error(Errno::ENOSYS);
+    fn getxattr(&self, req: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        let traced = Traced::named(req, "getxattr", ino, name);
+        let fs = Arc::clone(&self.fs);
+        let name = name.to_owned();
+        let work = async move { fs.extended(Ino(ino.0), &name).await };
+        self.answer(traced, work, with_extended(reply, size));
     }
 
-    fn listxattr(&self, _req: &Request, _ino: INodeNo, _size: u32, reply: ReplyXattr) {
-        reply.error(Errno::ENOSYS);
+    fn listxattr(&self, req: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
+        let traced = Traced::new(req, "listxattr", ino);
+        let fs = Arc::clone(&self.fs);
+        let work = async move {
+            let names = fs.extended_names(Ino(ino.0)).await?;
+            let ended = names.iter().map(|name| format!("{name}\0"));
+            Ok(ended.collect::<String>().into_bytes())
+        };
+        self.answer(traced, work, with_extended(reply, size));
     }
 
     fn setxattr(
         &self,
-        _req: &Request,
-        _ino: INodeNo,
-        _name: &OsStr,
-        _value: &[u8],
-        _flags: i32,
+        req: &Request,
+        ino: INodeNo,
+        name: &OsStr,
+        value: &[u8],
+        flags: i32,
         _position: u32,
         reply: ReplyEmpty,
     ) {
-        reply.error(Errno::ENOSYS);
+        let traced = Traced::named(req, "setxattr", ino, name);
+        let fs = Arc::clone(&self.fs);
+        let (name, value) = (name.to_owned(), value.to_owned());
+        let work = async move {
+            let how = wire::set_extended(flags)?;
+            fs.set_extended(Ino(ino.0), &name, &value, how).await
+        };
+        self.answer_empty(traced, work, reply);
     }
 
-    fn removexattr(&self, _req: &Request, _ino: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
-        reply.error(Errno::ENOSYS);
+    fn removexattr(&self, req: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let traced = Traced::named(req, "removexattr", ino, name);
+        let fs = Arc::clone(&self.fs);
+        let name = name.to_owned();
+        let work = async move { fs.remove_extended(Ino(ino.0), &name).await };
+        self.answer_empty(traced, work, reply);
     }
 
     fn fallocate(

@@ -3,6 +3,9 @@
 
 use std::time::SystemTime;
 
+pub use crate::attributes::Kind;
+
+pub mod carriers;
 pub mod knowledge;
 pub mod listing;
 pub mod names;
@@ -17,15 +20,6 @@ impl Ino {
     pub const ROOT: Self = Self(1);
 }
 
-/// What an inode is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    /// A regular file: an object.
-    File,
-    /// A directory: a common prefix, a marker object, or a source of the mount.
-    Directory,
-}
-
 /// What stat(2) tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Attr {
@@ -37,10 +31,27 @@ pub struct Attr {
     pub size: u64,
     /// Last change of content.
     pub modified: SystemTime,
-    /// Permission bits.
+    /// Last access.
+    pub accessed: SystemTime,
+    /// Last change of content or attributes.
+    pub changed: SystemTime,
+    /// Permission bits, those of set-id and sticky included.
     pub mode: u16,
     /// Owner.
     pub uid: u32,
     /// Group.
     pub gid: u32,
+    /// The number of a device.
+    pub rdev: u32,
+}
+
+/// Times of an inode that are newer here than in the store, which is not written for their sake.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LocalTimes {
+    /// Last access; a read writes nothing.
+    pub accessed: Option<SystemTime>,
+    /// Last change of a directory's entries.
+    pub modified: Option<SystemTime>,
+    /// Last change of attributes or name.
+    pub changed: Option<SystemTime>,
 }

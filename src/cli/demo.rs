@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::run::{Failure, NOT_MOUNTED, USAGE, fail, runtime, serve_until_told};
 use super::{DemoCommand, resolve};
-use crate::config::{Bounds, Config, Provider, Source, StaticCredentials, StoreConfig};
+use crate::config::{AttributeSource, Bounds, Config, Provider, Source, StaticCredentials, StoreConfig};
 use crate::limits::{GIB, MIB};
 use crate::mount::LiveMount;
 use crate::object::BucketName;
@@ -123,6 +123,8 @@ fn config(command: &DemoCommand, sim: &Sim, secret: String) -> Config {
             ..StoreConfig::default()
         },
         ownership: resolve::default_ownership(None),
+        attributes: AttributeSource::default(),
+        close_to_open: true,
         bounds: Bounds::default(),
         read_only: false,
         allow_other: false,

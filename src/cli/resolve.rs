@@ -4,6 +4,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 #[cfg(feature = "sim")]
 use super::DemoCommand;
@@ -11,10 +12,11 @@ use super::source::{self, SourceError};
 #[cfg(feature = "sim")]
 use super::typed::TypedDemo;
 use super::typed::{
-    Typed, TypedBounds, TypedCommand, TypedMount, TypedProvider, TypedShown, TypedStore,
+    Typed, TypedAttributes, TypedBounds, TypedCommand, TypedMount, TypedProvider, TypedShown,
+    TypedStore,
 };
 use super::{Command, MountCommand, UsageError};
-use crate::config::{Bounds, Config, Ownership, Provider, Source, StoreConfig};
+use crate::config::{AttributeSource, Bounds, Config, Ownership, Provider, Source, StoreConfig};
 use crate::limits::{GIB, MIB};
 
 /// What `memory_limit` is by default.
@@ -52,6 +54,11 @@ fn mount_command(typed: TypedMount) -> Result<MountCommand, UsageError> {
         .into_iter()
         .map(source_text)
         .collect::<Result<Vec<_>, _>>()?;
+    let mut kernel_options = typed.kernel_words;
+    if typed.shown.noac {
+        // As nfs(5): noac is actimeo=0 with sync.
+        kernel_options.push("sync".to_owned());
+    }
     let default_level = if typed.debug { "debug" } else { "info" };
     let config = Config {
         sources: sources(&texts)?,
@@ -59,11 +66,17 @@ fn mount_command(typed: TypedMount) -> Result<MountCommand, UsageError> {
         mountpoint: absolute(mountpoint)?,
         store: store(typed.store, &typed.bounds)?,
         ownership: ownership(&typed.shown),
+        attributes: match typed.shown.attributes {
+            TypedAttributes::Auto => AttributeSource::Auto,
+            TypedAttributes::Objects => AttributeSource::Objects,
+            TypedAttributes::Listing => AttributeSource::Listing,
+        },
+        close_to_open: !typed.shown.nocto,
         bounds: bounds(typed.bounds, &typed.shown)?,
         read_only: typed.shown.read_only,
         allow_other: typed.shown.allow_other,
         nonempty: typed.shown.nonempty,
-        kernel_options: typed.kernel_words,
+        kernel_options,
     };
     Ok(MountCommand {
         config,
@@ -220,7 +233,10 @@ fn bounds(typed: TypedBounds, shown: &TypedShown) -> Result<Bounds, UsageError> 
         upload_requests_max: uploads,
         // A copy keeps the store busy and this machine idle, so twice as many.
         copy_requests_max: 2 * uploads,
-        attr_ttl: shown.attr_ttl.unwrap_or(default.attr_ttl),
+        attr_ttl: match shown.noac {
+            true => Duration::ZERO,
+            false => shown.attr_ttl.unwrap_or(default.attr_ttl),
+        },
         ..default
     })
 }

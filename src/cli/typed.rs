@@ -125,6 +125,17 @@ pub(super) enum TypedProvider {
     Other,
 }
 
+/// Where attributes of listed objects come from.
+#[derive(Clone, Copy, clap::ValueEnum, Debug)]
+pub(super) enum TypedAttributes {
+    /// The objects, where there is a sign that a filesystem wrote there; else the listing
+    Auto,
+    /// The objects: one HEAD request each
+    Objects,
+    /// The listing alone: what is stored with the objects is not shown
+    Listing,
+}
+
 /// How the mount shows itself.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Mount")]
@@ -168,6 +179,23 @@ pub(super) struct TypedShown {
     /// How long attributes, names and listings are trusted [default: 1]
     #[arg(long, value_name = "SECONDS", value_parser = seconds, visible_alias = "actimeo")]
     pub(super) attr_ttl: Option<std::time::Duration>,
+
+    /// Trust nothing for any time, and store every write before it returns
+    #[arg(long)]
+    pub(super) noac: bool,
+
+    /// Ask at every open whether the object was replaced (the default)
+    #[arg(long, overrides_with = "nocto")]
+    pub(super) cto: bool,
+
+    /// Believe at an open what is known for less than the trust time: a request less
+    #[arg(long, overrides_with = "cto")]
+    pub(super) nocto: bool,
+
+    /// Where owners, modes and times of listed objects come from: a listing tells none that were
+    /// stored with them
+    #[arg(long, value_name = "FROM", default_value = "auto")]
+    pub(super) attributes: TypedAttributes,
 }
 
 /// What the mount may use.

@@ -12,7 +12,8 @@ Words of -o:
   profile=NAME
   requester_pays no_sign_request public_bucket
   ro rw allow_other nonempty uid=N gid=N umask=OCTAL file_mode=OCTAL dir_mode=OCTAL
-  actimeo=SECONDS attr_ttl=SECONDS stat_cache_expire=SECONDS
+  actimeo=SECONDS attr_ttl=SECONDS stat_cache_expire=SECONDS noac cto nocto
+  attributes=auto|objects|listing
   memory_limit=SIZE staging_dir=DIR tmpdir=DIR staging_disk=SIZE
   parallel_count=N multipart_size=MIB multipart_copy_size=MIB log_level=LEVEL dbglevel=LEVEL
   nosuid nodev noexec noatime sync ... as in mount(8), which also says what _netdev, nofail,
@@ -111,6 +112,11 @@ const WORDS: &[(&str, Meaning)] = &[
     ("actimeo", Value("--attr-ttl")),
     ("attr_ttl", Value("--attr-ttl")),
     ("stat_cache_expire", Value("--attr-ttl")),
+    ("noac", Flag("--noac")),
+    ("ac", Ignored),
+    ("cto", Flag("--cto")),
+    ("nocto", Flag("--nocto")),
+    ("attributes", Value("--attributes")),
     ("memory_limit", Value("--memory-limit")),
     ("staging_dir", Value("--staging-dir")),
     ("tmpdir", Value("--staging-dir")),

@@ -20,6 +20,7 @@ const ABORT_DELAY_MAX: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct OpenUpload {
     place: Place,
+    headers: ObjectHeaders,
     /// Taken by completion and abort.
     upload: Option<Upload>,
     runtime: Handle,
@@ -38,6 +39,7 @@ impl OpenUpload {
         let upload = place.bucket.create_upload(&place.key, headers).await?;
         Ok(Self {
             place: place.clone(),
+            headers: headers.clone(),
             upload: Some(upload),
             runtime: runtime.clone(),
         })
@@ -46,6 +48,11 @@ impl OpenUpload {
     /// Where it will be published.
     pub const fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// The headers the object will have.
+    pub const fn headers(&self) -> &ObjectHeaders {
+        &self.headers
     }
 
     /// The store's name for it.

@@ -15,7 +15,7 @@ use crate::object::ObjectVersion;
 use crate::plan::{Part, plan_after};
 use crate::range::ByteRange;
 use crate::staging::Staging;
-use crate::store::{PartNumber, StoreError, StoredPart};
+use crate::store::{ObjectHeaders, PartNumber, StoreError, StoredPart};
 
 /// The parts of a file's beginning that are uploaded, or on their way.
 #[derive(Debug)]
@@ -138,7 +138,7 @@ impl File {
         part: ExtentMap,
     ) {
         let place = state.place.clone();
-        let headers = state.headers.clone();
+        let headers = state.headers();
         let eager = state.eager.get_or_insert_with(Eager::new);
         eager.parts.push(AheadPart {
             range,
@@ -254,12 +254,16 @@ pub(super) struct Finish<'a> {
 }
 
 impl Eager {
-    /// Sends what is missing of the file and publishes it. No part may be running.
+    /// Sends what is missing of the file and publishes it, with the headers it was started with,
+    /// which are returned too. No part may be running.
     ///
     /// # Errors
     /// Whatever failed; the upload and its parts are handed back for another try, since the bytes
     /// of the stored parts are nowhere else.
-    pub async fn finish(self, job: Finish<'_>) -> Result<Arc<ObjectVersion>, (Self, FileError)> {
+    pub async fn finish(
+        self,
+        job: Finish<'_>,
+    ) -> Result<(Arc<ObjectVersion>, ObjectHeaders), (Self, FileError)> {
         let (parts, sources) = match self.send_rest(&job).await {
             Ok(sent) => sent,
             Err(error) => return Err((self, error.into())),
@@ -272,11 +276,12 @@ impl Eager {
         } = self;
         let upload = Arc::into_inner(upload).and_then(OnceCell::into_inner);
         let upload = upload.expect("its parts are stored and no task is left");
+        let headers = upload.headers().clone();
         match upload
             .try_complete(&parts, &sources, job.target.precondition)
             .await
         {
-            Ok(version) => Ok(version),
+            Ok(version) => Ok((version, headers)),
             Err((upload, error)) => {
                 let upload = Arc::new(OnceCell::new_with(Some(upload)));
                 Err((

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 
+use crate::attributes::{Attributes, Kind};
 use crate::commit::{Place, Target};
 use crate::extent::ExtentMap;
 use crate::file::eager::{Eager, Finish};
@@ -17,6 +18,8 @@ use crate::store::{ObjectHeaders, Precondition};
 struct Snapshot {
     place: Place,
     headers: ObjectHeaders,
+    /// Whether its times were set by hand.
+    is_time_set: bool,
     precondition: Precondition,
     map: ExtentMap,
     base: Option<Arc<ObjectVersion>>,
@@ -131,15 +134,15 @@ impl File {
                     staging: &self.staging,
                     target,
                 };
-                eager
-                    .finish(job)
-                    .await
-                    .map_err(|(eager, error)| (Some(eager), error))
+                match eager.finish(job).await {
+                    Ok((version, sent)) => return self.settle(&snapshot, version, &sent).await,
+                    Err((eager, error)) => Err((Some(eager), error)),
+                }
             }
         };
         match published {
             Ok(version) => {
-                self.published(&snapshot, &version);
+                self.published(&snapshot, &version, snapshot.edits);
                 Ok(())
             }
             Err((eager, error)) => {
@@ -158,7 +161,8 @@ impl File {
             .freeze();
         Snapshot {
             place: state.place.clone(),
-            headers: state.headers.clone(),
+            headers: state.headers(),
+            is_time_set: state.is_time_set,
             precondition: state.precondition(),
             map: state.map.clone(),
             base: state.base.clone(),
@@ -168,9 +172,46 @@ impl File {
         }
     }
 
-    fn published(&self, snapshot: &Snapshot, version: &Arc<ObjectVersion>) {
+    /// An upload that was started ahead is published with the headers of then. When others are
+    /// wanted the object is copied onto itself; a time that nobody has set is as good as the one
+    /// that was sent.
+    async fn settle(
+        self: &Arc<Self>,
+        snapshot: &Snapshot,
+        version: Arc<ObjectVersion>,
+        sent: &ObjectHeaders,
+    ) -> Result<(), FileError> {
+        let mut wanted = snapshot.headers.clone();
+        let times = Attributes::of_metadata(&sent.metadata).times();
+        if !snapshot.is_time_set {
+            times.write_to(&mut wanted.metadata, Kind::File);
+        }
+        if wanted == *sent {
+            self.published(snapshot, &version, snapshot.edits);
+            self.state().adopt_times(&times, snapshot.edits);
+            return Ok(());
+        }
+        // If what follows fails the headers are still to be committed.
+        self.published(snapshot, &version, snapshot.edits - 1);
+        let map = ExtentMap::of_object(version.clone());
+        let target = Target {
+            place: &snapshot.place,
+            headers: &wanted,
+            precondition: &Precondition::None,
+        };
+        let committer = &self.shared.committer;
+        let renewed = committer.commit(&map, Some(&version), &self.staging, target);
+        let renewed = renewed.await?;
+        self.state().rebase(&map, &renewed, snapshot.edits);
+        if !self.state().is_dirty() {
+            self.shared.strike(self);
+        }
+        Ok(())
+    }
+
+    fn published(&self, snapshot: &Snapshot, version: &Arc<ObjectVersion>, edits: u64) {
         let mut state = self.state();
-        state.rebase(&snapshot.map, version, snapshot.edits);
+        state.rebase(&snapshot.map, version, edits);
         let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
         staging.release(ByteRange::new(0, snapshot.frozen));
         if !state.is_dirty() {

@@ -4,21 +4,28 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::attributes::{Attributes, Kind};
 use crate::commit::Place;
 use crate::extent::{Extent, ExtentMap};
 use crate::file::eager::Eager;
-use crate::file::{Creation, FileError};
+use crate::file::{Creation, FileError, Seen};
 use crate::object::ObjectVersion;
 use crate::plan::PlanError;
 use crate::range::ByteRange;
 use crate::staging::Staging;
-use crate::store::{ObjectHeaders, ObjectStat, Precondition};
+use crate::store::{ObjectHeaders, Precondition};
 
 /// The content of one file and how it stands to its object.
 #[derive(Debug)]
 pub(super) struct State {
     pub place: Place,
-    pub headers: ObjectHeaders,
+    /// As last told or set, the metadata words of `attributes` as they were then.
+    headers: ObjectHeaders,
+    pub attributes: Attributes,
+    /// Whether headers and attributes are known: a listing tells none.
+    pub is_described: bool,
+    /// Whether a time was set by hand since the content last changed.
+    pub is_time_set: bool,
     pub map: ExtentMap,
     /// The object version last in step with the place; `None` when never published.
     pub base: Option<Arc<ObjectVersion>>,
@@ -43,14 +50,18 @@ pub(super) struct State {
 }
 
 impl State {
-    pub fn of_object(place: Place, stat: &ObjectStat) -> Self {
+    pub fn of_object(place: Place, seen: &Seen) -> Self {
+        let (headers, attributes) = described(seen);
         Self {
             place,
-            headers: stat.headers.clone(),
-            map: ExtentMap::of_object(stat.version.clone()),
-            base: Some(stat.version.clone()),
+            headers,
+            attributes,
+            is_described: seen.headers.is_some(),
+            is_time_set: false,
+            map: ExtentMap::of_object(seen.version.clone()),
+            base: Some(seen.version.clone()),
             creation: Creation::Replace,
-            modified: stat.modified,
+            modified: attributes.mtime.unwrap_or(seen.modified),
             edits: 0,
             edits_published: 0,
             refused: None,
@@ -63,14 +74,22 @@ impl State {
         }
     }
 
-    pub fn created(place: Place, creation: Creation) -> Self {
+    pub fn created(
+        place: Place,
+        creation: Creation,
+        headers: ObjectHeaders,
+        attributes: Attributes,
+    ) -> Self {
         Self {
             place,
-            headers: ObjectHeaders::default(),
+            headers,
+            attributes,
+            is_described: true,
+            is_time_set: false,
             map: ExtentMap::new(),
             base: None,
             creation,
-            modified: SystemTime::now(),
+            modified: attributes.mtime.unwrap_or_else(SystemTime::now),
             edits: 1,
             edits_published: 0,
             refused: None,
@@ -85,6 +104,51 @@ impl State {
 
     pub const fn is_dirty(&self) -> bool {
         self.edits != self.edits_published
+    }
+
+    /// Whether there are bytes to commit, and not only headers.
+    pub fn has_new_content(&self) -> bool {
+        match &self.base {
+            None => !self.map.is_empty(),
+            Some(base) => self.is_dirty() && self.map != ExtentMap::of_object(base.clone()),
+        }
+    }
+
+    /// The headers the next commit sends.
+    pub fn headers(&self) -> ObjectHeaders {
+        let usual = if self.place.key.as_str().ends_with('/') {
+            Kind::Directory
+        } else {
+            Kind::File
+        };
+        let mut headers = self.headers.clone();
+        self.attributes.write_to(&mut headers.metadata, usual);
+        headers
+    }
+
+    /// Changes what travels beside the content.
+    pub fn describe<T>(
+        &mut self,
+        change: impl FnOnce(&mut ObjectHeaders, &mut Attributes) -> T,
+    ) -> T {
+        let (mtime, atime) = (self.attributes.mtime, self.attributes.atime);
+        let changed = change(&mut self.headers, &mut self.attributes);
+        if (self.attributes.mtime, self.attributes.atime) != (mtime, atime) {
+            self.is_time_set = true;
+            self.modified = self.attributes.mtime.unwrap_or(self.modified);
+        }
+        self.edits += 1;
+        self.attributes.ctime = Some(SystemTime::now());
+        changed
+    }
+
+    /// Takes over the times that the object was given, unless something was done since.
+    pub fn adopt_times(&mut self, times: &Attributes, edits: u64) {
+        if self.edits == edits && !self.is_time_set {
+            self.attributes.mtime = times.mtime;
+            self.attributes.ctime = times.ctime;
+            self.modified = times.mtime.unwrap_or(self.modified);
+        }
     }
 
     /// Whether a commit of just this content has failed.
@@ -203,21 +267,24 @@ impl State {
         self.base = version;
     }
 
-    pub fn revalidate(&mut self, stat: &ObjectStat) {
+    pub fn revalidate(&mut self, seen: &Seen) {
         if self.is_dirty() || self.orphan {
             return;
         }
         let same = self
             .base
             .as_ref()
-            .is_some_and(|base| base.etag.matches(&stat.version.etag));
-        self.headers = stat.headers.clone();
+            .is_some_and(|base| base.etag.matches(&seen.version.etag));
+        if seen.headers.is_some() || !same {
+            (self.headers, self.attributes) = described(seen);
+            self.is_described = seen.headers.is_some();
+            self.modified = self.attributes.mtime.unwrap_or(seen.modified);
+        }
         if same {
             return;
         }
-        self.map = ExtentMap::of_object(stat.version.clone());
-        self.base = Some(stat.version.clone());
-        self.modified = stat.modified;
+        self.map = ExtentMap::of_object(seen.version.clone());
+        self.base = Some(seen.version.clone());
         self.epoch += 1;
     }
 
@@ -253,10 +320,13 @@ impl State {
         self.edits_published = edits;
     }
 
-    /// Notes an edit.
+    /// Notes a change of content.
     pub fn touch(&mut self) {
         self.edits += 1;
         self.modified = SystemTime::now();
+        self.attributes.mtime = Some(self.modified);
+        self.attributes.ctime = Some(self.modified);
+        self.is_time_set = false;
     }
 
     /// The range, if an object can reach that far.
@@ -300,6 +370,13 @@ impl State {
             staging.release(ByteRange::at(offset, len));
         }
     }
+}
+
+/// The headers of an object, and the attributes in its metadata.
+fn described(seen: &Seen) -> (ObjectHeaders, Attributes) {
+    let headers = seen.headers.as_deref().cloned().unwrap_or_default();
+    let attributes = Attributes::of_metadata(&headers.metadata);
+    (headers, attributes)
 }
 
 /// The bytes of `range` out of `bytes`, which start at position `at`.

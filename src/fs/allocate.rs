@@ -17,7 +17,6 @@ impl Fs {
             Fallocate::Allocate { keep_size: false } => handle.file.extend(range.end()).await?,
             Fallocate::Zero { keep_size } => handle.file.zero(range, !keep_size).await?,
         }
-        self.state().content_changed(handle.ino);
         Ok(())
     }
 

@@ -1,84 +1,191 @@
-//! setattr: size; until attributes are stored, everything else only if it already is what is
-//! asked for.
+//! setattr: size, mode, owner, times. Attributes are edits of a file as its bytes are: they travel
+//! with its next commit, and those of a closed file are committed a little later.
 
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use crate::attributes::Attributes;
+use crate::file::{Creation, File, Place, Seen};
+use crate::fs::lookup::Want;
+use crate::fs::make::marker_headers;
+use crate::fs::state::State;
 use crate::fs::{Fh, Fs, FsError, FsResult, Ino, SetAttr, SetTime, Trusted};
-use crate::namespace::{Attr, Kind};
-
-/// The bits of a mode that chmod(2) changes.
-const PERMISSION_BITS: u32 = 0o7777;
+use crate::namespace::Attr;
+use crate::namespace::tree::{Node, NodeState};
 
 impl Fs {
     /// Changes attributes.
     ///
-    /// The size can be changed; of a file that is not open the new content is durable on return.
-    /// Modes, owners and times are not stored: asking for what is shown succeeds, anything else
-    /// fails, with two exceptions for the sake of `touch` and `cp -a`. Setting the time to now
-    /// succeeds without effect, and a file that is open keeps a modification time it is given, and
-    /// shows it until it is changed or forgotten.
+    /// Of a file that is not open a new size is durable on return; other attributes are seen at
+    /// once and are durable after [`Bounds::attributes_delay`](crate::config::Bounds), fsync(2) or
+    /// the end of the mount. If they cannot be stored, the next call on the file that can fail so
+    /// tells why.
     ///
     /// # Errors
-    /// [`FsError::NotPermitted`], [`FsError::IsDirectory`], [`FsError::BadHandle`],
-    /// [`FsError::ReadOnly`], [`FsError::File`].
+    /// [`FsError::NotPermitted`] on the top directory of a bucket, which has no object;
+    /// [`FsError::IsDirectory`], [`FsError::BadHandle`], [`FsError::ReadOnly`], [`FsError::File`].
     pub async fn setattr(&self, ino: Ino, fh: Option<Fh>, set: SetAttr) -> FsResult<Trusted<Attr>> {
         self.check_writable()?;
-        let SetAttr {
-            size,
-            mode,
-            uid,
-            gid,
-            atime,
-            mtime,
-        } = set;
         let _pin = self.pin(ino)?;
-        let now = self.getattr(ino, fh).await?.value;
-        check_ownership(&now, mode, uid, gid)?;
-        self.check_time(&now, atime)?;
-        if let Some(size) = size {
-            self.set_size(ino, fh, size).await?;
-        } else {
-            self.check_time(&now, mtime)?;
+        self.state().late.take(ino)?;
+        if let Some(size) = set.size {
+            self.set_size(ino, fh, size, set.kills_set_id).await?;
         }
-        if let Some(SetTime::At(time)) = mtime
-            && let Some(open) = self.state().open.file_mut(ino)
-        {
-            open.set_modified = Some(time);
+        if set.describes() {
+            if self.state().is_top(ino) {
+                let shown = self.getattr(ino, fh).await?.value;
+                self.set_top(ino, &shown, set)?;
+            } else {
+                let is_directory = self.state().node(ino)?.is_directory();
+                self.describe(ino, |attributes| set.write_to(attributes, is_directory))
+                    .await?;
+                self.state().times_set(ino, &set);
+            }
         }
         self.getattr(ino, fh).await
     }
 
-    /// Whether a time may be set: now, the present one, or any on an open file.
-    fn check_time(&self, now: &Attr, set: Option<SetTime>) -> FsResult<()> {
-        match set {
-            None | Some(SetTime::Now) => Ok(()),
-            Some(SetTime::At(time)) if time == now.modified => Ok(()),
-            Some(SetTime::At(_)) if self.state().open.file(now.ino).is_some() => Ok(()),
-            Some(SetTime::At(_)) => Err(FsError::NotPermitted {
-                what: "times are not stored",
-            }),
+    /// Changes the attributes of a file or directory, to be stored with others.
+    pub(super) async fn describe(
+        &self,
+        ino: Ino,
+        change: impl FnOnce(&mut Attributes),
+    ) -> FsResult<()> {
+        let file = self.described(ino).await?;
+        file.describe(|_, attributes| change(attributes));
+        self.close_described(ino).await
+    }
+
+    /// The content of a file, or a directory's marker, whose headers are known; one handle more
+    /// counted, which [`Self::close_described`] ends.
+    pub(super) async fn described(&self, ino: Ino) -> FsResult<Arc<File>> {
+        if self.state().node(ino)?.is_directory() {
+            self.marker(ino).await
+        } else {
+            self.content(ino, Want::Headers).await
         }
     }
 
-    async fn set_size(&self, ino: Ino, fh: Option<Fh>, size: u64) -> FsResult<()> {
+    /// Lets changed headers wait for others; stores them now when enough are waiting.
+    pub(super) async fn close_described(&self, ino: Ino) -> FsResult<()> {
+        let stored = if self.defers_no_more() {
+            self.commit(ino).await
+        } else {
+            let mut state = self.state();
+            let parent = state.node(ino)?.parent();
+            state.note_carrier(parent);
+            let is_directory = state.node(ino)?.is_directory();
+            if let Some(open) = state.open.file_mut(ino)
+                && !open.orphan
+                && (is_directory || open.file.stat().version.is_some())
+            {
+                open.deferred.get_or_insert_with(Instant::now);
+                self.attributes_changed.notify_one();
+            }
+            Ok(())
+        };
+        self.close(ino).await;
+        stored
+    }
+
+    /// Ends [`Self::described`] when nothing was changed.
+    pub(super) async fn close_unchanged(&self, ino: Ino, file: &Arc<File>) {
+        if file.stat().version.is_none() && self.state().node(ino).is_ok_and(Node::is_directory) {
+            // A marker that is not needed after all.
+            file.discard().await;
+        }
+        self.close(ino).await;
+    }
+
+    /// The marker object of a directory as a file of no bytes.
+    async fn marker(&self, ino: Ino) -> FsResult<Arc<File>> {
+        let ttl = self.shared.bounds.attr_ttl;
+        let known = {
+            let mut state = self.state();
+            if let Some(open) = state.open.file_mut(ino) {
+                open.handles += 1;
+                return Ok(Arc::clone(&open.file));
+            }
+            match &state.node(ino)?.state {
+                NodeState::Directory(directory) => directory.marker.clone(),
+                NodeState::File(_) => None,
+            }
+        };
+        let _held = self.acquire(|state| state.path_shared(ino)).await?;
+        let place = self.state().place(ino)?;
+        let is_described = |seen: &Seen| seen.headers.is_some();
+        let known = known.filter(|known| known.is_fresh(ttl));
+        let seen = known.and_then(|known| {
+            Some(Seen {
+                version: known.version(place.bucket.name(), &place.key)?,
+                modified: known.modified,
+                headers: known.headers,
+            })
+        });
+        let seen = match seen.filter(is_described) {
+            Some(seen) => Some(seen),
+            None => self.head_if_any(&place).await?.as_ref().map(Seen::from),
+        };
+        let make = || match &seen {
+            Some(seen) => File::of_object(&self.shared, place.clone(), seen),
+            None => self.new_marker(place.clone()),
+        };
+        Ok(self.state().open_file(ino, make))
+    }
+
+    fn new_marker(&self, place: Place) -> Arc<File> {
+        let described = (marker_headers(), Attributes::default());
+        File::create(&self.shared, place, Creation::Replace, described)
+    }
+
+    /// The top directory of a source has no object of its own. Times set on it are shown until the
+    /// mount ends, for the sake of rsync(1) and tar(1).
+    fn set_top(&self, ino: Ino, shown: &Attr, set: SetAttr) -> FsResult<()> {
+        let differs = |wanted: Option<u32>, now: u32| wanted.is_some_and(|wanted| wanted != now);
+        if differs(set.mode.map(u32::from), u32::from(shown.mode))
+            || differs(set.uid, shown.uid)
+            || differs(set.gid, shown.gid)
+        {
+            return Err(FsError::NotPermitted {
+                what: "owner and mode of the top directory; mount with uid, gid and dir_mode",
+            });
+        }
+        if let Some(directory) = self.state().tree.directory_mut(ino) {
+            let (times, now) = (&mut directory.times, SystemTime::now());
+            let time = |set: Option<SetTime>| set.map(|set| set.time(now));
+            times.modified = time(set.mtime).or(times.modified);
+            times.accessed = time(set.atime).or(times.accessed);
+            times.changed = Some(now);
+        }
+        Ok(())
+    }
+
+    async fn set_size(
+        &self,
+        ino: Ino,
+        fh: Option<Fh>,
+        size: u64,
+        kills_set_id: bool,
+    ) -> FsResult<()> {
         if let Some(fh) = fh {
             let handle = self.handles.writable(fh)?;
             handle.check_not_stale()?;
-            handle.file.truncate(size).await?;
-            self.state().content_changed(ino);
+            handle.file.set_len(size).await?;
+            if kills_set_id {
+                drop_set_id(&handle.file);
+            }
             return Ok(());
         }
-        if self
-            .state()
-            .tree
-            .node(ino)
-            .is_some_and(|node| node.kind() == Kind::Directory)
-        {
+        if self.state().node(ino)?.is_directory() {
             return Err(FsError::IsDirectory);
         }
-        let file = self.content(ino, true).await?;
+        let file = self.content(ino, Want::Headers).await?;
         let mut done = file.truncate(size).await.map_err(FsError::from);
+        if kills_set_id {
+            drop_set_id(&file);
+        }
         let alone = {
-            let mut state = self.state();
-            state.content_changed(ino);
+            let state = self.state();
             state.open.file(ino).is_some_and(|open| open.handles == 1)
         };
         // With other handles open, their close publishes, together with what they write.
@@ -88,23 +195,76 @@ impl Fs {
         self.close(ino).await;
         done
     }
+
+    /// A write by somebody who is not root takes the set-id bits away: write(2).
+    pub fn kill_set_id(&self, fh: Fh) {
+        if let Ok(handle) = self.handles.file(fh) {
+            drop_set_id(&handle.file);
+        }
+    }
 }
 
-fn check_ownership(
-    now: &Attr,
-    mode: Option<u32>,
-    uid: Option<u32>,
-    gid: Option<u32>,
-) -> FsResult<()> {
-    if mode.is_some_and(|mode| mode & PERMISSION_BITS != u32::from(now.mode)) {
-        return Err(FsError::NotPermitted {
-            what: "modes are not stored",
-        });
+impl State {
+    pub(super) fn is_top(&self, ino: Ino) -> bool {
+        self.tree.top(ino).is_some() || self.tree.is_synthetic(ino)
     }
-    if uid.is_some_and(|uid| uid != now.uid) || gid.is_some_and(|gid| gid != now.gid) {
-        return Err(FsError::NotPermitted {
-            what: "owners are not stored",
-        });
+
+    /// Times that were set by hand count more than those seen here before.
+    fn times_set(&mut self, ino: Ino, set: &SetAttr) {
+        let times = match self.tree.node_mut(ino).map(|node| &mut node.state) {
+            Some(NodeState::File(node)) => &mut node.times,
+            Some(NodeState::Directory(node)) => &mut node.times,
+            None => return,
+        };
+        if set.atime.is_some() {
+            times.accessed = None;
+        }
+        if set.mtime.is_some() {
+            times.modified = None;
+        }
     }
-    Ok(())
+}
+
+fn drop_set_id(file: &Arc<File>) {
+    if file.stat().attributes.drop_set_id() {
+        file.describe(|_, attributes| attributes.drop_set_id());
+    }
+}
+
+impl SetAttr {
+    /// Whether more than the size is to change.
+    fn describes(&self) -> bool {
+        let Self {
+            size: _,
+            kills_set_id: _,
+            mode,
+            uid,
+            gid,
+            atime,
+            mtime,
+        } = self;
+        mode.is_some() || uid.is_some() || gid.is_some() || atime.is_some() || mtime.is_some()
+    }
+
+    fn write_to(self, attributes: &mut Attributes, is_directory: bool) {
+        if !is_directory && (self.uid.is_some() || self.gid.is_some()) {
+            attributes.drop_set_id();
+        }
+        let now = SystemTime::now();
+        let time = |set: Option<SetTime>| set.map(|set| set.time(now));
+        attributes.permissions = self.mode.or(attributes.permissions);
+        attributes.uid = self.uid.or(attributes.uid);
+        attributes.gid = self.gid.or(attributes.gid);
+        attributes.atime = time(self.atime).or(attributes.atime);
+        attributes.mtime = time(self.mtime).or(attributes.mtime);
+    }
+}
+
+impl SetTime {
+    fn time(self, now: SystemTime) -> SystemTime {
+        match self {
+            Self::Now => now,
+            Self::At(time) => time,
+        }
+    }
 }

@@ -4,11 +4,12 @@ use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::file::Place;
-use crate::fs::state::Found;
+use crate::file::{Place, Seen};
+use crate::fs::state::{Found, State};
 use crate::fs::{Fh, Fs, FsError, FsResult, Pinned, Trusted, entry_name};
-use crate::namespace::knowledge::Known;
-use crate::namespace::{Attr, Ino, Kind};
+use crate::namespace::knowledge::{Known, Named};
+use crate::namespace::tree::{Node, NodeState};
+use crate::namespace::{Attr, Ino};
 use crate::object::ObjectKey;
 use crate::store::{ListRequest, ObjectStat, StoreError, StoreResult};
 
@@ -50,18 +51,17 @@ impl Fs {
         if let Some(known) = self.known_attr(ino, |at| at.elapsed() < ttl) {
             return Ok(known);
         }
-        let (place, kind) = {
+        let (place, was) = {
             let state = self.state();
-            let kind = state.tree.node(ino).ok_or(FsError::UnknownInode)?.kind();
-            (state.place(ino)?, kind)
+            (state.place(ino)?, state.remembered_kind(state.node(ino)?))
         };
         let asked = Instant::now();
-        let found = match kind {
-            Kind::File => self
+        let found = match was {
+            Was::Directory(marker) => self.list_directory(&place, marker).await?,
+            Was::File | Was::Unknown => self
                 .head_if_any(&place)
                 .await?
                 .map_or(Found::Absent, Found::File),
-            Kind::Directory => self.list_directory(&place).await?,
         };
         self.learn_inode(ino, asked, found)
     }
@@ -70,7 +70,7 @@ impl Fs {
         let state = self.state();
         // A file without a name that is not open shows what was last known of it.
         let unlinked = state.tree.node(ino).is_some_and(|node| !node.is_linked());
-        (unlinked || state.is_known(ino, trusted))
+        (unlinked || (state.is_known(ino, trusted) && state.is_told(ino)))
             .then(|| state.trusted(ino))
             .flatten()
     }
@@ -103,15 +103,9 @@ impl Fs {
             return Ok(answer);
         }
         let (place, was) = {
-            let state = self.state();
-            let child = state
-                .tree
-                .child(parent, name)
-                .and_then(|ino| state.tree.node(ino));
-            (
-                state.child_place(parent, name)?,
-                child.map(|node| node.kind()),
-            )
+            let mut state = self.state();
+            let place = state.child_place(parent, name)?;
+            (place, state.was(parent, name, |at| at.elapsed() < ttl))
         };
         log::trace!("{}: not known, or longer than {ttl:?} ago", place.key);
         let asked = Instant::now();
@@ -129,33 +123,38 @@ impl Fs {
     }
 
     /// What is under a name: the directory, when both an object and keys below it are there.
-    async fn ask(&self, place: &Place, was: Option<Kind>) -> FsResult<Found> {
+    async fn ask(&self, place: &Place, was: Was) -> FsResult<Found> {
         let directory = Place {
             bucket: Arc::clone(&place.bucket),
             key: with_slash(place.key.as_str()),
         };
-        if was == Some(Kind::Directory) {
-            // Most likely still one, whatever else is there: one request less.
-            if let found @ Found::Directory(_) = self.list_directory(&directory).await? {
-                return Ok(found);
+        let object = async || {
+            let found = self.head_if_any(place).await?;
+            StoreResult::Ok(found.map_or(Found::Absent, Found::File))
+        };
+        match was {
+            // Just listed, as an object without keys below it.
+            Was::File => Ok(object().await?),
+            Was::Directory(marker) => {
+                // Most likely still one, whatever else is there: one request less.
+                match self.list_directory(&directory, marker).await? {
+                    found @ Found::Directory(_) => Ok(found),
+                    _ => Ok(object().await?),
+                }
             }
-            return Ok(self
-                .head_if_any(place)
-                .await?
-                .map_or(Found::Absent, Found::File));
-        }
-        let (object, below) =
-            tokio::try_join!(self.head_if_any(place), self.list_directory(&directory))?;
-        Ok(match (object, below) {
-            (object, found @ Found::Directory(_)) => {
-                if object.is_some() {
+            Was::Unknown => {
+                let (object, below) =
+                    tokio::try_join!(object(), self.list_directory(&directory, None))?;
+                let is_hidden = matches!((&object, &below), (Found::File(_), Found::Directory(_)));
+                if is_hidden {
                     log::warn!("{}: hidden by the keys below {}", place.key, directory.key);
                 }
-                found
+                Ok(match below {
+                    found @ Found::Directory(_) => found,
+                    _ => object,
+                })
             }
-            (Some(stat), _) => Found::File(stat),
-            (None, _) => Found::Absent,
-        })
+        }
     }
 
     /// The object of a place, if there is one.
@@ -167,30 +166,37 @@ impl Fs {
         }
     }
 
-    /// Whether there are keys below a directory's key.
-    async fn list_directory(&self, place: &Place) -> StoreResult<Found> {
+    /// Whether there are keys below a directory's key, and what its marker tells. HEAD is asked for
+    /// that only if it is not the marker known `before`.
+    async fn list_directory(&self, place: &Place, before: Option<Known>) -> StoreResult<Found> {
         let prefix = place.key.as_str().to_owned();
         let request = ListRequest {
             prefix,
             page_max: Some(1),
             ..ListRequest::default()
         };
+        let asked = Instant::now();
         let page = place.bucket.list(&request).await?;
-        Ok(match page.objects.first() {
-            Some(first) if first.key == place.key => Found::Directory(Some(first.modified)),
-            Some(_) => Found::Directory(None),
-            None => Found::Absent,
-        })
+        let Some(first) = page.objects.first() else {
+            return Ok(Found::Absent);
+        };
+        if first.key != place.key {
+            return Ok(Found::Directory(None));
+        }
+        let listed = Known::of_listed(first, asked).after(before.as_ref());
+        if listed.headers.is_some() || !self.state().carriers.are_wanted() {
+            return Ok(Found::Directory(Some(listed)));
+        }
+        let asked = Instant::now();
+        let marker = self.head_if_any(place).await?;
+        Ok(Found::Directory(
+            marker.map(|stat| Known::of_stat(&stat, asked)),
+        ))
     }
 
-    /// The object of a file that is not open: what is known and fresh, else what HEAD tells.
-    /// Only HEAD tells the headers.
-    pub(super) async fn object(
-        &self,
-        ino: Ino,
-        place: &Place,
-        headers: bool,
-    ) -> FsResult<ObjectStat> {
+    /// The object of a file that is not open: what is known and fresh, as far as that goes, else
+    /// what HEAD tells.
+    pub(super) async fn object(&self, ino: Ino, place: &Place, want: Want) -> FsResult<Seen> {
         let ttl = self.shared.bounds.attr_ttl;
         let known = self
             .state()
@@ -198,34 +204,76 @@ impl Fs {
             .file_mut(ino)
             .and_then(|file| file.known.clone());
         if let Some(known) = known.filter(|known| known.is_fresh(ttl))
-            && (known.headers.is_some() || !headers)
+            && match want {
+                Want::Anything => true,
+                Want::Headers => known.headers.is_some(),
+                Want::Current => false,
+            }
             && let Some(version) = known.version(place.bucket.name(), &place.key)
         {
-            let headers = known.headers.as_deref().cloned().unwrap_or_default();
-            return Ok(ObjectStat {
+            return Ok(Seen {
                 version,
                 modified: known.modified,
-                headers,
+                headers: known.headers,
             });
         }
         let asked = Instant::now();
         let found = self.head_if_any(place).await?;
         let mut state = self.state();
-        match found {
-            Some(stat) => {
-                if let Some(file) = state.tree.file_mut(ino) {
-                    file.known = Some(Known::of_stat(&stat, asked));
-                }
-                Ok(stat)
-            }
-            None => {
-                if let Some(file) = state.tree.file_mut(ino) {
-                    file.known = None;
-                }
-                Err(FsError::NoEntry)
-            }
+        let known = found.as_ref().map(|stat| Known::of_stat(stat, asked));
+        if let Some(file) = state.tree.file_mut(ino) {
+            file.known = known;
+        }
+        Ok(Seen::from(&found.ok_or(FsError::NoEntry)?))
+    }
+}
+
+impl State {
+    /// What a name was when the store was last asked, and its marker if it was a directory.
+    fn was(&mut self, parent: Ino, name: &Arc<str>, trusted: impl Fn(Instant) -> bool) -> Was {
+        if let Some(child) = self.tree.child(parent, name) {
+            let is_fresh = self.is_known(child, trusted);
+            let node = self.tree.node(child);
+            return match node.map(|node| self.remembered_kind(node)) {
+                // What was an object may have keys below it by now.
+                Some(Was::File) if !is_fresh => Was::Unknown,
+                Some(was) => was,
+                None => Was::Unknown,
+            };
+        }
+        let known = self.names.name(parent, name);
+        match known.map(|known| (&known.named, known.at)) {
+            Some((Named::File(_), at)) if trusted(at) => Was::File,
+            Some((Named::Directory(marker), _)) => Was::Directory(marker.clone()),
+            _ => Was::Unknown,
         }
     }
+
+    fn remembered_kind(&self, node: &Node) -> Was {
+        match &node.state {
+            NodeState::Directory(directory) => Was::Directory(directory.marker.clone()),
+            NodeState::File(_) => Was::File,
+        }
+    }
+}
+
+/// How much has to be known of an object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Want {
+    /// Version and size, as trusted.
+    Anything,
+    /// The headers too, as trusted.
+    Headers,
+    /// All of it, as it is now.
+    Current,
+}
+
+/// What is remembered of a name that has to be asked for again.
+#[derive(Debug)]
+enum Was {
+    Unknown,
+    File,
+    Directory(Option<Known>),
 }
 
 /// The key of the directory whose file's key this would be.

@@ -1,14 +1,19 @@
-//! New entries: create and mkdir.
+//! New entries: create, mkdir, symlink, mknod.
 
 use std::ffi::OsStr;
+use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime};
 
+use crate::attributes::{Attributes, SET_GID};
 use crate::file::{Creation, File};
-use crate::fs::lookup::with_slash;
-use crate::fs::state::{directory_state, file_state};
-use crate::fs::{Fs, FsError, FsResult, Ino, OpenMode, Opened, Trusted, entry_name};
+use crate::fs::lookup::{Want, with_slash};
+use crate::fs::state::{State, directory_state, file_state};
+use crate::fs::{Fs, FsError, FsResult, Ino, NewNode, OpenMode, Opened, Trusted, entry_name};
+use crate::namespace::knowledge::Known;
 use crate::namespace::names::KEY_BYTES_MAX;
 use crate::namespace::{Attr, Kind};
+use crate::range::ByteRange;
+use crate::readahead::Window;
 use crate::store::{ObjectHeaders, Payload, Precondition, StoreError};
 
 /// The content type of a marker object, as s3fs-fuse and others write it.
@@ -25,6 +30,7 @@ impl Fs {
         &self,
         parent: Ino,
         name: &OsStr,
+        new: NewNode,
         mode: OpenMode,
     ) -> FsResult<(Trusted<Attr>, Opened)> {
         let name = entry_name(name)?;
@@ -52,8 +58,12 @@ impl Fs {
             } else {
                 Creation::Replace
             };
+            let described = (file_headers(&name), state.attributes_of_new(parent, new));
             let ino = state.insert(parent, &name, file_state(None));
-            let file = state.open_file(ino, || File::create(&self.shared, place, creation));
+            let file = state.open_file(ino, || {
+                File::create(&self.shared, place, creation, described)
+            });
+            state.entries_changed(parent);
             state.tree.count_lookup(ino);
             let trusted = state.trusted(ino).expect("an open file has attributes");
             drop(state);
@@ -61,54 +71,203 @@ impl Fs {
         }
     }
 
+    /// Makes a file with this content, in the store on return; counts one lookup. What it is
+    /// `new.kind` says: a symbolic link's content is its target.
+    ///
+    /// # Errors
+    /// [`FsError::Exists`]; errors of the name and of the store. Nothing is there then.
+    pub async fn make(
+        &self,
+        parent: Ino,
+        name: &OsStr,
+        new: NewNode,
+        content: &[u8],
+    ) -> FsResult<Trusted<Attr>> {
+        let mode = OpenMode {
+            read: false,
+            write: true,
+            append: false,
+            truncate: false,
+            exclusive: true,
+        };
+        let (attr, Opened { fh, .. }) = self.create(parent, name, new, mode).await?;
+        let handle = self.handles.file(fh)?;
+        let written = handle.file.write(0, content).await.map_err(FsError::from);
+        let flushed = match written {
+            Ok(()) => self.flush(fh).await,
+            failed => failed,
+        };
+        if let Err(error) = flushed {
+            // Nobody but the caller was told of it yet: it goes without a trace.
+            let gone = self.orphan(attr.value.ino).await;
+            self.state().tree.detach(attr.value.ino);
+            if let Ok(gone) = gone {
+                self.bury(attr.value.ino, gone).await;
+            }
+            let _ = self.release(fh).await;
+            // The kernel gets no entry from a failed request, so it will never forget this lookup.
+            self.forget(attr.value.ino, 1);
+            return Err(error);
+        }
+        let made = self.state().trusted(attr.value.ino);
+        self.release(fh).await?;
+        made.ok_or(FsError::UnknownInode)
+    }
+
+    /// Makes a symbolic link; counts one lookup.
+    ///
+    /// # Errors
+    /// As [`Self::make`].
+    pub async fn symlink(
+        &self,
+        parent: Ino,
+        name: &OsStr,
+        new: NewNode,
+        target: &OsStr,
+    ) -> FsResult<Trusted<Attr>> {
+        self.make(parent, name, new, target.as_encoded_bytes())
+            .await
+    }
+
+    /// The target of a symbolic link.
+    ///
+    /// # Errors
+    /// [`FsError::Invalid`] when it is none; errors of the store.
+    pub async fn readlink(&self, ino: Ino) -> FsResult<bytes::Bytes> {
+        let attr = self.getattr(ino, None).await?.value;
+        if attr.kind != Kind::Symlink {
+            return Err(FsError::Invalid {
+                what: "not a symbolic link",
+            });
+        }
+        let _pin = self.pin(ino)?;
+        let file = self.content(ino, Want::Headers).await?;
+        let window = Mutex::new(Window::new(0));
+        let read = file.read(ByteRange::at(0, PATH_BYTES_MAX), &window).await;
+        self.close(ino).await;
+        Ok(read?)
+    }
+
     /// Makes a directory (a marker object); counts one lookup.
     ///
     /// # Errors
     /// [`FsError::Exists`]; errors of the name and of the store.
-    pub async fn mkdir(&self, parent: Ino, name: &OsStr) -> FsResult<Trusted<Attr>> {
+    pub async fn mkdir(&self, parent: Ino, name: &OsStr, new: NewNode) -> FsResult<Trusted<Attr>> {
         let name = entry_name(name)?;
         self.check_entry(parent, &name)?;
         if self.resolve(parent, &name).await?.is_some() {
             return Err(FsError::Exists);
         }
         let _held = self.acquire(|state| state.path_shared(parent)).await?;
-        let place = self.state().child_place(parent, &name)?;
+        let (place, attributes) = {
+            let mut state = self.state();
+            let attributes = state.attributes_of_new(parent, new);
+            (state.child_place(parent, &name)?, attributes)
+        };
         let marker = with_slash(place.key.as_str());
         if marker.as_str().len() > KEY_BYTES_MAX {
             return Err(FsError::NameTooLong);
         }
-        let headers = ObjectHeaders {
-            content_type: Some(DIRECTORY_CONTENT_TYPE.into()),
-            ..ObjectHeaders::default()
-        };
+        let mut headers = marker_headers();
+        attributes.write_to(&mut headers.metadata, Kind::Directory);
         let put = place
             .bucket
             .put(&marker, Payload::new(), &headers, &Precondition::Absent);
-        match put.await {
-            Ok(_) => {}
+        let version = match put.await {
+            Ok(version) => version,
             Err(StoreError::Exists { .. }) => {
                 // Somebody else was faster: the next lookup asks.
                 self.state().names.forget(parent, &name);
                 return Err(FsError::Exists);
             }
             Err(error) => return Err(error.into()),
-        }
+        };
+        let known = Known {
+            at: Instant::now(),
+            size: 0,
+            modified: SystemTime::now(),
+            is_guessed: true,
+            etag: Some(version.etag),
+            version_id: version.version_id,
+            headers: Some(Arc::new(headers)),
+        };
         let mut state = self.state();
         let found = state.tree.child(parent, &name);
-        let directory = |ino: &Ino| {
-            state
-                .tree
-                .node(*ino)
-                .is_some_and(|node| node.kind() == Kind::Directory)
-        };
-        let ino = match found.filter(directory) {
+        let is_directory = |ino: &Ino| state.tree.node(*ino).is_some_and(|node| node.is_directory());
+        let ino = match found.filter(is_directory) {
             Some(ino) => ino,
             None => {
-                let made = directory_state(Instant::now(), Some(SystemTime::now()));
+                let made = directory_state(Instant::now(), Some(known));
                 state.insert(parent, &name, made)
             }
         };
+        state.entries_changed(parent);
         state.tree.count_lookup(ino);
         state.trusted(ino).ok_or(FsError::UnknownInode)
+    }
+}
+
+/// Longest target of a symbolic link in bytes (PATH_MAX of Linux).
+const PATH_BYTES_MAX: u64 = 4096;
+
+/// The headers of a new marker object.
+pub(super) fn marker_headers() -> ObjectHeaders {
+    ObjectHeaders {
+        content_type: Some(DIRECTORY_CONTENT_TYPE.into()),
+        ..ObjectHeaders::default()
+    }
+}
+
+/// The headers of a new file of that name.
+fn file_headers(name: &str) -> ObjectHeaders {
+    ObjectHeaders {
+        content_type: content_type(name),
+        ..ObjectHeaders::default()
+    }
+}
+
+/// What the content of a file of that name is, most likely.
+pub(super) fn content_type(name: &str) -> Option<String> {
+    let guessed = mime_guess::from_path(name).first_raw();
+    guessed.map(str::to_owned)
+}
+
+impl State {
+    /// What a new entry of a directory is stored with.
+    fn attributes_of_new(&mut self, parent: Ino, new: NewNode) -> Attributes {
+        self.note_carrier(parent);
+        let now = Some(SystemTime::now());
+        let NewNode {
+            kind,
+            mut permissions,
+            uid,
+            mut gid,
+            rdev,
+        } = new;
+        // A set-group-ID directory gives its group to what is made in it, and directories the bit
+        // (inode(7)); the kernel leaves that to the filesystem.
+        if let Some(parent) = self.attr(parent).filter(|attr| attr.mode & SET_GID != 0) {
+            gid = parent.gid;
+            if kind == Kind::Directory {
+                permissions |= SET_GID;
+            }
+        }
+        Attributes {
+            kind: Some(kind),
+            permissions: Some(permissions),
+            uid: Some(uid),
+            gid: Some(gid),
+            rdev: (rdev != 0).then_some(rdev),
+            mtime: now,
+            atime: now,
+            ctime: now,
+        }
+    }
+
+    /// The entries of a directory changed.
+    pub(super) fn entries_changed(&mut self, parent: Ino) {
+        if let Some(directory) = self.tree.directory_mut(parent) {
+            directory.times.modified = Some(SystemTime::now());
+        }
     }
 }

@@ -1,23 +1,27 @@
 //! Open files: open, read, write, copy_file_range, release. The bytes are the `File`'s business.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use crate::file::{File, Place, Salvaged};
+use crate::file::{File, Place, Salvaged, Seen};
 use crate::fs::handles::FileHandle;
 use crate::fs::locks::Access;
+use crate::fs::lookup::Want;
 use crate::fs::registry::OpenFile;
 use crate::fs::state::State;
-use crate::fs::{CopyRequest, Fh, Fs, FsError, FsResult, Ino, OpenMode, Opened};
-use crate::namespace::Kind;
+use crate::fs::{Attr, CopyRequest, Fh, Fs, FsError, FsResult, Ino, OpenMode, Opened};
+use crate::namespace::tree::NodeState;
 use crate::range::ByteRange;
 use crate::readahead::Window;
-use crate::store::ObjectStat;
 
 /// Most bytes one copy_file_range(2) copies: the answer has 32 bits, and the kernel's own bound is
 /// UINT_MAX rounded down to a page.
 const COPY_BYTES_MAX: u64 = 0xffff_f000;
+
+/// A time of access older than this is replaced by the next read: mount(8), relatime.
+const RELATIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Fs {
     /// Opens a file: what is there now, asked by HEAD unless known for less than the trust time.
@@ -30,9 +34,16 @@ impl Fs {
             self.check_writable()?;
         }
         let _pin = self.pin(ino)?;
-        let file = self.content(ino, mode.write || mode.truncate).await?;
+        let want = match mode {
+            // Its content does not matter.
+            OpenMode { truncate: true, .. } => Want::Headers,
+            _ if self.close_to_open => Want::Current,
+            OpenMode { write: true, .. } => Want::Headers,
+            _ => Want::Anything,
+        };
+        let file = self.content(ino, want).await?;
         if mode.truncate
-            && let Err(error) = file.truncate(0).await
+            && let Err(error) = file.set_len(0).await
         {
             self.close(ino).await;
             return Err(error.into());
@@ -42,7 +53,11 @@ impl Fs {
 
     /// The content of a file, with one handle more counted; [`Self::close`] ends it. Writing needs
     /// the object's headers, which the next commit sends again.
-    pub(super) async fn content(&self, ino: Ino, headers: bool) -> FsResult<Arc<File>> {
+    ///
+    /// # Errors
+    /// [`FsError::OtherAttributes`] when what is there now has another owner or mode than was shown:
+    /// whoever asked was let in by those.
+    pub(super) async fn content(&self, ino: Ino, want: Want) -> FsResult<Arc<File>> {
         if let Some(file) = self.own_content(ino)? {
             return Ok(file);
         }
@@ -53,26 +68,31 @@ impl Fs {
         if let Some(file) = self.own_content(ino)? {
             return Ok(file);
         }
-        let place = self.state().place(ino)?;
-        let stat = self.object(ino, &place, headers).await?;
-        if let Some(file) = self.open_same(ino, headers, &stat) {
-            return Ok(file);
-        }
-        let opened = self.state().open.file(ino).is_some();
-        // A file that is open may be written by another handle: it takes over headers as well.
-        let stat = if opened && !headers {
-            self.object(ino, &place, true).await?
-        } else {
-            stat
+        let (place, shown) = {
+            let state = self.state();
+            (state.place(ino)?, state.attr(ino))
         };
-        Ok(self.open_object(ino, place, &stat))
+        let mut seen = self.object(ino, &place, want).await?;
+        let is_open = self.state().open.file(ino).is_some();
+        // A file that is open may be written by another handle: it takes over headers as well.
+        if is_open && seen.headers.is_none() {
+            seen = self.object(ino, &place, Want::Headers).await?;
+        }
+        let file = self.open_object(ino, place, &seen);
+        let now = self.state().attr(ino);
+        let lets_in = |attr: Attr| (attr.kind, attr.mode, attr.uid, attr.gid);
+        if want == Want::Current && shown.is_some() && shown.map(lets_in) != now.map(lets_in) {
+            self.close(ino).await;
+            return Err(FsError::OtherAttributes);
+        }
+        Ok(file)
     }
 
     /// The content, when the store has no say: it was changed here, or has no name any more.
     fn own_content(&self, ino: Ino) -> FsResult<Option<Arc<File>>> {
         let mut state = self.state();
         let node = state.tree.node(ino).ok_or(FsError::UnknownInode)?;
-        if node.kind() == Kind::Directory {
+        if node.is_directory() {
             return Err(FsError::IsDirectory);
         }
         let linked = node.is_linked();
@@ -90,23 +110,11 @@ impl Fs {
         Ok(Some(Arc::clone(&open.file)))
     }
 
-    /// The content of a file that is open on just this version.
-    fn open_same(&self, ino: Ino, headers: bool, stat: &ObjectStat) -> Option<Arc<File>> {
-        let mut state = self.state();
-        let open = state.open.file_mut(ino).filter(|_| !headers)?;
-        let version = open.file.stat().version?;
-        if !version.etag.matches(&stat.version.etag) {
-            return None;
-        }
-        open.handles += 1;
-        Some(Arc::clone(&open.file))
-    }
-
-    fn open_object(&self, ino: Ino, place: Place, stat: &ObjectStat) -> Arc<File> {
+    fn open_object(&self, ino: Ino, place: Place, seen: &Seen) -> Arc<File> {
         let file = self
             .state()
-            .open_file(ino, || File::of_object(&self.shared, place, stat));
-        file.revalidate(stat);
+            .open_file(ino, || File::of_object(&self.shared, place, seen));
+        file.revalidate(seen);
         file
     }
 
@@ -135,7 +143,9 @@ impl Fs {
     pub async fn read(&self, fh: Fh, range: ByteRange) -> FsResult<Bytes> {
         let handle = self.handles.readable(fh)?;
         handle.check_not_stale()?;
-        Ok(handle.file.read(range, &handle.window).await?)
+        let bytes = handle.file.read(range, &handle.window).await?;
+        self.state().accessed(handle.ino);
+        Ok(bytes)
     }
 
     /// Writes all of `data` (at the end when the handle appends).
@@ -150,7 +160,6 @@ impl Fs {
         } else {
             handle.file.write(at, &data).await?;
         }
-        self.state().content_changed(handle.ino);
         Ok(())
     }
 
@@ -169,11 +178,7 @@ impl Fs {
         } else {
             handle.file.try_write(at, data)
         };
-        let written = written.transpose()?;
-        if written.is_some() {
-            self.state().content_changed(handle.ino);
-        }
-        Ok(written)
+        Ok(written.transpose()?)
     }
 
     /// copy_file_range(2): edits a map; the store copies at the next commit. Returns bytes copied,
@@ -193,9 +198,7 @@ impl Fs {
             .acquire(|state| state.path_and(from.ino, Access::Exclusive))
             .await?;
         let copied = to.file.copy_from(request.at, &from.file, range).await?;
-        let mut state = self.state();
-        state.learn_content(from.ino, &from.file);
-        state.content_changed(to.ino);
+        self.state().learn_content(from.ino, &from.file);
         Ok(u32::try_from(copied).expect("at most COPY_BYTES_MAX bytes were asked for"))
     }
 
@@ -222,13 +225,14 @@ impl Fs {
         match closed {
             Closed::Gone(gone) if gone.orphan => self.end_orphan(&gone).await,
             Closed::Unstored(file) => self.give_up(ino, &file).await,
+            Closed::Deferred => self.attributes_changed.notify_one(),
             Closed::InUse | Closed::Gone(_) => {}
         }
     }
 
     /// The last handle of a file is closed that could not be stored, as its caller was told: what
     /// was written is kept in a local file, and the name shows again what the store has.
-    async fn give_up(&self, ino: Ino, file: &Arc<File>) {
+    pub(super) async fn give_up(&self, ino: Ino, file: &Arc<File>) {
         if !save(file) || !self.state().drop_unstored(ino) {
             return;
         }
@@ -259,10 +263,15 @@ impl Fs {
 }
 
 impl State {
-    /// The content was changed by hand of this mount: a time set before is no longer true.
-    pub(super) fn content_changed(&mut self, ino: Ino) {
-        if let Some(open) = self.open.file_mut(ino) {
-            open.set_modified = None;
+    /// A file was read. As with relatime (mount(8)) the time of that is taken down if it would be
+    /// the first since the last change or the first in a day; in memory only.
+    fn accessed(&mut self, ino: Ino) {
+        let Some(attr) = self.attr(ino) else { return };
+        let now = SystemTime::now();
+        let is_due = attr.accessed <= attr.modified.max(attr.changed)
+            || now.duration_since(attr.accessed).is_ok_and(|age| age > RELATIME);
+        if is_due && let Some(file) = self.tree.file_mut(ino) {
+            file.times.accessed = Some(now);
         }
     }
 
@@ -274,8 +283,14 @@ impl State {
         if open.handles > 0 {
             return Closed::InUse;
         }
-        if open.file.stat().dirty && !open.orphan {
-            return Closed::Unstored(Arc::clone(&open.file));
+        let stat = open.file.stat();
+        if stat.dirty && !open.orphan {
+            let waits = open.deferred.is_some() && !stat.has_new_content && !stat.refused;
+            return if waits {
+                Closed::Deferred
+            } else {
+                Closed::Unstored(Arc::clone(&open.file))
+            };
         }
         self.drop_file(ino).map_or(Closed::InUse, Closed::Gone)
     }
@@ -285,9 +300,16 @@ impl State {
         if self.open.file(ino).is_none_or(|open| open.handles > 0) {
             return false;
         }
-        if let Some(node) = self.tree.file_mut(ino) {
-            node.known = None;
-            node.opened = None;
+        match self.tree.node_mut(ino).map(|node| &mut node.state) {
+            Some(NodeState::File(node)) => {
+                node.known = None;
+                node.opened = None;
+            }
+            Some(NodeState::Directory(node)) => {
+                node.marker = None;
+                node.known_at = None;
+            }
+            None => {}
         }
         self.drop_file(ino).is_some()
     }
@@ -299,6 +321,8 @@ enum Closed {
     InUse,
     /// It was the last one.
     Gone(OpenFile),
+    /// It was the last one; changed attributes wait to be stored.
+    Deferred,
     /// It was the last one, and the content could not be stored.
     Unstored(Arc<File>),
 }

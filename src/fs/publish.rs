@@ -15,7 +15,8 @@ impl Fs {
     /// [`FsError::File`]; the bytes are kept and the next flush tries again.
     pub async fn flush(&self, fh: Fh) -> FsResult<()> {
         let handle = self.handles.file(fh)?;
-        self.commit(handle.ino).await
+        let committed = self.commit(handle.ino).await;
+        committed.and(self.state().late.take(handle.ino))
     }
 
     /// Whether a file was created or cut to nothing, and neither written to nor committed since.
@@ -32,6 +33,16 @@ impl Fs {
     /// As [`Self::flush`].
     pub async fn fsync(&self, fh: Fh) -> FsResult<()> {
         self.flush(fh).await
+    }
+
+    /// fsync(2) of a directory: names are in the store already; attributes that wait are stored.
+    ///
+    /// # Errors
+    /// [`FsError::BadHandle`]; why the directory's own attributes could not be stored.
+    pub async fn fsyncdir(&self, fh: Fh) -> FsResult<()> {
+        let ino = self.handles.directory(fh)?.ino;
+        self.store_deferred(|_| true).await;
+        self.state().late.take(ino)
     }
 
     /// Commits every dirty file; what ends a mount. Returns the keys that could not be committed.
@@ -53,9 +64,11 @@ impl Fs {
         failed
     }
 
-    fn forget_committed(&self, ino: Ino) {
+    /// Gives up the content of a file that nobody has open and that is stored.
+    pub(super) fn forget_committed(&self, ino: Ino) {
         let mut state = self.state();
-        let left = state.open.file(ino).is_some_and(|open| open.handles == 0);
+        let is_done = |open: &OpenFile| open.handles == 0 && !open.file.stat().dirty;
+        let left = state.open.file(ino).is_some_and(is_done);
         if left {
             state.drop_file(ino);
         }

@@ -9,10 +9,11 @@ use std::time::Instant;
 use crate::file::Place;
 use crate::fs::handles::DirectoryHandle;
 use crate::fs::state::{State, directory_state, file_state};
-use crate::fs::{DirEntry, Fh, Fs, FsError, FsResult, Ino};
-use crate::namespace::knowledge::{Known, NameKnown, Named};
+use crate::fs::listed::ENTRIES_AHEAD;
+use crate::fs::{DirEntry, Fh, Fs, FsError, FsResult, Ino, Opened};
+use crate::namespace::knowledge::{NameKnown, Named};
 use crate::namespace::listing::{Entry, Fold};
-use crate::namespace::{Attr, Kind};
+use crate::namespace::Attr;
 use crate::store::ListRequest;
 
 /// Entries before those of the listing: `.` and `..`.
@@ -39,7 +40,9 @@ pub(super) struct Stream {
     local: BTreeSet<Arc<str>>,
     /// The offset of `entries[0]`.
     first: u64,
-    entries: VecDeque<Entry>,
+    pub(super) entries: VecDeque<Entry>,
+    /// When the first page was asked for; `None` once it was not from the start to the end.
+    begun: Option<Instant>,
 }
 
 impl Stream {
@@ -64,6 +67,7 @@ impl Stream {
             next: Next::Start,
             first: DOTS,
             entries: VecDeque::new(),
+            begun: None,
         })
     }
 
@@ -88,31 +92,35 @@ impl Stream {
                 name,
                 named: Named::Absent,
                 at,
+                is_marker_told: false,
             }));
         }
     }
 }
 
 impl Fs {
-    /// Opens a directory.
+    /// Opens a directory. The kernel may keep the entries it has while a listing that was read to
+    /// its end is trusted; what is changed here it takes care of itself.
     ///
     /// # Errors
     /// [`FsError::NotDirectory`], [`FsError::UnknownInode`].
-    pub async fn opendir(&self, ino: Ino) -> FsResult<Fh> {
-        let stream = {
+    pub async fn opendir(&self, ino: Ino) -> FsResult<Opened> {
+        let ttl = self.shared.bounds.attr_ttl;
+        let (stream, keep_cache) = {
             let mut state = self.state();
-            match state.tree.node(ino).ok_or(FsError::UnknownInode)?.kind() {
-                Kind::Directory => {}
-                Kind::File => return Err(FsError::NotDirectory),
+            if !state.node(ino)?.is_directory() {
+                return Err(FsError::NotDirectory);
             }
             let stream = Stream::new(&state, ino)?;
             state.tree.pin(ino);
-            stream
+            let listed_at = state.tree.directory_mut(ino).and_then(|node| node.listed_at);
+            (stream, listed_at.is_some_and(|at| at.elapsed() < ttl))
         };
         let stream = tokio::sync::Mutex::new(stream);
-        Ok(self
+        let fh = self
             .handles
-            .insert_directory(DirectoryHandle { ino, stream }))
+            .insert_directory(DirectoryHandle { ino, stream });
+        Ok(Opened { fh, keep_cache })
     }
 
     /// Closes a directory.
@@ -156,8 +164,10 @@ impl Fs {
                 self.fetch(&mut stream, handle.ino, position).await?;
             }
             let skipped = (position - stream.first) as usize;
+            self.describe_entries(handle.ino, &mut stream, skipped, plus)
+                .await?;
             let mut state = self.state();
-            for entry in stream.entries.iter().skip(skipped) {
+            for entry in stream.entries.iter().skip(skipped).take(ENTRIES_AHEAD) {
                 position += 1;
                 if !state.give(handle.ino, entry, (position, plus), take) {
                     return Ok(());
@@ -195,12 +205,16 @@ impl Fs {
             continuation,
         };
         let page = now.bucket.list(&request).await?;
+        if matches!(stream.next, Next::Start) {
+            stream.begun = Some(at);
+        }
         let mut entries = stream.fold.page(&page, at);
         let at_end = page.continuation.is_none();
         if at_end {
             entries.extend(stream.fold.finish());
         }
         stream.next = page.continuation.map_or(Next::End, Next::After);
+        self.state().learn_listing(ino, stream);
         stream.advance(offset, entries, at, at_end);
         Ok(())
     }
@@ -246,16 +260,28 @@ impl State {
             return false;
         }
         if plus {
-            let ino = self.tree.child(parent, &entry.name).unwrap_or_else(|| {
-                let state = match &entry.named {
-                    Named::File(known) => file_state(Some(known.clone())),
-                    Named::Directory | Named::Absent => directory_state(entry.at, None),
-                };
-                self.insert(parent, &entry.name, state)
-            });
+            let child = self.tree.child(parent, &entry.name);
+            let ino = child.unwrap_or_else(|| self.insert_listed(parent, entry));
             self.tree.count_lookup(ino);
         }
         true
+    }
+
+    /// An inode for a name whose attributes were given out.
+    fn insert_listed(&mut self, parent: Ino, entry: &Entry) -> Ino {
+        let known = self.names.name(parent, &entry.name);
+        let state = match known.map_or(&entry.named, |known| &known.named) {
+            Named::File(known) => file_state(Some(known.clone())),
+            Named::Directory(marker) => directory_state(entry.at, marker.clone()),
+            Named::Absent => directory_state(entry.at, None),
+        };
+        let ino = self.insert(parent, &entry.name, state);
+        if entry.is_marker_told
+            && let Some(directory) = self.tree.directory_mut(ino)
+        {
+            directory.marker_at = Some(entry.at);
+        }
+        ino
     }
 
     /// The attributes of a listed name, where what was done here since counts more; takes in what
@@ -274,14 +300,33 @@ impl State {
         {
             return None;
         }
+        let before = known.and_then(|known| known.named.object());
+        let named = match &entry.named {
+            Named::File(listed) => Named::File(listed.clone().after(before)),
+            other => other.clone(),
+        };
         let ino = reserved.unwrap_or_else(|| self.tree.reserve());
+        let attr = self.named_attr(ino, &named);
         let known = NameKnown {
             at: entry.at,
-            named: entry.named.clone(),
+            named,
             ino: Some(ino),
         };
         self.names.note(parent, &entry.name, known);
-        Some(self.named_attr(ino, &entry.named))
+        Some(attr)
+    }
+
+    /// Takes in what a page told of the directory itself.
+    fn learn_listing(&mut self, ino: Ino, stream: &mut Stream) {
+        let Some(directory) = self.tree.directory_mut(ino) else {
+            return;
+        };
+        if let Some(marker) = stream.fold.marker.take() {
+            directory.marker = Some(marker.after(directory.marker.as_ref()));
+        }
+        if matches!(stream.next, Next::End) {
+            directory.listed_at = stream.begun;
+        }
     }
 
     /// Takes in what a listing told of a name that has an inode. Another kind of entry takes the
@@ -292,25 +337,22 @@ impl State {
         }
         match &entry.named {
             Named::File(listed) => match self.tree.file_mut(ino) {
-                Some(file) => file.known = Some(merged(file.known.take(), listed)),
+                Some(file) => {
+                    file.known = Some(listed.clone().after(file.known.as_ref()));
+                }
                 None => self.tree.detach(ino),
             },
-            Named::Directory => match self.tree.directory_mut(ino) {
-                Some(directory) => directory.known_at = Some(entry.at),
+            Named::Directory(marker) => match self.tree.directory_mut(ino) {
+                Some(directory) => {
+                    directory.known_at = Some(entry.at);
+                    if entry.is_marker_told {
+                        directory.marker.clone_from(marker);
+                        directory.marker_at = Some(entry.at);
+                    }
+                }
                 None => self.tree.detach(ino),
             },
             Named::Absent => {}
         }
-    }
-}
-
-/// What is known of an object after a listing: of the same version also what only HEAD tells.
-fn merged(before: Option<Known>, listed: &Known) -> Known {
-    match before {
-        Some(before) if before.etag.is_some() && before.etag == listed.etag => Known {
-            at: listed.at,
-            ..before
-        },
-        Some(_) | None => listed.clone(),
     }
 }

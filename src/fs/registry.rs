@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::Instant;
 
 use crate::file::{File, Place};
 use crate::namespace::Ino;
@@ -12,14 +12,14 @@ use crate::namespace::Ino;
 pub(super) struct OpenFile {
     /// Its content.
     pub(super) file: Arc<File>,
-    /// Open handles. 0: dirty content that a commit has failed to publish.
+    /// Open handles. 0: attributes that wait to be stored, or content that could not be.
     pub(super) handles: u64,
     /// It has no name any more: nothing of it is published.
     pub(super) orphan: bool,
     /// Where its bytes were moved when it was unlinked while open; deleted with the last handle.
     pub(super) hidden: Option<Place>,
-    /// A modification time set by hand since the last change of content. Shown, not stored.
-    pub(super) set_modified: Option<SystemTime>,
+    /// When changed attributes that wait to be stored were first changed.
+    pub(super) deferred: Option<Instant>,
 }
 
 impl OpenFile {
@@ -30,7 +30,7 @@ impl OpenFile {
             handles: 1,
             orphan: false,
             hidden: None,
-            set_modified: None,
+            deferred: None,
         }
     }
 }

@@ -3,12 +3,12 @@
 use std::ffi::OsStr;
 use std::sync::Arc;
 
-use crate::commit::CommitError;
+use crate::commit::{Carried, CommitError};
 use crate::file::{File, FileError, Place};
 use crate::fs::locks::Access;
 use crate::fs::state::{State, both};
 use crate::fs::{Fs, FsError, FsResult, Ino, entry_name};
-use crate::namespace::{Kind, tree::NodeState};
+use crate::namespace::tree::NodeState;
 use crate::object::ObjectVersion;
 use crate::store::{ListRequest, ObjectHeaders, Precondition, StoreError};
 
@@ -40,11 +40,7 @@ impl Fs {
             if state.tree.child(parent, &name) != Some(ino) {
                 return Err(FsError::NoEntry);
             }
-            if state
-                .tree
-                .node(ino)
-                .is_some_and(|node| node.kind() == Kind::Directory)
-            {
+            if state.node(ino)?.is_directory() {
                 return Err(FsError::IsDirectory);
             }
             state.place(ino)?
@@ -96,21 +92,24 @@ impl Fs {
             if state.tree.child(parent, &name) != Some(ino) {
                 return Err(FsError::NoEntry);
             }
-            if state
-                .tree
-                .node(ino)
-                .is_some_and(|node| node.kind() == Kind::File)
-            {
+            if !state.node(ino)?.is_directory() {
                 return Err(FsError::NotDirectory);
             }
             state.place(ino)?
         };
-        if self.check_empty(ino, &place).await? {
-            place.bucket.delete(&place.key).await?;
+        let has_marker = self.check_empty(ino, &place).await?;
+        let orphaned = self.orphan(ino).await?;
+        if has_marker && let Err(error) = place.bucket.delete(&place.key).await {
+            self.readopt(orphaned).await;
+            return Err(error.into());
         }
-        let mut state = self.state();
-        state.entry_removed(parent, &name);
-        state.tree.detach(ino);
+        {
+            let mut state = self.state();
+            state.entry_removed(parent, &name);
+            state.names.note_absent(parent, &name);
+            state.tree.detach(ino);
+        }
+        self.bury(ino, orphaned).await;
         Ok(())
     }
 
@@ -176,7 +175,8 @@ impl Fs {
         // Nobody reads the headers of the copy.
         let headers = ObjectHeaders::default();
         let committer = &self.shared.committer;
-        let copy = committer.copy_object(&version, Some(&headers), &place, &Precondition::None);
+        let carried = Carried::Source(Some(&headers));
+        let copy = committer.copy_object(&version, carried, &place, &Precondition::None);
         match copy.await {
             Ok(copy) => Ok(Some((place, copy))),
             Err(CommitError::Store(StoreError::Stale { .. } | StoreError::NotFound { .. })) => {
@@ -207,6 +207,7 @@ impl Fs {
             let mut state = self.state();
             if let Some(open) = state.open.file_mut(ino) {
                 open.orphan = true;
+                open.deferred = None;
                 if let Some((place, version)) = hidden {
                     file.relocate(place.clone(), Some(version));
                     open.hidden = Some(place);
@@ -241,8 +242,9 @@ impl State {
     /// directory is kept for the session instead, until somebody removes it.
     pub(super) fn entry_removed(&mut self, parent: Ino, name: &Arc<str>) {
         self.names.forget(parent, name);
+        self.entries_changed(parent);
         let marked = match self.tree.node(parent).map(|node| &node.state) {
-            Some(NodeState::Directory(directory)) => directory.modified.is_some(),
+            Some(NodeState::Directory(directory)) => directory.marker.is_some(),
             Some(NodeState::File(_)) | None => true,
         };
         if !marked {

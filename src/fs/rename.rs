@@ -5,12 +5,13 @@ use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use crate::commit::CommitError;
+use crate::commit::{Carried, CommitError};
 use crate::file::{File, FileError, Place};
 use crate::fs::locks::{Access, Wanted};
+use crate::fs::lookup::Want;
+use crate::fs::make::content_type;
 use crate::fs::state::{State, both};
 use crate::fs::{Fs, FsError, FsResult, Ino, RenameMode, entry_name};
-use crate::namespace::Kind;
 use crate::namespace::knowledge::Known;
 use crate::object::ObjectVersion;
 use crate::store::{ObjectHeaders, Precondition, StoreError};
@@ -87,12 +88,16 @@ impl Fs {
             if !plan.is_current(&self.state()) {
                 continue;
             }
-            let kind = |ino: Ino| self.state().tree.node(ino).map(|node| node.kind());
-            return match (kind(plan.source), plan.target.and_then(kind)) {
-                (Some(Kind::File), Some(Kind::Directory)) => Err(FsError::IsDirectory),
-                (Some(Kind::Directory), Some(Kind::File)) => Err(FsError::NotDirectory),
-                (Some(Kind::File), _) => self.rename_file(&plan).await,
-                (Some(Kind::Directory), _) => self.rename_directory(&plan).await,
+            let is_directory =
+                |ino: Ino| self.state().tree.node(ino).map(|node| node.is_directory());
+            return match (
+                is_directory(plan.source),
+                plan.target.and_then(is_directory),
+            ) {
+                (Some(false), Some(true)) => Err(FsError::IsDirectory),
+                (Some(true), Some(false)) => Err(FsError::NotDirectory),
+                (Some(false), _) => self.rename_file(&plan).await,
+                (Some(true), _) => self.rename_directory(&plan).await,
                 (None, _) => Err(FsError::NoEntry),
             };
         }
@@ -112,16 +117,20 @@ impl Fs {
             .file(plan.source)
             .map(|open| Arc::clone(&open.file));
         let _moving = open.as_ref().map(File::begin_move);
-        if let Some(file) = &open {
+        // Headers that wait to be stored go with the copy.
+        let mut described = open.as_ref().and_then(|file| file.pending_headers());
+        if let Some(file) = open.as_ref().filter(|_| described.is_none()) {
             file.commit().await?;
             self.state().learn_content(plan.source, file);
+            described = file.pending_headers();
         }
+        let new_headers = described.as_ref().map(|(headers, _)| headers);
         let orphaned = match plan.target {
             Some(target) => self.orphan(target).await?,
             None => None,
         };
         let copied = match self.commit_both(&from, &to).await {
-            Ok(()) => self.copy_file(plan, &from, &to).await,
+            Ok(()) => self.copy_file(plan, (&from, &to), new_headers).await,
             Err(error) => Err(error),
         };
         let (version, headers) = match copied {
@@ -139,8 +148,12 @@ impl Fs {
         from.bucket.delete(&from.key).await?;
         if let Some(file) = &open {
             file.relocate(to, Some(Arc::clone(&version)));
+            if let Some((_, edits)) = described {
+                file.described(edits);
+            }
         }
         self.state().file_moved(plan, &version, headers);
+        self.forget_committed(plan.source);
         Ok(())
     }
 
@@ -153,8 +166,8 @@ impl Fs {
     async fn copy_file(
         &self,
         plan: &Move,
-        from: &Place,
-        to: &Place,
+        (from, to): (&Place, &Place),
+        new_headers: Option<&ObjectHeaders>,
     ) -> FsResult<(Arc<ObjectVersion>, Option<Arc<ObjectHeaders>>)> {
         let precondition = match plan.mode {
             RenameMode::Replace => Precondition::None,
@@ -164,9 +177,19 @@ impl Fs {
         loop {
             let (version, headers) = self.moved_version(plan.source, from).await?;
             let committer = &self.shared.committer;
-            let copy = committer.copy_object(&version, headers.as_deref(), to, &precondition);
+            let retyped = |headers: &ObjectHeaders| retyped(headers, &plan.from.1, &plan.to.1);
+            let new_headers = match (new_headers, &headers) {
+                (Some(new), _) => Some(retyped(new).unwrap_or_else(|| new.clone())),
+                (None, Some(known)) => retyped(known),
+                (None, None) => None,
+            };
+            let carried = match &new_headers {
+                Some(headers) => Carried::These(headers),
+                None => Carried::Source(headers.as_deref()),
+            };
+            let copy = committer.copy_object(&version, carried, to, &precondition);
             match copy.await {
-                Ok(version) => return Ok((version, headers)),
+                Ok(version) => return Ok((version, new_headers.map(Arc::new).or(headers))),
                 // Replaced by another writer since it was listed: what is there now is moved.
                 Err(CommitError::Store(StoreError::Stale { .. } | StoreError::NotFound { .. }))
                     if !asked && self.forget_object(plan.source) =>
@@ -195,16 +218,16 @@ impl Fs {
                 .file_mut(ino)
                 .and_then(|file| file.known.as_ref())
                 .and_then(|known| known.headers.clone());
-            let version = state
-                .open
-                .file(ino)
-                .and_then(|open| open.file.stat().version);
-            version.map(|version| (version, headers))
+            state.open.file(ino).and_then(|open| {
+                let stat = open.file.stat();
+                let own = stat.is_described.then(|| Arc::new(open.file.headers()));
+                Some((stat.version?, own.or(headers)))
+            })
         };
         if let Some(open) = open {
             return Ok(open);
         }
-        let stat = self.object(ino, from, false).await?;
+        let stat = self.object(ino, from, Want::Anything).await?;
         let mut state = self.state();
         let known = state
             .tree
@@ -227,6 +250,17 @@ impl Fs {
     }
 }
 
+/// Other headers for a file whose type went by its name and is another by its new one, as when a
+/// temporary file gets its real name.
+fn retyped(headers: &ObjectHeaders, from: &str, to: &str) -> Option<ObjectHeaders> {
+    let now = content_type(to);
+    let is_by_name = headers.content_type.is_none() || headers.content_type == content_type(from);
+    (is_by_name && now.is_some() && now != headers.content_type).then(|| ObjectHeaders {
+        content_type: now,
+        ..headers.clone()
+    })
+}
+
 impl State {
     fn file_moved(
         &mut self,
@@ -237,11 +271,15 @@ impl State {
         self.entry_removed(plan.from.0, &plan.from.1);
         self.names.note_absent(plan.from.0, &plan.from.1);
         self.names.forget(plan.to.0, &plan.to.1);
+        self.entries_changed(plan.to.0);
+        self.note_carrier(plan.to.0);
         if let Some(file) = self.tree.file_mut(plan.source) {
+            file.times.changed = Some(SystemTime::now());
             file.known = Some(Known {
                 at: Instant::now(),
                 size: version.size,
                 modified: SystemTime::now(),
+                is_guessed: true,
                 etag: Some(version.etag.clone()),
                 version_id: version.version_id.clone(),
                 headers,

@@ -12,12 +12,12 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use futures_util::{StreamExt, stream};
 use lru::LruCache;
 
-use crate::commit::CommitError;
+use crate::commit::{Carried, CommitError};
 use crate::file::{File, Place};
 use crate::fs::rename::Move;
 use crate::fs::state::State;
@@ -312,7 +312,7 @@ impl Fs {
     ) -> StoreResult<Arc<ObjectVersion>> {
         let committer = &self.shared.committer;
         let copy = committer
-            .copy_object(source, None, to, &Precondition::None)
+            .copy_object(source, Carried::Source(None), to, &Precondition::None)
             .await;
         copy.map_err(|error| match error {
             CommitError::Store(error) => error,
@@ -361,10 +361,16 @@ impl State {
     fn directory_moved(&mut self, plan: &Move) {
         self.forget_below(plan.source);
         self.entry_removed(plan.from.0, &plan.from.1);
+        self.entries_changed(plan.to.0);
         if let Some(directory) = self.tree.directory_mut(plan.source) {
             directory.known_at = Some(Instant::now());
+            directory.times.changed = Some(SystemTime::now());
         }
+        let from = self.tree.path(plan.source);
         self.tree.rename(plan.source, plan.to.0, &plan.to.1);
+        if let (Some((source, from)), Some((target, to))) = (from, self.tree.path(plan.source)) {
+            self.carriers.renamed((source, &from), (target, &to));
+        }
     }
 
     /// Open files whose objects went to the new name have none below the old one any more.
@@ -374,6 +380,7 @@ impl State {
             .tree
             .below(plan.source)
             .into_iter()
+            .filter(|ino| self.tree.file(*ino).is_some())
             .filter(|ino| {
                 self.open
                     .file(*ino)

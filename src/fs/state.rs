@@ -4,17 +4,23 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::attributes::Attributes;
 use crate::config::{Config, Ownership};
 use crate::file::{File, Place};
 use crate::fs::locks::{Access, Wanted};
+use crate::fs::deferred::Late;
 use crate::fs::registry::{OpenFile, OpenFiles};
 use crate::fs::{FsError, FsResult, Trusted};
+use crate::namespace::carriers::Carriers;
 use crate::namespace::knowledge::{Known, NameCache, NameKnown, Named};
 use crate::namespace::names::{KEY_BYTES_MAX, UNLINKED_DIR};
-use crate::namespace::tree::{DirectoryNode, FileNode, NodeState, Tree};
-use crate::namespace::{Attr, Ino, Kind};
+use crate::namespace::tree::{DirectoryNode, FileNode, Node, NodeState, Tree};
+use crate::namespace::{Attr, Ino, Kind, LocalTimes};
 use crate::object::ObjectKey;
 use crate::store::{Bucket, Buckets, ObjectStat};
+
+/// What symbolic links show: nobody checks it.
+const SYMLINK_MODE: u16 = 0o777;
 
 /// A source of the mount: where its paths are in the store.
 #[derive(Debug)]
@@ -30,8 +36,8 @@ pub(super) enum Found {
     Absent,
     /// An object, and no key below it.
     File(ObjectStat),
-    /// Keys below it; Last-Modified of its marker, if that was seen.
-    Directory(Option<SystemTime>),
+    /// Keys below it; its marker, if there is one.
+    Directory(Option<Known>),
 }
 
 /// Inodes, names and open files.
@@ -40,6 +46,9 @@ pub(super) struct State {
     pub(super) tree: Tree,
     pub(super) names: NameCache,
     pub(super) open: OpenFiles,
+    pub(super) carriers: Carriers,
+    /// Failures to store attributes that nobody was told of yet.
+    pub(super) late: Late,
     roots: Vec<Root>,
     ownership: Ownership,
     attr_ttl: Duration,
@@ -61,11 +70,18 @@ impl State {
             tree: Tree::new(&names),
             names: NameCache::default(),
             open: OpenFiles::default(),
+            carriers: Carriers::new(config.attributes, config.sources.len()),
+            late: Late::default(),
             roots: config.sources.iter().map(root).collect(),
             ownership: config.ownership,
             attr_ttl: config.bounds.attr_ttl,
             mounted: SystemTime::now(),
         }
+    }
+
+    /// A node.
+    pub(super) fn node(&self, ino: Ino) -> FsResult<&Node> {
+        self.tree.node(ino).ok_or(FsError::UnknownInode)
     }
 
     /// Where an inode is in the store; a directory's key ends in `/` or is empty.
@@ -148,6 +164,23 @@ impl State {
         }
     }
 
+    /// Whether nothing that the store knows of an inode's attributes is left open.
+    pub(super) fn is_told(&self, ino: Ino) -> bool {
+        let Some(node) = self.tree.node(ino) else {
+            return true;
+        };
+        let told = match &node.state {
+            NodeState::File(file) => file.known.as_ref().is_some_and(|known| known.headers.is_some()),
+            NodeState::Directory(directory) => match &directory.marker {
+                Some(marker) => marker.headers.is_some(),
+                None => directory.marker_at.is_some(),
+            },
+        };
+        told || self.open.file(ino).is_some()
+            || !node.is_linked()
+            || !self.may_carry(node.parent())
+    }
+
     /// What is remembered of a name: `None` when the store has to be asked, else the inode or
     /// that there is nothing.
     pub(super) fn remembered(
@@ -156,9 +189,8 @@ impl State {
         name: &Arc<str>,
         trusted: impl Fn(Instant) -> bool,
     ) -> FsResult<Option<Option<Ino>>> {
-        match self.tree.node(parent).ok_or(FsError::UnknownInode)?.kind() {
-            Kind::Directory => {}
-            Kind::File => return Err(FsError::NotDirectory),
+        if !self.node(parent)?.is_directory() {
+            return Err(FsError::NotDirectory);
         }
         let child = self.tree.child(parent, name);
         if self.tree.is_synthetic(parent) {
@@ -168,7 +200,8 @@ impl State {
             return Ok(Some(None));
         }
         if let Some(child) = child {
-            return Ok(self.is_known(child, trusted).then_some(Some(child)));
+            let answered = self.is_known(child, trusted) && self.is_told(child);
+            return Ok(answered.then_some(Some(child)));
         }
         let Some(known) = self
             .names
@@ -180,8 +213,12 @@ impl State {
         };
         let state = match known.named {
             Named::Absent => return Ok(Some(None)),
+            Named::File(file) if file.headers.is_none() && self.may_carry(parent) => {
+                return Ok(None);
+            }
+            Named::Directory(None) if self.may_carry(parent) => return Ok(None),
             Named::File(file) => file_state(Some(file)),
-            Named::Directory => directory_state(known.at, None),
+            Named::Directory(marker) => directory_state(known.at, marker),
         };
         Ok(Some(Some(self.insert(parent, name, state))))
     }
@@ -214,25 +251,61 @@ impl State {
             }
             Found::File(stat) => {
                 let known = Known::of_stat(&stat, asked);
+                self.note_foreign(parent, &known);
                 if let Some(file) = child.and_then(|child| self.tree.file_mut(child)) {
                     file.known = Some(known);
                     return Ok(child);
                 }
                 Ok(Some(self.insert(parent, name, file_state(Some(known)))))
             }
-            Found::Directory(modified) => {
+            Found::Directory(marker) => {
+                if let Some(known) = &marker {
+                    self.note_foreign(parent, known);
+                }
                 if let Some(directory) = child.and_then(|child| self.tree.directory_mut(child)) {
                     directory.known_at = Some(asked);
-                    directory.modified = modified.or(directory.modified);
+                    directory.marker_at = Some(asked);
+                    directory.marker = marker;
                     return Ok(child);
                 }
-                Ok(Some(self.insert(
-                    parent,
-                    name,
-                    directory_state(asked, modified),
-                )))
+                let ino = self.insert(parent, name, directory_state(asked, marker));
+                if let Some(directory) = self.tree.directory_mut(ino) {
+                    directory.marker_at = Some(asked);
+                }
+                Ok(Some(ino))
             }
         }
+    }
+
+    /// An object of this directory has attributes that were not noted when they were given: other
+    /// objects may have some too.
+    fn note_foreign(&mut self, directory: Ino, known: &Known) {
+        let carries = known.attributes().is_some_and(|told| !told.is_empty());
+        if carries
+            && !self.may_carry(directory)
+            && let Some((source, _)) = self.tree.path(directory)
+        {
+            self.carriers.note_everywhere(source);
+        }
+    }
+
+    /// An object of this directory is given attributes here.
+    pub(super) fn note_carrier(&mut self, directory: Ino) {
+        if let Some((source, path)) = self.tree.path(directory) {
+            self.carriers.note(source, &path);
+        }
+    }
+
+    /// Whether objects of this directory may have attributes that a listing does not tell.
+    pub(super) fn may_carry(&self, directory: Ino) -> bool {
+        let Some((source, path)) = self.tree.path(directory) else {
+            return false;
+        };
+        let has_marker = match self.tree.node(directory).map(|node| &node.state) {
+            Some(NodeState::Directory(node)) => node.marker.is_some(),
+            Some(NodeState::File(_)) | None => false,
+        };
+        self.carriers.may_be_in(source, &path, has_marker)
     }
 
     /// A new inode under a name, with the number readdir has given out for it.
@@ -268,89 +341,140 @@ impl State {
     /// Takes in the version a file was committed as, if that is news.
     pub(super) fn learn_content(&mut self, ino: Ino, file: &File) {
         let stat = file.stat();
-        let Some(node) = self.tree.file_mut(ino) else {
-            return;
-        };
         let (Some(version), false) = (stat.version, stat.dirty) else {
             return;
         };
-        if node
-            .known
-            .as_ref()
-            .is_some_and(|known| known.etag.as_ref() == Some(&version.etag))
-        {
-            return;
+        let known = match self.tree.node_mut(ino).map(|node| &mut node.state) {
+            Some(NodeState::File(node)) => &mut node.known,
+            Some(NodeState::Directory(node)) => &mut node.marker,
+            None => return,
+        };
+        let headers = stat.is_described.then(|| Arc::new(file.headers()));
+        let is_news = |known: &Known| {
+            known.etag.as_ref() != Some(&version.etag)
+                || (headers.is_some() && known.headers != headers)
+        };
+        if known.as_ref().is_none_or(is_news) {
+            *known = Some(Known {
+                at: Instant::now(),
+                size: version.size,
+                modified: SystemTime::now(),
+                is_guessed: true,
+                etag: Some(version.etag.clone()),
+                version_id: version.version_id.clone(),
+                headers,
+            });
         }
-        node.known = Some(Known {
-            at: Instant::now(),
-            size: version.size,
-            modified: stat.modified,
-            etag: Some(version.etag.clone()),
-            version_id: version.version_id.clone(),
-            headers: Some(Arc::new(file.headers())),
-        });
     }
 
     /// The attributes of an inode; `None` when the store has to be asked.
     pub(super) fn attr(&self, ino: Ino) -> Option<Attr> {
-        match &self.tree.node(ino)?.state {
-            NodeState::Directory(directory) => {
-                let modified = directory.modified.unwrap_or(self.mounted);
-                Some(self.directory_attr(ino, modified))
+        let open = self.open.file(ino).map(|open| open.file.stat());
+        match (&self.tree.node(ino)?.state, open) {
+            (NodeState::Directory(directory), Some(stat)) => {
+                Some(self.directory_attr(ino, &stat.attributes, stat.modified, &directory.times))
             }
-            NodeState::File(file) => match (self.open.file(ino), &file.known) {
-                (Some(open), _) => {
-                    let stat = open.file.stat();
-                    let modified = open.set_modified.unwrap_or(stat.modified);
-                    Some(self.file_attr(ino, stat.size, modified))
-                }
-                (None, Some(known)) => Some(self.file_attr(ino, known.size, known.modified)),
-                (None, None) => None,
-            },
+            (NodeState::Directory(directory), None) => {
+                let marker = directory.marker.as_ref();
+                let told = marker.and_then(Known::attributes).unwrap_or_default();
+                let modified = marker.map_or(self.mounted, |marker| marker.modified);
+                Some(self.directory_attr(ino, &told, modified, &directory.times))
+            }
+            (NodeState::File(file), Some(stat)) => {
+                let (told, sized) = (&stat.attributes, (stat.size, stat.modified));
+                Some(self.file_attr(ino, told, sized, &file.times))
+            }
+            (NodeState::File(file), None) => {
+                let known = file.known.as_ref()?;
+                Some(self.known_attr(ino, known, &file.times))
+            }
         }
     }
 
     /// The attributes of a name that has no inode yet.
     pub(super) fn named_attr(&self, ino: Ino, named: &Named) -> Attr {
+        let times = LocalTimes::default();
         match named {
-            Named::File(known) => self.file_attr(ino, known.size, known.modified),
-            Named::Directory | Named::Absent => self.directory_attr(ino, self.mounted),
+            Named::File(known) => self.known_attr(ino, known, &times),
+            Named::Directory(marker) => {
+                let marker = marker.as_ref();
+                let told = marker.and_then(Known::attributes).unwrap_or_default();
+                let modified = marker.map_or(self.mounted, |marker| marker.modified);
+                self.directory_attr(ino, &told, modified, &times)
+            }
+            Named::Absent => {
+                self.directory_attr(ino, &Attributes::default(), self.mounted, &times)
+            }
         }
     }
 
-    fn file_attr(&self, ino: Ino, size: u64, modified: SystemTime) -> Attr {
-        let Ownership {
-            uid,
-            gid,
-            file_mode: mode,
-            ..
-        } = self.ownership;
-        Attr {
+    fn known_attr(&self, ino: Ino, known: &Known, times: &LocalTimes) -> Attr {
+        let told = known.attributes().unwrap_or_default();
+        self.file_attr(ino, &told, (known.size, known.modified), times)
+    }
+
+    fn file_attr(
+        &self,
+        ino: Ino,
+        told: &Attributes,
+        (size, modified): (u64, SystemTime),
+        times: &LocalTimes,
+    ) -> Attr {
+        let kind = told.kind.filter(|kind| *kind != Kind::Directory);
+        let kind = kind.unwrap_or(Kind::File);
+        let usual = match kind {
+            Kind::Symlink => SYMLINK_MODE,
+            _ => self.ownership.file_mode,
+        };
+        self.shown(Shown {
             ino,
-            kind: Kind::File,
+            kind,
             size,
+            mode: told.permissions.unwrap_or(usual),
+            told,
             modified,
-            mode,
-            uid,
-            gid,
-        }
+            times,
+        })
     }
 
-    fn directory_attr(&self, ino: Ino, modified: SystemTime) -> Attr {
-        let Ownership {
-            uid,
-            gid,
-            dir_mode: mode,
-            ..
-        } = self.ownership;
-        Attr {
+    fn directory_attr(
+        &self,
+        ino: Ino,
+        told: &Attributes,
+        modified: SystemTime,
+        times: &LocalTimes,
+    ) -> Attr {
+        self.shown(Shown {
             ino,
             kind: Kind::Directory,
             size: 0,
+            mode: told.permissions.unwrap_or(self.ownership.dir_mode),
+            told,
             modified,
+            times,
+        })
+    }
+
+    /// What is stored, what only this mount knows, and else the defaults of the mount.
+    fn shown(&self, shown: Shown<'_>) -> Attr {
+        let Shown {
+            told, times, mode, ..
+        } = shown;
+        let modified = told.mtime.unwrap_or(shown.modified);
+        let modified = times.modified.map_or(modified, |local| local.max(modified));
+        let changed = told.ctime.unwrap_or(modified);
+        let local = [times.modified, times.changed].into_iter().flatten();
+        Attr {
+            ino: shown.ino,
+            kind: shown.kind,
+            size: shown.size,
+            modified,
+            accessed: times.accessed.or(told.atime).unwrap_or(modified),
+            changed: local.fold(changed, SystemTime::max),
             mode,
-            uid,
-            gid,
+            uid: told.uid.unwrap_or(self.ownership.uid),
+            gid: told.gid.unwrap_or(self.ownership.gid),
+            rdev: told.rdev.unwrap_or(0),
         }
     }
 
@@ -370,17 +494,34 @@ impl State {
     }
 }
 
+/// What attributes are made of.
+struct Shown<'a> {
+    ino: Ino,
+    kind: Kind,
+    size: u64,
+    mode: u16,
+    told: &'a Attributes,
+    /// Last change of content if nothing is told.
+    modified: SystemTime,
+    times: &'a LocalTimes,
+}
+
 /// A file of which this is known.
 pub(super) const fn file_state(known: Option<Known>) -> NodeState {
     NodeState::File(FileNode {
         known,
         opened: None,
+        times: LocalTimes {
+            accessed: None,
+            modified: None,
+            changed: None,
+        },
     })
 }
 
 /// A directory that was seen then.
-pub(super) const fn directory_state(seen: Instant, modified: Option<SystemTime>) -> NodeState {
-    NodeState::Directory(DirectoryNode::seen(seen, modified))
+pub(super) const fn directory_state(seen: Instant, marker: Option<Known>) -> NodeState {
+    NodeState::Directory(DirectoryNode::seen(seen, marker))
 }
 
 /// All that either wants.

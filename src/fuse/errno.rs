@@ -27,6 +27,10 @@ pub(super) fn of(error: &FsError) -> Verdict {
         FsError::NoSuchOffset => (Errno::ENXIO, Level::Debug),
         FsError::NameNotUtf8 => (Errno::EILSEQ, Level::Debug),
         FsError::NameTooLong => (Errno::ENAMETOOLONG, Level::Debug),
+        FsError::NoAttribute => (Errno::ENODATA, Level::Debug),
+        FsError::NoRoom => (Errno::ENOSPC, Level::Debug),
+        // The kernel looks the path up again and comes back: do_filp_open, fs/namei.c.
+        FsError::OtherAttributes => (Errno::ESTALE, Level::Debug),
         FsError::ReadOnly => (Errno::EROFS, Level::Debug),
         FsError::NotPermitted { .. } => (Errno::EPERM, Level::Debug),
         FsError::Invalid { .. } => (Errno::EINVAL, Level::Debug),

@@ -2,11 +2,13 @@
 
 use std::time::UNIX_EPOCH;
 
-use fuser::{FileAttr, FileType, FopenFlags, INodeNo, RenameFlags, TimeOrNow};
+use fuser::{FileAttr, FileType, FopenFlags, INodeNo, RenameFlags, Request, TimeOrNow};
 
 use super::connection::WRITE_BYTES_MAX;
+use crate::attributes::permissions;
 use crate::fs::{
-    Attr, Fallocate, FsError, FsResult, Ino, Kind, OpenMode, Opened, RenameMode, Seek, SetTime,
+    Attr, Fallocate, FsError, FsResult, Ino, Kind, NewNode, OpenMode, Opened, RenameMode, Seek,
+    SetExtended, SetTime,
 };
 use crate::range::ByteRange;
 
@@ -21,19 +23,17 @@ pub(super) fn attr(attr: &Attr) -> FileAttr {
         // Less than the size, and cp(1) takes the file for sparse and reads it instead of asking
         // for a copy.
         blocks: attr.size.div_ceil(STAT_BLOCK_BYTES),
-        atime: attr.modified,
+        atime: attr.accessed,
         mtime: attr.modified,
-        ctime: attr.modified,
+        ctime: attr.changed,
         crtime: attr.modified,
         kind: kind(attr.kind),
         perm: attr.mode,
-        nlink: match attr.kind {
-            Kind::File => 1,
-            Kind::Directory => 2,
-        },
+        // Of a directory too: subdirectories are not counted, and 1 says so.
+        nlink: 1,
         uid: attr.uid,
         gid: attr.gid,
-        rdev: 0,
+        rdev: attr.rdev,
         // What stdio, cp and cat take as the size of their buffers: one full WRITE request.
         blksize: WRITE_BYTES_MAX,
         flags: 0,
@@ -47,9 +47,12 @@ pub(super) fn absent() -> FileAttr {
         kind: Kind::File,
         size: 0,
         modified: UNIX_EPOCH,
+        accessed: UNIX_EPOCH,
+        changed: UNIX_EPOCH,
         mode: 0,
         uid: 0,
         gid: 0,
+        rdev: 0,
     })
 }
 
@@ -58,6 +61,37 @@ pub(super) const fn kind(kind: Kind) -> FileType {
     match kind {
         Kind::File => FileType::RegularFile,
         Kind::Directory => FileType::Directory,
+        Kind::Symlink => FileType::Symlink,
+        Kind::Fifo => FileType::NamedPipe,
+        Kind::Socket => FileType::Socket,
+        Kind::CharDevice => FileType::CharDevice,
+        Kind::BlockDevice => FileType::BlockDevice,
+    }
+}
+
+/// What is to be made for whom. The kernel has taken the umask off.
+pub(super) fn new_node(req: &Request, kind: Kind, mode: u32, rdev: u32) -> NewNode {
+    NewNode {
+        kind,
+        permissions: permissions(mode),
+        uid: req.uid(),
+        gid: req.gid(),
+        rdev,
+    }
+}
+
+/// How setxattr(2) is to set.
+///
+/// # Errors
+/// Flags that are none of its.
+pub(super) fn set_extended(flags: i32) -> FsResult<SetExtended> {
+    match flags {
+        0 => Ok(SetExtended::Either),
+        libc::XATTR_CREATE => Ok(SetExtended::Create),
+        libc::XATTR_REPLACE => Ok(SetExtended::Replace),
+        _ => Err(FsError::Invalid {
+            what: "flags of setxattr",
+        }),
     }
 }
 
@@ -79,6 +113,15 @@ pub(super) fn open_flags(opened: Opened) -> FopenFlags {
         FopenFlags::FOPEN_KEEP_CACHE
     } else {
         FopenFlags::empty()
+    }
+}
+
+/// What the kernel may do with the entries of an open directory that it has.
+pub(super) fn directory_flags(opened: Opened, is_trusted: bool) -> FopenFlags {
+    match (is_trusted, opened.keep_cache) {
+        (false, _) => FopenFlags::empty(),
+        (true, false) => FopenFlags::FOPEN_CACHE_DIR,
+        (true, true) => FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE,
     }
 }
 

@@ -7,12 +7,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use lru::LruCache;
 
+use crate::attributes::Attributes;
 use crate::namespace::Ino;
 use crate::object::{BucketName, ETag, ObjectKey, ObjectVersion, VersionId};
 use crate::store::{ListedObject, ObjectHeaders, ObjectStat};
 
 /// Names without an inode whose knowledge is kept: 16 listing pages of 1,000, about 4 MiB.
 pub const NAMES_KEPT_MAX: NonZeroUsize = NonZeroUsize::new(16 * 1024).unwrap();
+
+/// How far the store's clock may be ahead of ours for its date of our own write to be believed.
+const CLOCKS_DIFFER_MAX: Duration = Duration::from_secs(5);
 
 /// What is known of an object, free of where it is: a rename of a directory above changes the key.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,6 +27,8 @@ pub struct Known {
     pub size: u64,
     /// Last-Modified.
     pub modified: SystemTime,
+    /// Whether that is our own guess: no answer to a PUT or a copy tells it.
+    pub is_guessed: bool,
     /// Its entity tag; some stores leave it out of listings.
     pub etag: Option<ETag>,
     /// Its version id; a listing does not tell it.
@@ -38,6 +44,7 @@ impl Known {
             at,
             size: stat.version.size,
             modified: stat.modified,
+            is_guessed: false,
             etag: Some(stat.version.etag.clone()),
             version_id: stat.version.version_id.clone(),
             headers: Some(Arc::new(stat.headers.clone())),
@@ -50,10 +57,49 @@ impl Known {
             at,
             size: listed.size,
             modified: listed.modified,
+            is_guessed: false,
             etag: listed.etag.clone(),
             version_id: None,
             headers: None,
         }
+    }
+
+    /// What its metadata tells; `None` when its headers are not known.
+    pub fn attributes(&self) -> Option<Attributes> {
+        let headers = self.headers.as_ref()?;
+        Some(Attributes::of_metadata(&headers.metadata))
+    }
+
+    /// Takes over, from what was known before, what a listing does not tell of the same version.
+    /// A copy of an object onto itself may leave its entity tag as it was, but not its date.
+    #[must_use]
+    pub fn after(self, before: Option<&Self>) -> Self {
+        let Some(before) = before.filter(|before| self.is_still(before)) else {
+            return self;
+        };
+        Self {
+            version_id: self.version_id.or_else(|| before.version_id.clone()),
+            headers: self.headers.or_else(|| before.headers.clone()),
+            ..self
+        }
+    }
+
+    fn is_still(&self, before: &Self) -> bool {
+        let same = |one: &ETag| before.etag.as_ref().is_some_and(|other| one.matches(other));
+        self.etag.as_ref().is_some_and(same) && self.is_of_the_time_of(before)
+    }
+
+    fn is_of_the_time_of(&self, before: &Self) -> bool {
+        if before.is_guessed {
+            // Our own write; clocks differ a little.
+            return self.modified <= before.modified + CLOCKS_DIFFER_MAX;
+        }
+        // HEAD tells whole seconds, a listing of some stores more.
+        let seconds = |time: SystemTime| {
+            let since = time.duration_since(SystemTime::UNIX_EPOCH);
+            since.map_or(0, |since| since.as_secs())
+        };
+        seconds(self.modified) == seconds(before.modified)
     }
 
     /// The version at this place; `None` when the entity tag is not known.
@@ -80,8 +126,18 @@ pub enum Named {
     Absent,
     /// An object.
     File(Known),
-    /// A prefix.
-    Directory,
+    /// A prefix; its marker object, as far as it was looked for.
+    Directory(Option<Known>),
+}
+
+impl Named {
+    /// The object of a file.
+    pub const fn object(&self) -> Option<&Known> {
+        match self {
+            Self::File(known) => Some(known),
+            Self::Absent | Self::Directory(_) => None,
+        }
+    }
 }
 
 /// What is known of a name that has no inode.

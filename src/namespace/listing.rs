@@ -22,6 +22,8 @@ pub struct Entry {
     pub named: Named,
     /// When the store was asked.
     pub at: Instant,
+    /// Whether a directory's marker was looked for.
+    pub is_marker_told: bool,
 }
 
 /// The state between two pages of one listing.
@@ -31,6 +33,8 @@ pub struct Fold {
     /// Whether this is the top of a source, where one name is reserved.
     top: bool,
     held: Vec<Entry>,
+    /// The marker of the directory itself, once the listing has passed it.
+    pub marker: Option<Known>,
     warned: bool,
 }
 
@@ -46,6 +50,7 @@ impl Fold {
             prefix,
             top,
             held: Vec::new(),
+            marker: None,
             warned: false,
         }
     }
@@ -83,7 +88,8 @@ impl Fold {
             return;
         };
         if name.is_empty() {
-            return; // The marker of this directory itself.
+            self.marker = Some(Known::of_listed(object, at));
+            return;
         }
         if !self.shows(name, object.key.as_str()) {
             return;
@@ -94,6 +100,7 @@ impl Fold {
             name: Arc::from(name),
             named,
             at,
+            is_marker_told: false,
         });
     }
 
@@ -114,8 +121,9 @@ impl Fold {
         }
         entries.push(Entry {
             name: Arc::from(name),
-            named: Named::Directory,
+            named: Named::Directory(None),
             at,
+            is_marker_told: false,
         });
     }
 
@@ -182,7 +190,7 @@ mod tests {
         let mut names: Vec<String> = entries
             .iter()
             .map(|entry| match entry.named {
-                Named::Directory => format!("{}/", entry.name),
+                Named::Directory(_) => format!("{}/", entry.name),
                 _ => entry.name.to_string(),
             })
             .collect();

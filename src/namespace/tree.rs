@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use lru::LruCache;
 
 use crate::namespace::knowledge::Known;
-use crate::namespace::{Ino, Kind};
+use crate::namespace::{Ino, LocalTimes};
 use crate::object::ETag;
 
 /// Directories kept for the session although the store may hold nothing of them. The least
@@ -25,6 +25,8 @@ pub struct FileNode {
     pub known: Option<Known>,
     /// The entity tag that the last open saw; `None` when the file was changed since.
     pub opened: Option<ETag>,
+    /// Times known here only.
+    pub times: LocalTimes,
 }
 
 /// What only a directory has.
@@ -33,22 +35,35 @@ pub struct DirectoryNode {
     children: BTreeMap<Arc<str>, Ino>,
     /// When it was last known to exist.
     pub known_at: Option<Instant>,
-    /// Last-Modified of its marker object, if that was seen.
-    pub modified: Option<SystemTime>,
+    /// Its marker object, if there is one.
+    pub marker: Option<Known>,
+    /// When it was last looked for.
+    pub marker_at: Option<Instant>,
+    /// Times known here only.
+    pub times: LocalTimes,
+    /// When the listing began that all its entries were last known from.
+    pub listed_at: Option<Instant>,
 }
 
 impl DirectoryNode {
-    /// A directory that was seen then, with its marker's Last-Modified.
-    pub const fn seen(at: Instant, modified: Option<SystemTime>) -> Self {
+    /// A directory that was seen then, with its marker.
+    pub const fn seen(at: Instant, marker: Option<Known>) -> Self {
         Self {
             children: BTreeMap::new(),
             known_at: Some(at),
-            modified,
+            marker,
+            marker_at: None,
+            times: LocalTimes {
+                accessed: None,
+                modified: None,
+                changed: None,
+            },
+            listed_at: None,
         }
     }
 }
 
-/// A file or a directory.
+/// An object or a directory.
 #[derive(Debug)]
 pub enum NodeState {
     /// A file.
@@ -82,12 +97,9 @@ impl Node {
     pub const fn is_linked(&self) -> bool {
         self.linked
     }
-    /// What it is.
-    pub const fn kind(&self) -> Kind {
-        match self.state {
-            NodeState::File(_) => Kind::File,
-            NodeState::Directory(_) => Kind::Directory,
-        }
+    /// Whether it is a directory; else it is an object.
+    pub const fn is_directory(&self) -> bool {
+        matches!(self.state, NodeState::Directory(_))
     }
 }
 
@@ -149,6 +161,14 @@ impl Tree {
     }
 
     /// What only a file has; `None` when it is no file.
+    pub fn file(&self, ino: Ino) -> Option<&FileNode> {
+        match &self.nodes.get(&ino)?.state {
+            NodeState::File(file) => Some(file),
+            NodeState::Directory(_) => None,
+        }
+    }
+
+    /// What only a file has, to be changed.
     pub fn file_mut(&mut self, ino: Ino) -> Option<&mut FileNode> {
         match &mut self.nodes.get_mut(&ino)?.state {
             NodeState::File(file) => Some(file),
@@ -341,7 +361,7 @@ impl Tree {
         let mut path = String::new();
         for (left, name) in names.iter().rev().enumerate() {
             path.push_str(name);
-            if left + 1 < names.len() || self.nodes[&ino].kind() == Kind::Directory {
+            if left + 1 < names.len() || self.nodes[&ino].is_directory() {
                 path.push('/');
             }
         }

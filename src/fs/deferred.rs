@@ -1,0 +1,113 @@
+//! Changed attributes of files that nobody writes to: several changes in a row, as tar(1) and
+//! rsync(1) make them, become one copy of the object onto itself. Knows no name.
+
+use std::num::NonZeroUsize;
+use std::time::Instant;
+
+use futures_util::{StreamExt, stream};
+use lru::LruCache;
+
+use crate::fs::{Fs, FsError, FsResult, Ino};
+
+/// Failures kept for those who ask; the oldest is given up beyond that, and stays in the log.
+const LATE_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
+
+/// Why changed attributes could not be stored, until somebody was told.
+#[derive(Debug)]
+pub(super) struct Late(LruCache<Ino, FsError>);
+
+impl Default for Late {
+    fn default() -> Self {
+        Self(LruCache::new(LATE_MAX))
+    }
+}
+
+impl Late {
+    /// The failure, which is told once.
+    pub(super) fn take(&mut self, ino: Ino) -> FsResult<()> {
+        self.0.pop(&ino).map_or(Ok(()), Err)
+    }
+}
+
+impl Fs {
+    /// Stores changed attributes, each a while after the first change. Runs until it is dropped.
+    pub async fn store_attributes(&self) {
+        loop {
+            self.attributes_changed.notified().await;
+            while let Some(first) = self.first_deferred() {
+                let due = first + self.shared.bounds.attributes_delay;
+                tokio::time::sleep_until(due.into()).await;
+                let due = Instant::now() - self.shared.bounds.attributes_delay;
+                self.store_deferred(|since| since <= due).await;
+            }
+        }
+    }
+
+    fn first_deferred(&self) -> Option<Instant> {
+        let state = self.state();
+        let deferred = state.open.iter().filter_map(|(_, open)| open.deferred);
+        deferred.min()
+    }
+
+    /// Whether so many files wait that one more is not to.
+    pub(super) fn defers_no_more(&self) -> bool {
+        let state = self.state();
+        let deferred = state
+            .open
+            .iter()
+            .filter(|(_, open)| open.deferred.is_some());
+        deferred.count() >= self.shared.bounds.attributes_waiting_max
+    }
+
+    /// Stores the attributes of the files that wait since then.
+    pub(super) async fn store_deferred(&self, is_due: impl Fn(Instant) -> bool) {
+        let due: Vec<Ino> = {
+            let state = self.state();
+            let open = state.open.iter();
+            open.filter(|(_, open)| open.deferred.is_some_and(&is_due))
+                .map(|(ino, _)| ino)
+                .collect()
+        };
+        let stores = due.into_iter().map(|ino| self.store_one(ino));
+        let requests_max = self.shared.bounds.copy_requests_max;
+        let mut stores = stream::iter(stores).buffer_unordered(requests_max);
+        while stores.next().await.is_some() {}
+    }
+
+    async fn store_one(&self, ino: Ino) {
+        {
+            let mut state = self.state();
+            let Some(open) = state.open.file_mut(ino) else {
+                return;
+            };
+            open.deferred = None;
+            // Its close publishes both, or has told that it cannot.
+            if open.handles > 0 && open.file.stat().has_new_content {
+                return;
+            }
+        }
+        let stored = self.commit(ino).await;
+        let (file, is_closed) = {
+            let state = self.state();
+            let Some(open) = state.open.file(ino) else {
+                return;
+            };
+            (open.file.clone(), open.handles == 0)
+        };
+        match stored {
+            Ok(()) => {
+                if is_closed {
+                    self.forget_committed(ino);
+                }
+            }
+            Err(error) => {
+                let key = file.place().key;
+                log::error!("{key}: its changed attributes could not be stored: {error}");
+                self.state().late.0.put(ino, error);
+                if is_closed {
+                    self.give_up(ino, &file).await;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Attributes of listed entries where a listing leaves them open: HEAD requests, several at a
+//! time, for the entries that are about to be given out. Decides nothing about names.
+
+use std::time::Instant;
+
+use futures_util::{StreamExt, stream};
+
+use crate::file::Place;
+use crate::fs::lookup::with_slash;
+use crate::fs::readdir::Stream;
+use crate::fs::state::State;
+use crate::fs::{Fs, FsResult, Ino};
+use crate::namespace::knowledge::{Known, Named};
+use crate::namespace::listing::Entry;
+use crate::store::StoreResult;
+
+/// Entries looked at ahead of the one that is wanted: about as many as one answer to the kernel
+/// has room for.
+pub(super) const ENTRIES_AHEAD: usize = 256;
+/// A larger object is a regular file whatever its metadata says: a symbolic link's target has at
+/// most PATH_MAX bytes, and pipes, sockets and devices have none.
+const SPECIAL_BYTES_MAX: u64 = 4096;
+
+impl Fs {
+    /// Asks for what is not known of the entries from position `skipped` on. With `plus` their
+    /// attributes are wanted, else only what they are.
+    pub(super) async fn describe_entries(
+        &self,
+        directory: Ino,
+        stream: &mut Stream,
+        skipped: usize,
+        plus: bool,
+    ) -> FsResult<()> {
+        let open: Vec<(usize, Place)> = {
+            let mut state = self.state();
+            if !state.may_carry(directory) {
+                return Ok(());
+            }
+            let entries = stream.entries.iter().enumerate();
+            let wanted = entries.skip(skipped).take(ENTRIES_AHEAD);
+            let mut open = Vec::new();
+            for (at, entry) in wanted {
+                if state.is_open_question(directory, entry, plus) {
+                    open.push((at, state.entry_place(directory, entry)?));
+                }
+            }
+            open
+        };
+        let asks = open.into_iter().map(|(at, place)| async move {
+            let asked = Instant::now();
+            let found = self.head_if_any(&place).await?;
+            let known = found.map(|stat| Known::of_stat(&stat, asked));
+            StoreResult::Ok((at, asked, known))
+        });
+        let requests_max = self.shared.bounds.head_requests_max;
+        let mut asks = stream::iter(asks).buffer_unordered(requests_max);
+        while let Some(answer) = asks.next().await {
+            let (at, asked, known) = answer?;
+            let entry = &mut stream.entries[at];
+            entry.at = asked;
+            entry.named = match (&entry.named, known) {
+                (Named::Directory(_), marker) => {
+                    entry.is_marker_told = true;
+                    Named::Directory(marker)
+                }
+                (_, Some(known)) => Named::File(known),
+                // Removed since it was listed.
+                (_, None) => Named::Absent,
+            };
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn is_open_question(&mut self, directory: Ino, entry: &Entry, plus: bool) -> bool {
+        let child = self.tree.child(directory, &entry.name);
+        if child.is_some_and(|child| self.open.file(child).is_some()) {
+            return false;
+        }
+        match &entry.named {
+            Named::Absent => false,
+            Named::Directory(_) => {
+                plus && !entry.is_marker_told && child.is_none_or(|child| !self.is_told(child))
+            }
+            Named::File(listed) => {
+                let before = match child {
+                    Some(child) => self.tree.file(child).and_then(|file| file.known.as_ref()),
+                    None => match self.names.name(directory, &entry.name) {
+                        Some(known) => known.named.object(),
+                        None => None,
+                    },
+                };
+                let is_wanted = plus || listed.size <= SPECIAL_BYTES_MAX;
+                is_wanted && listed.clone().after(before).headers.is_none()
+            }
+        }
+    }
+
+    fn entry_place(&self, directory: Ino, entry: &Entry) -> FsResult<Place> {
+        let mut place = self.child_place(directory, &entry.name)?;
+        if let Named::Directory(_) = entry.named {
+            place.key = with_slash(place.key.as_str());
+        }
+        Ok(place)
+    }
+}
