@@ -167,9 +167,12 @@ impl Committer {
             )
         {
             let _permit = self.permit(&self.copies).await;
+            let keep = CopyHeaders::Keep {
+                storage_class: headers.and_then(|known| known.storage_class.clone()),
+            };
             let copy = place
                 .bucket
-                .copy(source, &place.key, &CopyHeaders::Keep, precondition);
+                .copy(source, &place.key, &keep, precondition);
             return Ok(Arc::new(copy.await?));
         }
         let asked;

@@ -43,6 +43,10 @@ pub struct Limits {
     pub put_max: u64,
     /// Largest object.
     pub object_size_max: u64,
+    /// Most bytes of user metadata, names (without `x-amz-meta-`) and values together (Amazon S3
+    /// user guide, "Working with object metadata": 2 KB, the sum of the bytes in the UTF-8
+    /// encoding of each key and value). No store known takes less.
+    pub metadata_bytes_max: u64,
     /// A whole object up to this size is copied by one CopyObject; a larger one by parts in
     /// parallel, which takes less time. A choice, not a rule of the store.
     pub copy_object_preferred_max: u64,
@@ -66,6 +70,7 @@ impl Limits {
             copy_object_max: 5 * GIB,
             put_max: 5 * GIB,
             object_size_max: 5 * 1024 * GIB,
+            metadata_bytes_max: 2048,
             copy_object_preferred_max: 256 * MIB,
             copy_part_size: 256 * MIB,
             upload_part_size: 8 * MIB,

@@ -43,6 +43,35 @@ pub struct ObjectHeaders {
     pub storage_class: Option<String>,
     /// `x-amz-meta-*`, names without the prefix, in lower case.
     pub metadata: BTreeMap<String, String>,
+    /// The object's tags.
+    pub tags: Tags,
+}
+
+/// The tags of an object, as far as they are told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Tags {
+    /// There are some, HEAD does not tell which: whoever stores the object anew has to ask
+    /// ([`Bucket::tags`]), or to copy them. A PUT or an upload sends none.
+    Untold,
+    /// These. A store tells nobody of tags whom the policy does not allow to read them; they look
+    /// as if there were none.
+    These(BTreeMap<String, String>),
+}
+
+impl Tags {
+    /// The tags, when they are told.
+    pub const fn told(&self) -> Option<&BTreeMap<String, String>> {
+        match self {
+            Self::Untold => None,
+            Self::These(tags) => Some(tags),
+        }
+    }
+}
+
+impl Default for Tags {
+    fn default() -> Self {
+        Self::These(BTreeMap::new())
+    }
 }
 
 /// What HEAD tells of an object.
@@ -67,6 +96,8 @@ pub struct ListedObject {
     pub size: u64,
     /// Last-Modified.
     pub modified: SystemTime,
+    /// Its storage class; `None` when that is STANDARD or not told.
+    pub storage_class: Option<String>,
 }
 
 /// What to list.
@@ -154,9 +185,13 @@ pub enum Precondition {
 /// Which headers the copy of an object gets.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum CopyHeaders {
-    /// The source's.
-    Keep,
-    /// These.
+    /// The source's, its metadata and its tags.
+    Keep {
+        /// The source's storage class: a copy that names none gets the bucket's default (Amazon
+        /// S3 API reference, CopyObject).
+        storage_class: Option<String>,
+    },
+    /// These; the source's tags where they are [`Tags::Untold`].
     Replace(ObjectHeaders),
 }
 
@@ -299,6 +334,21 @@ pub trait Bucket: fmt::Debug + Send + Sync {
     /// # Errors
     /// By meaning.
     async fn uploads(&self, prefix: &str) -> StoreResult<Vec<Upload>>;
+
+    /// The tags of a version; none where the store offers no tags.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] when the version is gone. Without a version id the tags are those of
+    /// what the key holds now.
+    async fn tags(&self, version: &ObjectVersion) -> StoreResult<BTreeMap<String, String>>;
+
+    /// Makes these the tags of what `key` holds now, in place of all it had.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::NotOffered`] where the store offers no tags;
+    /// [`StoreError::InvalidTags`], [`StoreError::TooLarge`] when it takes no such tags, or not so
+    /// many (AWS: 10, names up to 128 characters, values up to 256).
+    async fn set_tags(&self, key: &ObjectKey, tags: &BTreeMap<String, String>) -> StoreResult<()>;
 
     /// Deletes an object. `Ok` when it is gone, also when it was gone before.
     ///

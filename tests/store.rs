@@ -17,6 +17,10 @@ mod suite;
 
 use suite::{Rules, Subject};
 
+const KEEP: CopyHeaders = CopyHeaders::Keep {
+    storage_class: None,
+};
+
 /// Parts of a few bytes, so that the suite moves next to nothing.
 fn toy() -> Limits {
     Limits {
@@ -165,9 +169,8 @@ async fn a_copy_that_answers_200_without_a_result_is_never_taken_for_done() {
         let source = bucket.head(&ObjectKey::new("from")).await.unwrap().version;
         sim.fault(Fault::on(Operation::CopyObject, how));
         let to = ObjectKey::new("to");
-        let keep = CopyHeaders::Keep;
         if bucket
-            .copy(&source, &to, &keep, &Precondition::None)
+            .copy(&source, &to, &KEEP, &Precondition::None)
             .await
             .is_ok()
         {

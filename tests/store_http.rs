@@ -21,6 +21,9 @@ mod server;
 
 use server::{Answer, Scripted, answer, text};
 
+const KEEP: CopyHeaders = CopyHeaders::Keep {
+    storage_class: None,
+};
 const E: &str = "etag: \"e\"\r\n";
 const COPIED: &str = "<CopyPartResult><LastModified>2017-09-04T04:45:45</LastModified>\
     <ETag>\"p\"</ETag></CopyPartResult>";
@@ -212,9 +215,7 @@ async fn a_copy_of_an_object_without_a_result_fails() {
     let (_server, bucket) = scripted(vec![answer(200, "", ""); 3]).await;
     let source = version("k", 9);
     let key = ObjectKey::new("to");
-    let failed = bucket
-        .copy(&source, &key, &CopyHeaders::Keep, &Precondition::None)
-        .await;
+    let failed = bucket.copy(&source, &key, &KEEP, &Precondition::None).await;
     assert!(
         matches!(failed, Err(StoreError::Failed { .. })),
         "{failed:?}"

@@ -26,6 +26,7 @@ fn toy_limits() -> Limits {
         copy_object_max: 100,
         put_max: 64,
         object_size_max: 4000,
+        metadata_bytes_max: 2_048,
         copy_object_preferred_max: 50,
         copy_part_size: 20,
         upload_part_size: 16,

@@ -72,6 +72,7 @@ const fn of_store(error: &StoreError) -> Verdict {
         | StoreError::NoCredentials { .. }
         | StoreError::Archived { .. } => (Errno::EACCES, Level::Warn),
         StoreError::Locked { .. } => (Errno::EPERM, Level::Warn),
+        StoreError::InvalidTags { .. } => (Errno::EINVAL, Level::Warn),
         StoreError::TooLarge { .. } => (Errno::EFBIG, Level::Warn),
         StoreError::KeyTooLong { .. } => (Errno::ENAMETOOLONG, Level::Warn),
         StoreError::Full { .. } => (Errno::ENOSPC, Level::Error),

@@ -181,6 +181,7 @@ mod tests {
                         etag: None,
                         size: 1,
                         modified: SystemTime::UNIX_EPOCH,
+                        storage_class: None,
                     });
                 }
             }

@@ -26,6 +26,7 @@ fn toy() -> Limits {
         copy_object_max: 1_000,
         put_max: 1_000,
         object_size_max: 10_000,
+        metadata_bytes_max: 2_048,
         copy_object_preferred_max: 100,
         copy_part_size: 100,
         upload_part_size: 10,

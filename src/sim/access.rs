@@ -1,5 +1,6 @@
 //! What a test reaches without HTTP: objects, uploads, counters, faults, pace.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -59,7 +60,8 @@ impl State {
         self.put_with(bucket, key, bytes, ObjectHeaders::default())
     }
 
-    /// Stores an object with headers; returns its ETag without quotes.
+    /// Stores an object with headers, metadata, tags and storage class; returns its ETag without
+    /// quotes.
     ///
     /// # Panics
     /// When there is no such bucket.
@@ -83,6 +85,11 @@ impl State {
                 modified: now(),
             },
         )
+    }
+
+    /// The tags of an object; `None` when there is none.
+    pub fn tags(&self, bucket: &str, key: &str) -> Option<BTreeMap<String, String>> {
+        self.stat(bucket, key)?.headers.tags.told().cloned()
     }
 
     /// Stores an object of `size` bytes of a pattern, which takes no memory: the byte at offset

@@ -11,7 +11,7 @@ use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 
 use super::content::Content;
 use super::journal::Journal;
-use crate::store::ObjectHeaders;
+use crate::store::{ObjectHeaders, Tags};
 
 /// One version's content and what travels with it.
 #[derive(Clone, Debug)]
@@ -280,6 +280,32 @@ impl Buckets {
         versions.retain(|version| version_id.is_some() && version.id.as_deref() != version_id);
         if versions.is_empty() {
             state.objects.remove(key);
+        }
+    }
+
+    /// Makes these the tags of a version, or of the current one; returns its id.
+    pub(super) fn set_tags(
+        &mut self,
+        bucket: &str,
+        key: &str,
+        version_id: Option<&str>,
+        tags: BTreeMap<String, String>,
+    ) -> S3Result<Option<String>> {
+        let (_, id) = self.find(bucket, key, version_id)?;
+        self.write_down(|journal| journal.tags(bucket, key, id.as_deref(), &tags))?;
+        self.restore_tags(bucket, key, id.as_deref(), &Tags::These(tags));
+        Ok(id)
+    }
+
+    pub(super) fn restore_tags(&mut self, bucket: &str, key: &str, id: Option<&str>, tags: &Tags) {
+        let objects = self.by_name.get_mut(bucket).map(|state| &mut state.objects);
+        let versions = objects.and_then(|objects| objects.get_mut(key));
+        for version in versions.into_iter().flatten() {
+            if let Some(stored) = &mut version.object
+                && version.id.as_deref() == id
+            {
+                Arc::make_mut(stored).headers.tags = tags.clone();
+            }
         }
     }
 

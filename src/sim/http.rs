@@ -161,7 +161,11 @@ async fn apply(
     operation: Operation,
     protocol: &S3Service,
 ) -> Result<Response<Body>, Dropped> {
-    let request = if operation == Operation::DeleteObjects {
+    let is_digested = matches!(
+        operation,
+        Operation::DeleteObjects | Operation::PutObjectTagging
+    );
+    let request = if is_digested {
         match checked(request).await? {
             Ok(request) => request,
             Err(code) => return Ok(error_answer(StatusCode::BAD_REQUEST, code)),
@@ -175,8 +179,8 @@ async fn apply(
         .map_err(|error| Dropped::Broken(error.into()))
 }
 
-/// The digest of DeleteObjects, which the protocol layer does not look at: AWS wants Content-MD5
-/// or a checksum.
+/// The digest of a request whose body is XML, which the protocol layer does not look at: AWS wants
+/// Content-MD5 or a checksum.
 async fn checked(
     request: Request<Metered>,
 ) -> Result<Result<Request<Body>, &'static str>, Dropped> {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::buckets::{Buckets, Stored, Version};
 use super::content::{BlobFile, Content, Extent, Home};
-use crate::store::ObjectHeaders;
+use crate::store::{ObjectHeaders, Tags};
 
 /// The directory and the open journal in it.
 #[derive(Debug)]
@@ -137,6 +137,16 @@ impl Journal {
         self.line(&json!({"in": bucket, "delete": key, "version": version_id}))
     }
 
+    pub(super) fn tags(
+        &mut self,
+        bucket: &str,
+        key: &str,
+        version_id: Option<&str>,
+        tags: &BTreeMap<String, String>,
+    ) -> io::Result<()> {
+        self.line(&json!({"in": bucket, "tag": key, "version": version_id, "tags": tags}))
+    }
+
     fn line(&mut self, record: &Value) -> io::Result<()> {
         self.lines.write_all(format!("{record}\n").as_bytes())
     }
@@ -179,6 +189,11 @@ fn replay(
     let id = record["version"].as_str().map(str::to_owned);
     if let Some(key) = record.get("delete") {
         buckets.restore_delete(bucket, key.as_str()?, id.as_deref());
+        return Some(());
+    }
+    if let Some(key) = record.get("tag") {
+        let tags = Tags::These(texts(&record["tags"])?);
+        buckets.restore_tags(bucket, key.as_str()?, id.as_deref(), &tags);
         return Some(());
     }
     let object = match &record["object"] {
@@ -248,16 +263,17 @@ fn headers_to_json(headers: &ObjectHeaders) -> Value {
         headers.expires,
         headers.storage_class,
         headers.metadata,
+        headers.tags.told(),
     ])
 }
 
 fn headers_from_json(headers: &Value) -> Option<ObjectHeaders> {
     let text = |index: usize| headers[index].as_str().map(str::to_owned);
-    let metadata: Option<BTreeMap<String, String>> = headers[7]
-        .as_object()?
-        .iter()
-        .map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
-        .collect();
+    // A journal written before there were tags ends with the metadata.
+    let tags = match &headers[8] {
+        Value::Null => BTreeMap::new(),
+        tags => texts(tags)?,
+    };
     Some(ObjectHeaders {
         content_type: text(0),
         content_encoding: text(1),
@@ -266,6 +282,14 @@ fn headers_from_json(headers: &Value) -> Option<ObjectHeaders> {
         cache_control: text(4),
         expires: text(5),
         storage_class: text(6),
-        metadata: metadata?,
+        metadata: texts(&headers[7])?,
+        tags: Tags::These(tags),
     })
+}
+
+fn texts(object: &Value) -> Option<BTreeMap<String, String>> {
+    let pairs = object.as_object()?.iter();
+    pairs
+        .map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+        .collect()
 }

@@ -28,6 +28,9 @@ pub enum Operation {
     AbortMultipartUpload,
     ListParts,
     ListMultipartUploads,
+    GetObjectTagging,
+    PutObjectTagging,
+    DeleteObjectTagging,
     CreateBucket,
     HeadBucket,
     ListBuckets,
@@ -125,6 +128,9 @@ fn of_bucket(method: &Method, query: &[(&str, &str)]) -> Operation {
 fn of_object(method: &Method, query: &[(&str, &str)], copies: bool) -> Operation {
     let asks = |word: &str| query.iter().any(|(name, _)| *name == word);
     match (method.as_str(), asks("uploadId")) {
+        ("GET", _) if asks("tagging") => Operation::GetObjectTagging,
+        ("PUT", _) if asks("tagging") => Operation::PutObjectTagging,
+        ("DELETE", _) if asks("tagging") => Operation::DeleteObjectTagging,
         _ if asks("tagging") || asks("acl") => Operation::Other,
         ("GET", true) => Operation::ListParts,
         ("GET", false) => Operation::GetObject,

@@ -11,6 +11,7 @@ use super::state::State;
 mod deletes;
 mod lists;
 mod objects;
+mod tags;
 mod uploads;
 
 /// The service behind the protocol.
@@ -128,6 +129,27 @@ impl S3 for Service {
         req: S3Request<DeleteObjectsInput>,
     ) -> Reply<DeleteObjectsOutput> {
         deletes::many(&self.0, req.input)
+    }
+
+    async fn get_object_tagging(
+        &self,
+        req: S3Request<GetObjectTaggingInput>,
+    ) -> Reply<GetObjectTaggingOutput> {
+        tags::get(&self.0, &req.input)
+    }
+
+    async fn put_object_tagging(
+        &self,
+        req: S3Request<PutObjectTaggingInput>,
+    ) -> Reply<PutObjectTaggingOutput> {
+        tags::put(&self.0, req.input)
+    }
+
+    async fn delete_object_tagging(
+        &self,
+        req: S3Request<DeleteObjectTaggingInput>,
+    ) -> Reply<DeleteObjectTaggingOutput> {
+        tags::delete(&self.0, &req.input)
     }
 
     async fn create_multipart_upload(

@@ -31,6 +31,16 @@ pub enum MultipartETag {
     Opaque,
 }
 
+/// Whether objects have tags.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tagging {
+    /// They have.
+    Offered,
+    /// They have not, or it is not known: no header and no request tells of tags (Cloudflare R2
+    /// and others answer 501 to either).
+    None,
+}
+
 /// What a store does and allows.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Dialect {
@@ -47,6 +57,8 @@ pub struct Dialect {
     pub size_check: SizeCheck,
     /// What tells an object made of parts from another of the same size.
     pub multipart_etag: MultipartETag,
+    /// Whether objects have tags.
+    pub tagging: Tagging,
 }
 
 impl Dialect {
@@ -59,6 +71,7 @@ impl Dialect {
             write_conditions: Conditions::Honoured,
             size_check: SizeCheck::ByStore,
             multipart_etag: MultipartETag::Numbered,
+            tagging: Tagging::Offered,
         }
     }
 
@@ -77,6 +90,7 @@ impl Dialect {
             write_conditions: Conditions::Unverified,
             size_check: SizeCheck::ByHead,
             multipart_etag: MultipartETag::Opaque,
+            tagging: Tagging::None,
         }
     }
 }

@@ -86,7 +86,17 @@ pub enum StoreError {
         /// The store's error code.
         code: String,
     },
-    /// The object, part or body is larger than the store takes.
+    /// The store takes no such tags: a character it does not allow, a name twice or too long.
+    #[error("{operation} on {resource}: the store takes no such tags ({code})")]
+    InvalidTags {
+        /// The S3 operation.
+        operation: &'static str,
+        /// `s3://bucket/key`.
+        resource: String,
+        /// The store's error code.
+        code: String,
+    },
+    /// The object, part or body is larger than the store takes, or its metadata or tags are more.
     #[error("s3://{bucket}/{key}: too large for the store ({code})")]
     TooLarge {
         /// Where.

@@ -1,6 +1,7 @@
 //! The aws-sdk-s3 client of one bucket; one file an operation family. Knows no file, no inode and
 //! no plan.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ mod multipart;
 mod payload;
 mod put;
 mod settle;
+mod tags;
 mod wire;
 
 use client::Connection;
@@ -133,6 +135,14 @@ impl Bucket for S3Bucket {
     async fn uploads(&self, prefix: &str) -> StoreResult<Vec<Upload>> {
         let uploads = self.list_multipart_uploads(prefix).await?;
         Ok(uploads.into_iter().map(|listed| listed.upload).collect())
+    }
+
+    async fn tags(&self, version: &ObjectVersion) -> StoreResult<BTreeMap<String, String>> {
+        self.tags_of(version).await
+    }
+
+    async fn set_tags(&self, key: &ObjectKey, tags: &BTreeMap<String, String>) -> StoreResult<()> {
+        self.put_tags(key, tags).await
     }
 
     async fn delete(&self, key: &ObjectKey) -> StoreResult<()> {

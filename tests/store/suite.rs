@@ -9,7 +9,12 @@ use s3fs::object::{ETag, ObjectKey, ObjectRange, ObjectVersion};
 use s3fs::range::ByteRange;
 use s3fs::store::{
     Bucket, CopyHeaders, ListRequest, ObjectHeaders, PartNumber, Payload, Precondition, StoreError,
-    StoredPart, Upload,
+    StoredPart, Tags, Upload,
+};
+
+/// A copy with the source's headers, in the default class.
+const KEEP: CopyHeaders = CopyHeaders::Keep {
+    storage_class: None,
 };
 
 /// The store under test. Keys of a test start with `prefix`, so that tests can share a bucket.
@@ -135,6 +140,7 @@ fn headers() -> ObjectHeaders {
             ("mode".into(), "33188".into()),
             ("mtime".into(), "1700000000.123456789".into()),
         ]),
+        tags: Tags::default(),
     }
 }
 
@@ -229,7 +235,7 @@ pub async fn a_copy_never_takes_bytes_of_another_version(s: Subject) {
     let body = s.part_body(1);
     let old = s.put("source", &body).await;
     s.put("source", &s.part_body(2)).await;
-    let keep = CopyHeaders::Keep;
+    let keep = KEEP;
     let copied = s
         .bucket
         .copy(&old, &s.key("copy"), &keep, &Precondition::None)
@@ -335,7 +341,7 @@ pub async fn a_copy_keeps_headers_or_replaces_them(s: Subject) {
         assert!(stat.version.etag.matches(&copied.etag));
         stat.headers
     };
-    assert_eq!(copy("kept", CopyHeaders::Keep).await, headers());
+    assert_eq!(copy("kept", KEEP).await, headers());
     assert_eq!(
         copy("new", CopyHeaders::Replace(replaced())).await,
         replaced()
@@ -352,7 +358,7 @@ pub async fn a_copy_reaches_another_bucket(s: Subject) {
     let to = s.key("elsewhere");
     let copied = s
         .other
-        .copy(&source, &to, &CopyHeaders::Keep, &Precondition::None)
+        .copy(&source, &to, &KEEP, &Precondition::None)
         .await
         .unwrap();
     assert_eq!(&copied.bucket, s.other.name());
@@ -364,7 +370,7 @@ pub async fn a_copy_keeps_the_precondition_of_its_destination(s: Subject) {
     let there = s.put("there", b"there").await;
     let copy = async |condition: Precondition| {
         s.bucket
-            .copy(&source, &s.key("there"), &CopyHeaders::Keep, &condition)
+            .copy(&source, &s.key("there"), &KEEP, &condition)
             .await
     };
     let refused = copy(Precondition::Absent).await;
@@ -424,7 +430,7 @@ pub async fn odd_keys_can_be_written_read_copied_listed_and_deleted(s: Subject) 
         let to = s.key(&format!("copy/{name}"));
         let copied = s
             .bucket
-            .copy(&version, &to, &CopyHeaders::Keep, &Precondition::None)
+            .copy(&version, &to, &KEEP, &Precondition::None)
             .await;
         copied.unwrap_or_else(|error| panic!("{name:?}: {error}"));
         assert_eq!(content_in(&s.bucket, &to).await, body, "{name:?}");

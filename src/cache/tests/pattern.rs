@@ -1,6 +1,7 @@
 //! A bucket for tests of the cache: patterns for objects, and a gate before every answer. Knows
 //! only GET.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -133,6 +134,12 @@ impl Bucket for PatternBucket {
         unimplemented!()
     }
     async fn uploads(&self, _: &str) -> StoreResult<Vec<Upload>> {
+        unimplemented!()
+    }
+    async fn tags(&self, _: &ObjectVersion) -> StoreResult<BTreeMap<String, String>> {
+        unimplemented!()
+    }
+    async fn set_tags(&self, _: &ObjectKey, _: &BTreeMap<String, String>) -> StoreResult<()> {
         unimplemented!()
     }
     async fn delete(&self, _: &ObjectKey) -> StoreResult<()> {

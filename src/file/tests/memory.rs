@@ -368,6 +368,18 @@ impl Bucket for MemoryBucket {
         unimplemented!("file content asks for no uploads")
     }
 
+    async fn tags(&self, _version: &ObjectVersion) -> StoreResult<BTreeMap<String, String>> {
+        unimplemented!("file content asks for no tags")
+    }
+
+    async fn set_tags(
+        &self,
+        _key: &ObjectKey,
+        _tags: &BTreeMap<String, String>,
+    ) -> StoreResult<()> {
+        unimplemented!("file content sets no tags")
+    }
+
     async fn delete(&self, key: &ObjectKey) -> StoreResult<()> {
         let mut world = self.request(format!("DELETE {key}")).await?;
         world.objects.remove(key);

@@ -14,42 +14,46 @@ use std::time::Duration;
 use super::super::buckets::{Stored, WriteCondition, names, now};
 use super::super::content::{digest_of, hex};
 use super::super::state::State;
-use super::Reply;
+use super::{Reply, tags};
 use crate::range::ByteRange;
 use crate::store::ObjectHeaders;
-
-/// AWS: "user-defined metadata is limited to 2 KB in size".
-const METADATA_BYTES_MAX: usize = 2048;
 
 /// Most bytes reserved for a body before it is there.
 const BODY_RESERVED_MAX: u64 = 64 << 20;
 
 /// The headers kept with an object; the fields have the same names in each input.
 macro_rules! kept_headers {
-    ($input:expr) => {
-        $crate::sim::service::objects::checked_headers(ObjectHeaders {
-            content_type: $input.content_type,
-            content_encoding: $input.content_encoding,
-            content_disposition: $input.content_disposition,
-            content_language: $input.content_language,
-            cache_control: $input.cache_control,
-            expires: $input
-                .expires
-                .as_ref()
-                .map($crate::sim::service::objects::http_date),
-            storage_class: $input.storage_class.map(|class| class.as_str().to_owned()),
-            metadata: $input.metadata.into_iter().flatten().collect(),
-        })
+    ($state:expr, $input:expr) => {
+        $crate::sim::service::objects::checked_headers(
+            $state,
+            ObjectHeaders {
+                content_type: $input.content_type,
+                content_encoding: $input.content_encoding,
+                content_disposition: $input.content_disposition,
+                content_language: $input.content_language,
+                cache_control: $input.cache_control,
+                expires: $input
+                    .expires
+                    .as_ref()
+                    .map($crate::sim::service::objects::http_date),
+                storage_class: $input.storage_class.map(|class| class.as_str().to_owned()),
+                metadata: $input.metadata.into_iter().flatten().collect(),
+                tags: $crate::sim::service::tags::of_header($input.tagging.as_deref())?,
+            },
+        )
     };
 }
 pub(super) use kept_headers;
 
-pub(super) fn checked_headers(mut headers: ObjectHeaders) -> S3Result<ObjectHeaders> {
+pub(super) fn checked_headers(
+    state: &State,
+    mut headers: ObjectHeaders,
+) -> S3Result<ObjectHeaders> {
     let metadata = headers
         .metadata
         .iter()
-        .map(|(name, value)| name.len() + value.len());
-    if metadata.sum::<usize>() > METADATA_BYTES_MAX {
+        .map(|(name, value)| name.len() as u64 + value.len() as u64);
+    if metadata.sum::<u64>() > state.limits.metadata_bytes_max {
         return Err(s3_error!(MetadataTooLarge));
     }
     // aws-chunked is a coding of the transfer, not of the object.
@@ -191,7 +195,7 @@ pub(super) fn head(state: &State, input: HeadObjectInput) -> Reply<HeadObjectOut
     read_condition!(input).check(&stored, S3ErrorCode::NotModified)?;
     let (range, shown_range) = range_of(input.range, stored.content.len())?;
     let output = shown!(HeadObjectOutput, stored, version, range.len(), shown_range);
-    Ok(S3Response::new(output))
+    Ok(tags::with_count(output, &stored))
 }
 
 pub(super) fn get(state: &State, input: GetObjectInput) -> Reply<GetObjectOutput> {
@@ -204,7 +208,7 @@ pub(super) fn get(state: &State, input: GetObjectInput) -> Reply<GetObjectOutput
     let frames = futures_util::stream::iter(stored.content.slice(range).into_frames());
     let mut output = shown!(GetObjectOutput, stored, version, range.len(), shown_range);
     output.body = Some(StreamingBlob::wrap(frames));
-    Ok(S3Response::new(output))
+    Ok(tags::with_count(output, &stored))
 }
 
 /// A body that was received whole, and its MD5.
@@ -279,7 +283,7 @@ pub(super) async fn put(state: &State, input: PutObjectInput) -> Reply<PutObject
     let etag = hex(&received.md5);
     let stored = Stored {
         etag: etag.clone(),
-        headers: kept_headers!(input)?,
+        headers: kept_headers!(state, input)?,
         modified: now(),
         content: state.keep(received.bytes)?,
     };
@@ -400,15 +404,20 @@ pub(super) async fn copy(
              or encryption attributes."
         ));
     }
-    let headers = if replaces {
-        kept_headers!(input)?
-    } else {
-        let storage_class = input.storage_class.map(|class| class.as_str().to_owned());
-        ObjectHeaders {
-            storage_class,
-            ..source.stored.headers.clone()
-        }
+    let kept = source.stored.headers.clone();
+    let tags = match &input.tagging_directive {
+        Some(directive) if directive.as_str() == TaggingDirective::REPLACE => None,
+        _ => Some(kept.tags.clone()),
     };
+    let mut headers = kept_headers!(state, input)?;
+    if !replaces {
+        headers = ObjectHeaders {
+            storage_class: headers.storage_class,
+            tags: headers.tags,
+            ..kept
+        };
+    }
+    headers.tags = tags.unwrap_or(headers.tags);
     take_time_to_copy(state, size).await;
     let etag = copy_etag(&source.stored);
     let modified = now();

@@ -26,7 +26,7 @@ pub(super) fn create(
     let id = format!("{:016x}", buckets.id());
     let bucket = buckets.bucket_mut(&input.bucket)?;
     let upload = OpenUpload {
-        headers: kept_headers!(input)?,
+        headers: kept_headers!(state, input)?,
         initiated: now(),
         parts: BTreeMap::new(),
     };

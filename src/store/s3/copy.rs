@@ -10,7 +10,7 @@ use super::headers::{conditions, copy_source, etag, set_expires, version_id, wit
 use crate::object::{ETag, ObjectKey, ObjectRange, ObjectVersion};
 use crate::store::{
     CopyHeaders, ObjectHeaders, PartNumber, Precondition, StoreError, StoreResult, StoredPart,
-    Upload,
+    Tags, Upload,
 };
 
 /// The MD5 of no bytes: the entity tag of a part that a gateway made of an empty body because it
@@ -124,9 +124,16 @@ impl S3Bucket {
         attempt: Attempt,
     ) -> Result<ObjectVersion, Fault> {
         let (if_none_match, if_match) = conditions(precondition);
-        let kept = ObjectHeaders::default();
+        let kept;
         let (directive, headers) = match headers {
-            CopyHeaders::Keep => (MetadataDirective::Copy, &kept),
+            CopyHeaders::Keep { storage_class } => {
+                kept = ObjectHeaders {
+                    storage_class: storage_class.clone(),
+                    tags: Tags::Untold,
+                    ..ObjectHeaders::default()
+                };
+                (MetadataDirective::Copy, &kept)
+            }
             CopyHeaders::Replace(headers) => (MetadataDirective::Replace, headers),
         };
         let request = attempt
@@ -138,7 +145,9 @@ impl S3Bucket {
             .copy_source_if_match(source.etag.as_str())
             .set_if_none_match(if_none_match)
             .set_if_match(if_match)
-            .metadata_directive(directive);
+            .metadata_directive(directive)
+            .set_tagging_directive(self.tagging_directive(&headers.tags))
+            .set_tagging(self.tagging(&headers.tags));
         let answer = with_headers!(request, headers)
             .customize()
             .mutate_request(set_expires(headers))

@@ -113,7 +113,7 @@ impl S3Bucket {
 /// Exchanges the checksum headers the library insists on for the Content-MD5 that every store
 /// knows: OSS, COS and OBS ignore the former, JuiceFS and Swift demand the latter, B2 refused
 /// `x-amz-checksum-crc32`.
-fn with_content_md5(request: &mut HttpRequest) {
+pub(super) fn with_content_md5(request: &mut HttpRequest) {
     let digest = Md5::digest(request.body().bytes().unwrap_or_default());
     let headers = request.headers_mut();
     let checksums: Vec<String> = headers

@@ -41,7 +41,7 @@ impl S3Bucket {
             Ok(ObjectStat {
                 version,
                 modified,
-                headers: of_head(&answer),
+                headers: of_head(&answer, self.connection.dialect.tagging),
             })
         })
         .await

@@ -7,7 +7,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::object::{ETag, ObjectVersion, VersionId};
-use crate::store::{ObjectHeaders, Precondition};
+use crate::store::dialect::Tagging;
+use crate::store::{ObjectHeaders, Precondition, Tags};
 
 /// All but the unreserved characters of RFC 3986 and `/`: what every known store decodes.
 const SOURCE_ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
@@ -17,7 +18,7 @@ const SOURCE_ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~')
     .remove(b'/');
 /// The same, for a query's value.
-const QUERY_ESCAPED: &AsciiSet = &SOURCE_ESCAPED.add(b'/');
+pub(super) const QUERY_ESCAPED: &AsciiSet = &SOURCE_ESCAPED.add(b'/');
 
 /// `x-amz-copy-source` of a version; the client library sends it as it is.
 pub(super) fn copy_source(source: &ObjectVersion) -> String {
@@ -74,6 +75,8 @@ macro_rules! with_headers {
             expires: _,
             storage_class,
             metadata,
+            // Set by `S3Bucket::tagging`: not every store may be sent the header.
+            tags: _,
         } = $headers;
         let metadata = metadata
             .iter()
@@ -112,7 +115,7 @@ pub(super) fn set_expires(
 }
 
 /// The headers in the answer to a HEAD.
-pub(super) fn of_head(answer: &HeadObjectOutput) -> ObjectHeaders {
+pub(super) fn of_head(answer: &HeadObjectOutput, tagging: Tagging) -> ObjectHeaders {
     let owned = |value: Option<&str>| value.map(str::to_owned);
     ObjectHeaders {
         content_type: owned(answer.content_type()),
@@ -130,6 +133,10 @@ pub(super) fn of_head(answer: &HeadObjectOutput) -> ObjectHeaders {
             .flatten()
             .map(|(name, value)| (name.to_ascii_lowercase(), value.clone()))
             .collect(),
+        tags: match (tagging, answer.tag_count()) {
+            (Tagging::Offered, Some(1..)) => Tags::Untold,
+            _ => Tags::default(),
+        },
     }
 }
 

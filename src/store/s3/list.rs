@@ -99,6 +99,11 @@ fn page(answer: &ListObjectsV2Output) -> ListPage {
                 .last_modified()
                 .and_then(|time| SystemTime::try_from(*time).ok())
                 .unwrap_or(SystemTime::UNIX_EPOCH),
+            storage_class: object
+                .storage_class()
+                .map(|class| class.as_str())
+                .filter(|class| !matches!(*class, "STANDARD" | ""))
+                .map(str::to_owned),
         });
     }
     for prefix in answer.common_prefixes() {

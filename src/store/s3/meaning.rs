@@ -75,6 +75,12 @@ fn answer_meaning(subject: &Subject<'_>, answer: Answer, attempts: u32) -> Store
         "ObjectLockedByBucketPolicy" | "FileImmutable" => locked(subject, answer),
         "InvalidRequest" if word.contains("worm") => locked(subject, answer),
         "EntityTooLarge" | "MaxMessageLengthExceeded" => too_large(subject, answer, attempts),
+        "MetadataTooLarge" => too_large(subject, answer, attempts),
+        // Too many tags have no code of their own (AWS, MinIO).
+        "BadRequest" if word.contains("tags cannot be greater than") => {
+            too_large(subject, answer, attempts)
+        }
+        "InvalidTag" | "InvalidTagError" => invalid_tags(subject, answer),
         "InvalidRequest" if word.contains("maximum allowable size") => {
             too_large(subject, answer, attempts)
         }
@@ -230,6 +236,15 @@ fn not_offered(subject: &Subject<'_>, answer: Answer) -> StoreError {
 fn locked(subject: &Subject<'_>, answer: Answer) -> StoreError {
     let (operation, resource) = (subject.operation, subject.resource());
     StoreError::Locked {
+        operation,
+        resource,
+        code: answer.code,
+    }
+}
+
+fn invalid_tags(subject: &Subject<'_>, answer: Answer) -> StoreError {
+    let (operation, resource) = (subject.operation, subject.resource());
+    StoreError::InvalidTags {
         operation,
         resource,
         code: answer.code,

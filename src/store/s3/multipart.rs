@@ -71,7 +71,8 @@ impl S3Bucket {
         let request = attempt
             .client
             .create_multipart_upload()
-            .bucket(self.name.as_str());
+            .bucket(self.name.as_str())
+            .set_tagging(self.tagging(&headers.tags));
         let answer = with_headers!(request.key(key.as_str()), headers)
             .customize()
             .mutate_request(set_expires(headers))

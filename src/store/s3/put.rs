@@ -76,6 +76,7 @@ impl S3Bucket {
             .key(key.as_str())
             .set_if_none_match(if_none_match)
             .set_if_match(if_match)
+            .set_tagging(self.tagging(&headers.tags))
             .content_length(i64::try_from(body.len()).unwrap_or(i64::MAX))
             .body(payload::body(body, attempt.progress));
         let answer = with_headers!(request, headers)
