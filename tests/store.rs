@@ -8,7 +8,7 @@ use s3fs::config::{StaticCredentials, StoreConfig};
 use s3fs::limits::Limits;
 use s3fs::object::{BucketName, ObjectKey};
 use s3fs::sim::{Fault, How, Operation, Sim};
-use s3fs::store::dialect::Dialect;
+use s3fs::store::dialect::{Dialect, Tagging};
 use s3fs::store::s3::S3Store;
 use s3fs::store::{Bucket, CopyHeaders, ObjectHeaders, PartNumber, Payload, Precondition};
 
@@ -53,6 +53,7 @@ async fn subject(sim: &Sim, dialect: &Dialect, bucket: &str) -> Subject {
         rules: Rules {
             versioned: bucket == "versioned",
             aws_keys: true,
+            tags: dialect.tagging == Tagging::Offered,
         },
     }
 }
@@ -124,6 +125,13 @@ conformance! {
     an_upload_whose_precondition_fails_is_not_published
     an_aborted_upload_is_gone
     deleting_what_is_not_there_succeeds
+    tags_are_stored_told_exchanged_and_taken_away
+    tags_that_no_object_can_have_are_refused
+    the_tags_of_a_version_are_not_those_of_another
+    a_copy_keeps_tags_or_replaces_them
+    an_upload_gives_its_object_tags_class_and_metadata
+    a_copy_lands_in_the_class_it_names_and_listings_tell_it
+    metadata_fits_up_to_the_limit
 }
 
 async fn faulty_service() -> (Sim, Arc<dyn Bucket>) {

@@ -13,7 +13,7 @@ use s3fs::store::retry::Timeouts;
 use s3fs::store::s3::S3Store;
 use s3fs::store::{
     Bucket, CopyHeaders, ListRequest, ObjectHeaders, PartNumber, Payload, Precondition, StoreError,
-    StoredPart, Upload,
+    StoredPart, Tags, Upload,
 };
 
 #[path = "scripted/server.rs"]
@@ -315,6 +315,51 @@ async fn keys_are_deleted_one_by_one_where_there_is_no_bulk_delete() {
     assert!(bucket.delete_many(&[key()]).await.unwrap().is_empty());
     assert!(bucket.delete_many(&[key()]).await.unwrap().is_empty());
     assert!(server.received()[2].line.starts_with("DELETE "));
+}
+
+#[tokio::test]
+async fn an_unknown_store_is_sent_no_header_and_no_request_about_tags() {
+    let headers = ObjectHeaders {
+        tags: Tags::These([("n".to_owned(), "v".to_owned())].into()),
+        ..ObjectHeaders::default()
+    };
+    let made = "<InitiateMultipartUploadResult><UploadId>u</UploadId>\
+        </InitiateMultipartUploadResult>";
+    let copied = "<CopyObjectResult><ETag>\"e\"</ETag></CopyObjectResult>";
+    let head = || Answer::Bytes(text(200, &format!("{E}x-amz-tagging-count: 1\r\n"), 9, ""));
+    let script = vec![
+        answer(200, E, ""),
+        answer(200, "", made),
+        head(),
+        answer(200, "", copied),
+        head(),
+        head(),
+        head(),
+    ];
+    let server = Scripted::start(script).await;
+    let bucket = connect(&server.endpoint, Dialect::strict()).await;
+    let none = Precondition::None;
+    bucket
+        .put(&key(), Payload::new(), &headers, &none)
+        .await
+        .unwrap();
+    bucket.create_upload(&key(), &headers).await.unwrap();
+    let replace = CopyHeaders::Replace(headers);
+    let source = version("source", 9);
+    bucket.copy(&source, &key(), &replace, &none).await.unwrap();
+    let stat = bucket.head(&key()).await.unwrap();
+    assert_eq!(stat.headers.tags, Tags::default());
+    assert!(bucket.tags(&source).await.unwrap().is_empty());
+    let received = server.received();
+    assert_eq!(received.len(), 7);
+    let mut names = received.iter().flat_map(|request| &request.headers);
+    assert!(names.all(|(name, _)| !name.contains("tagging")));
+}
+
+#[tokio::test]
+async fn an_object_whose_tag_set_the_store_does_not_find_has_no_tags() {
+    let (_server, bucket) = scripted(vec![answer(404, "", &error("NoSuchTagSet"))]).await;
+    assert!(bucket.tags(&version("k", 9)).await.unwrap().is_empty());
 }
 
 #[tokio::test]

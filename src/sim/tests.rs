@@ -15,6 +15,7 @@ use crate::limits::Limits;
 mod lists;
 mod objects;
 mod running;
+mod tags;
 mod uploads;
 
 fn client_with(sim: &Sim, id: &str, secret: &str) -> Client {

@@ -12,6 +12,10 @@ use s3fs::store::{
     StoredPart, Tags, Upload,
 };
 
+mod tags;
+
+pub use tags::*;
+
 /// A copy with the source's headers, in the default class.
 const KEEP: CopyHeaders = CopyHeaders::Keep {
     storage_class: None,
@@ -34,6 +38,8 @@ pub struct Rules {
     pub versioned: bool,
     /// Keys are listed in the order of their bytes, and any UTF-8 is a key of its own.
     pub aws_keys: bool,
+    /// Objects have tags; where they have none, nothing tells of any.
+    pub tags: bool,
 }
 
 impl Subject {

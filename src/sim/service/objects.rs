@@ -405,19 +405,20 @@ pub(super) async fn copy(
         ));
     }
     let kept = source.stored.headers.clone();
-    let tags = match &input.tagging_directive {
-        Some(directive) if directive.as_str() == TaggingDirective::REPLACE => None,
-        _ => Some(kept.tags.clone()),
+    let replaces_tags = input
+        .tagging_directive
+        .as_ref()
+        .is_some_and(|directive| directive.as_str() == TaggingDirective::REPLACE);
+    let sent = kept_headers!(state, input)?;
+    let (sent_tags, kept_tags) = (sent.tags.clone(), kept.tags.clone());
+    let tags = if replaces_tags { sent_tags } else { kept_tags };
+    // A copy that names no class gets the default one (API reference, CopyObject).
+    let storage_class = sent.storage_class.clone();
+    let headers = ObjectHeaders {
+        storage_class,
+        tags,
+        ..if replaces { sent } else { kept }
     };
-    let mut headers = kept_headers!(state, input)?;
-    if !replaces {
-        headers = ObjectHeaders {
-            storage_class: headers.storage_class,
-            tags: headers.tags,
-            ..kept
-        };
-    }
-    headers.tags = tags.unwrap_or(headers.tags);
     take_time_to_copy(state, size).await;
     let etag = copy_etag(&source.stored);
     let modified = now();

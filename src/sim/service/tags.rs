@@ -12,8 +12,8 @@ use super::super::state::State;
 use super::Reply;
 use crate::store::Tags;
 
-/// Most tags of an object, and most characters of a name and of a value (Amazon S3 user guide,
-/// "Categorizing your objects using tags").
+/// Most tags of an object, and most characters, as UTF-16 counts them, of a name and of a value
+/// (Amazon S3 user guide, "Managing object tags").
 const TAGS_MAX: usize = 10;
 const NAME_CHARS_MAX: usize = 128;
 const VALUE_CHARS_MAX: usize = 256;
@@ -85,8 +85,8 @@ fn checked(
     let allowed = |c: char| c.is_alphanumeric() || c == ' ' || "+-=._:/@".contains(c);
     let mut tags = BTreeMap::new();
     for (name, value) in pairs {
-        let fits = (1..=NAME_CHARS_MAX).contains(&name.chars().count())
-            && value.chars().count() <= VALUE_CHARS_MAX;
+        let fits = (1..=NAME_CHARS_MAX).contains(&name.encode_utf16().count())
+            && value.encode_utf16().count() <= VALUE_CHARS_MAX;
         if !fits || !name.chars().chain(value.chars()).all(allowed) || name.starts_with("aws:") {
             return Err(s3_error!(InvalidTag));
         }

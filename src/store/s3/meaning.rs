@@ -76,10 +76,8 @@ fn answer_meaning(subject: &Subject<'_>, answer: Answer, attempts: u32) -> Store
         "InvalidRequest" if word.contains("worm") => locked(subject, answer),
         "EntityTooLarge" | "MaxMessageLengthExceeded" => too_large(subject, answer, attempts),
         "MetadataTooLarge" => too_large(subject, answer, attempts),
-        // Too many tags have no code of their own (AWS, MinIO).
-        "BadRequest" if word.contains("tags cannot be greater than") => {
-            too_large(subject, answer, attempts)
-        }
+        // Too many tags have no code of their own: "Object tags cannot be greater than 10".
+        "BadRequest" if word.contains("tags cannot be") => too_large(subject, answer, attempts),
         "InvalidTag" | "InvalidTagError" => invalid_tags(subject, answer),
         "InvalidRequest" if word.contains("maximum allowable size") => {
             too_large(subject, answer, attempts)
