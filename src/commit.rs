@@ -1,6 +1,7 @@
 //! Runs a plan: makes an object version of an extent map, or fails and leaves no upload behind.
 //! Knows no file state.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use crate::range::ByteRange;
 use crate::staging::{Staging, StagingError, StagingPool};
 use crate::store::{
     Bucket, Buckets, CopyHeaders, ObjectHeaders, PartNumber, Payload, Precondition, StoreError,
-    StoredPart,
+    StoreResult, StoredPart, Tags,
 };
 
 mod upload;
@@ -56,8 +57,13 @@ impl Eq for Place {}
 /// The headers of a copy.
 #[derive(Clone, Copy, Debug)]
 pub enum Carried<'a> {
-    /// The source's; asked for, where they are needed and not known.
-    Source(Option<&'a ObjectHeaders>),
+    /// The source's.
+    Source {
+        /// As far as they are known; they are asked for where they are needed.
+        headers: Option<&'a ObjectHeaders>,
+        /// The storage class, which a listing tells.
+        storage_class: &'a Option<String>,
+    },
     /// These.
     These(&'a ObjectHeaders),
 }
@@ -160,44 +166,85 @@ impl Committer {
         precondition: &Precondition,
     ) -> Result<Arc<ObjectVersion>, CommitError> {
         let map = ExtentMap::of_object(source.clone());
-        if let Carried::Source(_) = carried
-            && matches!(
-                plan(&map, None, place.bucket.limits())?,
-                Plan::CopyObject(_)
-            )
-        {
-            let _permit = self.permit(&self.copies).await;
-            let keep = CopyHeaders::Keep {
-                storage_class: headers.and_then(|known| known.storage_class.clone()),
-            };
-            let copy = place
-                .bucket
-                .copy(source, &place.key, &keep, precondition);
-            return Ok(Arc::new(copy.await?));
-        }
         let asked;
         let headers = match carried {
-            Carried::These(headers) | Carried::Source(Some(headers)) => headers,
-            Carried::Source(None) => {
-                asked = self
-                    .buckets
-                    .bucket(&source.bucket)
-                    .head(&source.key)
-                    .await?;
-                if !asked.version.etag.matches(&source.etag) {
-                    return Err(stale(source).into());
+            Carried::These(headers) => headers,
+            Carried::Source {
+                headers,
+                storage_class,
+            } => {
+                let is_single = matches!(
+                    plan(&map, None, place.bucket.limits())?,
+                    Plan::CopyObject(_)
+                );
+                if is_single {
+                    let _permit = self.permit(&self.copies).await;
+                    let class = headers.map(|known| &known.storage_class);
+                    let storage_class = class.unwrap_or(storage_class).clone();
+                    let headers = CopyHeaders::Keep { storage_class };
+                    let copy = place
+                        .bucket
+                        .copy(source, &place.key, &headers, precondition);
+                    return Ok(Arc::new(copy.await?));
                 }
-                &asked.headers
+                match headers {
+                    Some(known) => known,
+                    None => {
+                        asked = self.headers_of(source).await?;
+                        &asked
+                    }
+                }
             }
         };
+        // The tags of the source go along too.
+        let headers = self.told(headers, Some(source)).await?;
         let target = Target {
             place,
-            headers,
+            headers: &headers,
             precondition,
         };
         // A whole object holds no dirty byte.
         let staging = Mutex::new(Staging::new(&self.staging));
         self.commit(&map, None, &staging, target).await
+    }
+
+    async fn headers_of(&self, source: &Arc<ObjectVersion>) -> StoreResult<ObjectHeaders> {
+        let bucket = self.buckets.bucket(&source.bucket);
+        let stat = bucket.head(&source.key).await?;
+        if !stat.version.etag.matches(&source.etag) {
+            return Err(stale(source));
+        }
+        Ok(stat.headers)
+    }
+
+    /// The headers with the tags of `version`, if they are yet to be told.
+    async fn told<'a>(
+        &self,
+        headers: &'a ObjectHeaders,
+        version: Option<&Arc<ObjectVersion>>,
+    ) -> StoreResult<Cow<'a, ObjectHeaders>> {
+        let Some(version) = version.filter(|_| headers.tags == Tags::Untold) else {
+            return Ok(Cow::Borrowed(headers));
+        };
+        let tags = self.buckets.bucket(&version.bucket).tags(version).await?;
+        Ok(Cow::Owned(ObjectHeaders {
+            tags: Tags::These(tags),
+            ..headers.clone()
+        }))
+    }
+
+    /// Starts an upload that takes the place of `base`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn create_upload(
+        &self,
+        place: &Place,
+        headers: &ObjectHeaders,
+        base: Option<&Arc<ObjectVersion>>,
+    ) -> Result<OpenUpload, CommitError> {
+        let headers = self.told(headers, base).await?;
+        OpenUpload::create(place, &headers, &self.runtime).await
     }
 
     /// Gives an object other headers: a copy onto itself, in one request while the store allows.
@@ -218,6 +265,10 @@ impl Committer {
                 .copy(base, &place.key, &headers, &Precondition::None);
             return Ok(Arc::new(copy.await?));
         }
+        let target = Target {
+            headers: &*self.told(headers, Some(base)).await?,
+            ..target
+        };
         let map = ExtentMap::of_object(base.clone());
         Box::pin(self.commit_within(&map, None, staging, target, limits)).await
     }
@@ -253,21 +304,23 @@ impl Committer {
                 self.renew(base, staging, target, limits).await
             }
             Plan::Put(map) => {
+                let headers = &*self.told(headers, base).await?;
                 let _permit = self.permit(&self.uploads).await;
                 let body = self.payload(&map, staging).await?;
                 let put = place.bucket.put(&place.key, body, headers, precondition);
                 Ok(Arc::new(put.await?))
             }
             Plan::CopyObject(source) => {
+                let headers = self.told(headers, base).await?.into_owned();
                 let _permit = self.permit(&self.copies).await;
-                let headers = CopyHeaders::Replace(headers.clone());
+                let headers = CopyHeaders::Replace(headers);
                 let copy = place
                     .bucket
                     .copy(&source, &place.key, &headers, precondition);
                 Ok(Arc::new(copy.await?))
             }
             Plan::Multipart(parts) => {
-                let upload = OpenUpload::create(place, headers, &self.runtime).await?;
+                let upload = self.create_upload(place, headers, base).await?;
                 let numbered: Vec<_> = (1..).map(PartNumber).zip(parts.iter().cloned()).collect();
                 let stored = self.run_parts(&upload, &numbered, staging).await;
                 match stored {

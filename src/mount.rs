@@ -16,6 +16,7 @@ use log::{info, warn};
 use nix::unistd::{AccessFlags, access};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::Config;
 use crate::file::{FileError, Shared};
@@ -138,6 +139,8 @@ pub struct LiveMount {
     /// The table's line right after mounting; what is there later is ours only if it is the same.
     entry: Option<TableEntry>,
     ended: oneshot::Receiver<io::Result<()>>,
+    /// Stores changed attributes of closed files.
+    _storing: AbortOnDropHandle<()>,
 }
 
 impl LiveMount {
@@ -159,6 +162,10 @@ impl LiveMount {
         };
         let device = kernel::attach(&wanted)?;
         let entry = point::mounted_at(&path).ok().flatten();
+        let background = Arc::clone(&fs);
+        let storing = AbortOnDropHandle::new(
+            runtime.spawn(async move { background.store_attributes().await }),
+        );
         let filesystem = FuseFs::new(Arc::clone(&fs), runtime.clone(), config.bounds.attr_ttl);
         match serve(filesystem, device) {
             Ok(ended) => {
@@ -171,6 +178,7 @@ impl LiveMount {
                     path,
                     entry,
                     ended,
+                    _storing: storing,
                 })
             }
             Err(source) => {

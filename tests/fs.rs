@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
-use s3fs::fs::{FsError, FsResult, Ino, OpenMode, RenameMode, SetAttr};
+use s3fs::fs::{FsError, FsResult, Ino, Kind, NewNode, OpenMode, RenameMode, SetAttr, SetTime};
 use s3fs::range::ByteRange;
 use s3fs::sim::{Counters, Fault, How, Operation};
 
@@ -12,7 +13,7 @@ use s3fs::sim::{Counters, Fault, How, Operation};
 #[path = "in_process/world.rs"]
 mod world;
 
-use world::{BUCKET, World};
+use world::{BUCKET, NEW, World};
 
 const ROOT: Ino = Ino(1);
 const READ: OpenMode = OpenMode {
@@ -21,6 +22,12 @@ const READ: OpenMode = OpenMode {
     append: false,
     truncate: false,
     exclusive: false,
+};
+
+const DIRECTORY: NewNode = NewNode {
+    kind: Kind::Directory,
+    permissions: 0o755,
+    ..NEW
 };
 
 fn name(text: &str) -> &OsStr {
@@ -54,7 +61,7 @@ fn a_name_that_is_both_object_and_prefix_shows_once_as_the_directory() {
     let mut names = world.list();
     names.sort();
     assert_eq!(names, ["a", "x", "x!", "x0"]);
-    let made = world.run(world.fs.mkdir(ROOT, name("x")));
+    let made = world.run(world.fs.mkdir(ROOT, name("x"), DIRECTORY));
     assert!(matches!(made, Err(FsError::Exists)), "{made:?}");
     let removed = world.run(world.fs.unlink(ROOT, name("x")));
     assert!(matches!(removed, Err(FsError::IsDirectory)), "{removed:?}");
@@ -84,7 +91,9 @@ fn a_created_file_is_seen_here_at_once_and_in_the_store_after_close() {
         write: true,
         ..READ
     };
-    let (_, opened) = world.run(world.fs.create(ROOT, name("new"), mode)).unwrap();
+    let (_, opened) = world
+        .run(world.fs.create(ROOT, name("new"), NEW, mode))
+        .unwrap();
     world
         .run(world.fs.write(opened.fh, 0, Bytes::from_static(b"hello")))
         .unwrap();
@@ -139,7 +148,9 @@ fn an_implicit_directory_outlives_its_last_file_until_it_is_removed() {
 #[test]
 fn a_directory_moves_with_everything_below_it() {
     let world = World::new();
-    world.run(world.fs.mkdir(ROOT, name("d"))).unwrap();
+    world
+        .run(world.fs.mkdir(ROOT, name("d"), DIRECTORY))
+        .unwrap();
     for key in ["d/a", "d/e/f", "d//g"] {
         world.sim.put(BUCKET, key, key);
     }
@@ -208,25 +219,159 @@ fn without_replace_a_rename_onto_a_name_that_exists_changes_nothing() {
     assert_eq!(world.sim.keys(BUCKET), ["a", "b"]);
 }
 
+fn metadata(world: &World, key: &str) -> BTreeMap<String, String> {
+    world.sim.stat(BUCKET, key).unwrap().headers.metadata
+}
+
+/// chmod, chown and utimens of one file, as three calls.
+fn describe(world: &World, ino: Ino) {
+    let time = UNIX_EPOCH + Duration::new(1_700_000_000, 12);
+    let calls = [
+        SetAttr {
+            uid: Some(7),
+            gid: Some(8),
+            ..SetAttr::default()
+        },
+        SetAttr {
+            mode: Some(0o640),
+            ..SetAttr::default()
+        },
+        SetAttr {
+            mtime: Some(SetTime::At(time)),
+            ..SetAttr::default()
+        },
+    ];
+    for set in calls {
+        world.run(world.fs.setattr(ino, None, set)).unwrap();
+    }
+}
+
+const DESCRIBED: [(&str, &str); 4] = [
+    ("gid", "8"),
+    ("mode", "33184"),
+    ("mtime", "1700000000.000000012"),
+    ("uid", "7"),
+];
+
+fn assert_described(world: &World, key: &str) {
+    let metadata = metadata(world, key);
+    for (name, value) in DESCRIBED {
+        assert_eq!(
+            metadata.get(name).map(String::as_str),
+            Some(value),
+            "{name}"
+        );
+    }
+}
+
 #[test]
-fn a_mode_can_only_be_set_to_what_it_is() {
+fn changed_attributes_of_a_closed_file_are_one_copy_and_are_seen_at_once() {
     let world = World::new();
-    world.sim.put(BUCKET, "f", "1");
+    world.sim.put(BUCKET, "f", "content");
+    let ino = world.run(world.look("f")).unwrap().ino;
+    let before = world.sim.counters();
+    describe(&world, ino);
     let attr = world.run(world.look("f")).unwrap();
-    let same = SetAttr {
-        mode: Some(attr.mode.into()),
-        ..SetAttr::default()
-    };
-    world.run(world.fs.setattr(attr.ino, None, same)).unwrap();
-    let other = SetAttr {
-        mode: Some(u32::from(attr.mode) ^ 1),
-        ..SetAttr::default()
-    };
-    let refused = world.run(world.fs.setattr(attr.ino, None, other));
-    assert!(
-        matches!(refused, Err(FsError::NotPermitted { .. })),
-        "{refused:?}"
+    assert_eq!((attr.mode, attr.uid, attr.gid), (0o640, 7, 8));
+    assert!(spent(&world, &before).is_empty(), "not before the others");
+    world.wait_until(|| !spent(&world, &before).is_empty());
+    assert_eq!(
+        spent(&world, &before),
+        BTreeMap::from([(Operation::CopyObject, 1)])
     );
+    assert_described(&world, "f");
+    assert_eq!(world.sim.content(BUCKET, "f").unwrap(), b"content");
+}
+
+#[test]
+fn changed_attributes_go_with_a_rename() {
+    let world = World::new();
+    world.sim.put(BUCKET, "f", "content");
+    let ino = world.run(world.look("f")).unwrap().ino;
+    let _ = world.run(world.look("g"));
+    let before = world.sim.counters();
+    describe(&world, ino);
+    world.run(world.rename("f", "g")).unwrap();
+    let expected = [(Operation::CopyObject, 1), (Operation::DeleteObject, 1)];
+    assert_eq!(spent(&world, &before), BTreeMap::from(expected));
+    assert_described(&world, "g");
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert_eq!(spent(&world, &before), BTreeMap::from(expected), "later");
+}
+
+#[test]
+fn attributes_set_while_a_file_is_written_travel_with_its_commit() {
+    for size in [10, 40 << 20] {
+        let world = World::new();
+        let mode = OpenMode {
+            write: true,
+            ..READ
+        };
+        let created = world.fs.create(ROOT, name("f.html"), NEW, mode);
+        let (made, opened) = world.run(created).unwrap();
+        let content = Bytes::from(vec![1; size]);
+        world.run(world.fs.write(opened.fh, 0, content)).unwrap();
+        describe(&world, made.value.ino);
+        world.run(world.close(opened.fh)).unwrap();
+        assert_described(&world, "f.html");
+        let stat = world.sim.stat(BUCKET, "f.html").unwrap();
+        assert_eq!(stat.headers.content_type.as_deref(), Some("text/html"));
+        let copies = world.sim.counters().of(Operation::CopyObject).requests;
+        // What was uploaded ahead was begun with other attributes.
+        assert_eq!(copies, u64::from(size > 10), "{size}");
+    }
+}
+
+#[test]
+fn attributes_that_cannot_be_stored_are_told_to_the_next_who_can_hear_it() {
+    let world = World::new();
+    world.sim.put(BUCKET, "f", "content");
+    let ino = world.run(world.look("f")).unwrap().ino;
+    let refused = How::Status(403, "AccessDenied");
+    world
+        .sim
+        .fault(Fault::on(Operation::CopyObject, refused).times(1_000));
+    describe(&world, ino);
+    world.wait_until(|| world.sim.counters().of(Operation::CopyObject).requests > 0);
+    let opened = world.run(world.fs.open(ino, READ)).unwrap();
+    let told = world.run(world.fs.fsync(opened.fh));
+    assert!(told.is_err(), "nobody was told");
+    world.run(world.close(opened.fh)).unwrap();
+    assert_eq!(world.run(world.look("f")).unwrap().mode, 0o644);
+}
+
+#[test]
+fn attributes_of_a_directory_are_stored_with_its_marker() {
+    let world = World::new();
+    world.sim.put(BUCKET, "d/f", "1");
+    let ino = world.run(world.look("d")).unwrap().ino;
+    let before = world.sim.counters();
+    describe(&world, ino);
+    world.wait_until(|| world.sim.stat(BUCKET, "d/").is_some());
+    assert_eq!(spent(&world, &before).get(&Operation::PutObject), Some(&1));
+    let mode = metadata(&world, "d/").remove("mode");
+    assert_eq!(mode.as_deref(), Some("16800"));
+    let again = World::over(&world);
+    let attr = again.run(again.look("d")).unwrap();
+    assert_eq!((attr.mode, attr.uid, attr.gid), (0o640, 7, 8));
+}
+
+#[test]
+fn a_link_and_a_pipe_are_what_they_were_on_the_next_mount() {
+    let world = World::new();
+    let of = |kind| NewNode { kind, ..NEW };
+    let made = world
+        .fs
+        .symlink(ROOT, name("l"), of(Kind::Symlink), name("to/nowhere"));
+    assert_eq!(world.run(made).unwrap().value.size, 10);
+    let made = world.fs.make(ROOT, name("p"), of(Kind::Fifo), &[]);
+    world.run(made).unwrap();
+    let again = World::over(&world);
+    let link = again.run(again.look("l")).unwrap();
+    assert_eq!((link.kind, link.size), (Kind::Symlink, 10));
+    let target = again.run(again.fs.readlink(link.ino)).unwrap();
+    assert_eq!(&target[..], b"to/nowhere");
+    assert_eq!(again.run(again.look("p")).unwrap().kind, Kind::Fifo);
 }
 
 #[test]

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use super::run::{Failure, NOT_MOUNTED, USAGE, fail, runtime, serve_until_told};
 use super::{DemoCommand, resolve};
-use crate::config::{AttributeSource, Bounds, Config, Provider, Source, StaticCredentials, StoreConfig};
+use crate::config::{
+    AttributeSource, Bounds, Config, Provider, Source, StaticCredentials, StoreConfig,
+};
 use crate::limits::{GIB, MIB};
 use crate::mount::LiveMount;
 use crate::object::BucketName;

@@ -138,7 +138,7 @@ impl File {
         part: ExtentMap,
     ) {
         let place = state.place.clone();
-        let headers = state.headers();
+        let (headers, base) = (state.headers(), state.base.clone());
         let eager = state.eager.get_or_insert_with(Eager::new);
         eager.parts.push(AheadPart {
             range,
@@ -152,7 +152,11 @@ impl File {
         let file = Arc::downgrade(self);
         let task = async move {
             let stored = async {
-                let create = || OpenUpload::create(&place, &headers, &shared.runtime);
+                let create = || {
+                    shared
+                        .committer
+                        .create_upload(&place, &headers, base.as_ref())
+                };
                 let upload = upload.get_or_try_init(create).await?;
                 let part = Part::Upload(part.clone());
                 shared
@@ -249,6 +253,7 @@ impl File {
 pub(super) struct Finish<'a> {
     pub shared: &'a Shared,
     pub map: &'a ExtentMap,
+    pub base: Option<&'a Arc<ObjectVersion>>,
     pub staging: &'a Mutex<Staging>,
     pub target: Target<'a>,
 }
@@ -321,7 +326,8 @@ impl Eager {
     /// Sends the parts that failed and `rest`; all parts of the upload, in order.
     async fn send(&self, job: &Finish<'_>, rest: &[Part]) -> Result<Vec<StoredPart>, CommitError> {
         let Target { place, headers, .. } = job.target;
-        let create = || OpenUpload::create(place, headers, &job.shared.runtime);
+        let committer = &job.shared.committer;
+        let create = || committer.create_upload(place, headers, job.base);
         let upload = self.upload.get_or_try_init(create).await?;
         let mut stored = Vec::new();
         let mut missing = Vec::new();

@@ -12,7 +12,7 @@ use crate::file::eager::{Eager, Finish};
 use crate::file::{File, FileError, Shared};
 use crate::object::ObjectVersion;
 use crate::range::ByteRange;
-use crate::store::{ObjectHeaders, Precondition};
+use crate::store::{ObjectHeaders, Precondition, Tags};
 
 /// What is published by one commit, as it was when the commit began.
 struct Snapshot {
@@ -131,6 +131,7 @@ impl File {
                 let job = Finish {
                     shared: &self.shared,
                     map,
+                    base,
                     staging: &self.staging,
                     target,
                 };
@@ -185,6 +186,10 @@ impl File {
         let times = Attributes::of_metadata(&sent.metadata).times();
         if !snapshot.is_time_set {
             times.write_to(&mut wanted.metadata, Kind::File);
+        }
+        if wanted.tags == Tags::Untold {
+            // They were asked for when the upload began.
+            wanted.tags.clone_from(&sent.tags);
         }
         if wanted == *sent {
             self.published(snapshot, &version, snapshot.edits);

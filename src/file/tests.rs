@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::commit::Place;
 use crate::config::Bounds;
-use crate::file::{Creation, File, FileError, Salvaged, Shared};
+use crate::file::{Creation, File, FileError, Salvaged, Seen, Shared};
 use crate::limits::{Limits, PartCopy};
 use crate::object::ObjectKey;
 use crate::range::ByteRange;
@@ -59,16 +59,25 @@ impl Toy {
 
     fn object(&self, key: &str, bytes: &[u8]) -> Arc<File> {
         let stat = self.bucket.replace(key, bytes);
-        File::of_object(&self.shared, self.place(key), &stat)
+        File::of_object(&self.shared, self.place(key), &Seen::from(&stat))
     }
 
     /// A second, clean view of an object: what an open finds in a store that others write to.
     fn object_view(&self, key: &str) -> Arc<File> {
-        File::of_object(&self.shared, self.place(key), &self.bucket.stat(key))
+        File::of_object(
+            &self.shared,
+            self.place(key),
+            &Seen::from(&self.bucket.stat(key)),
+        )
     }
 
     fn create(&self, key: &str) -> Arc<File> {
-        File::create(&self.shared, self.place(key), Creation::Replace)
+        File::create(
+            &self.shared,
+            self.place(key),
+            Creation::Replace,
+            Default::default(),
+        )
     }
 }
 
@@ -177,7 +186,12 @@ async fn a_whole_new_content_replaces_what_another_writer_put_there() {
 #[tokio::test]
 async fn an_exclusive_creation_fails_when_another_client_was_first() {
     let toy = Toy::new();
-    let file = File::create(&toy.shared, toy.place("a"), Creation::Exclusive);
+    let file = File::create(
+        &toy.shared,
+        toy.place("a"),
+        Creation::Exclusive,
+        Default::default(),
+    );
     toy.bucket.replace("a", b"other");
     let error = file.commit().await.unwrap_err();
     assert!(

@@ -91,9 +91,7 @@ impl Fs {
     ) -> FsResult<()> {
         let name = user_name(name)?;
         if let Some(property) = Property::of_name(name) {
-            let value = str::from_utf8(value).map_err(|_| FsError::Invalid {
-                what: "not text",
-            })?;
+            let value = str::from_utf8(value).map_err(|_| FsError::Invalid { what: "not text" })?;
             return self
                 .change_headers(ino, |headers| set_property(headers, property, value))
                 .await;

@@ -58,11 +58,9 @@ impl Fs {
             let (at, asked, known) = answer?;
             let entry = &mut stream.entries[at];
             entry.at = asked;
+            entry.is_told = true;
             entry.named = match (&entry.named, known) {
-                (Named::Directory(_), marker) => {
-                    entry.is_marker_told = true;
-                    Named::Directory(marker)
-                }
+                (Named::Directory(_), marker) => Named::Directory(marker),
                 (_, Some(known)) => Named::File(known),
                 // Removed since it was listed.
                 (_, None) => Named::Absent,
@@ -81,7 +79,7 @@ impl State {
         match &entry.named {
             Named::Absent => false,
             Named::Directory(_) => {
-                plus && !entry.is_marker_told && child.is_none_or(|child| !self.is_told(child))
+                plus && !entry.is_told && child.is_none_or(|child| !self.is_told(child))
             }
             Named::File(listed) => {
                 let before = match child {
@@ -92,7 +90,7 @@ impl State {
                     },
                 };
                 let is_wanted = plus || listed.size <= SPECIAL_BYTES_MAX;
-                is_wanted && listed.clone().after(before).headers.is_none()
+                is_wanted && !listed.clone().after(before).is_told
             }
         }
     }

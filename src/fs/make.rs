@@ -189,11 +189,18 @@ impl Fs {
             is_guessed: true,
             etag: Some(version.etag),
             version_id: version.version_id,
+            storage_class: None,
             headers: Some(Arc::new(headers)),
+            is_told: true,
         };
         let mut state = self.state();
         let found = state.tree.child(parent, &name);
-        let is_directory = |ino: &Ino| state.tree.node(*ino).is_some_and(|node| node.is_directory());
+        let is_directory = |ino: &Ino| {
+            state
+                .tree
+                .node(*ino)
+                .is_some_and(|node| node.is_directory())
+        };
         let ino = match found.filter(is_directory) {
             Some(ino) => ino,
             None => {

@@ -269,7 +269,9 @@ impl State {
         let Some(attr) = self.attr(ino) else { return };
         let now = SystemTime::now();
         let is_due = attr.accessed <= attr.modified.max(attr.changed)
-            || now.duration_since(attr.accessed).is_ok_and(|age| age > RELATIME);
+            || now
+                .duration_since(attr.accessed)
+                .is_ok_and(|age| age > RELATIME);
         if is_due && let Some(file) = self.tree.file_mut(ino) {
             file.times.accessed = Some(now);
         }

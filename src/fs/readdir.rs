@@ -8,12 +8,12 @@ use std::time::Instant;
 
 use crate::file::Place;
 use crate::fs::handles::DirectoryHandle;
-use crate::fs::state::{State, directory_state, file_state};
 use crate::fs::listed::ENTRIES_AHEAD;
+use crate::fs::state::{State, directory_state, file_state};
 use crate::fs::{DirEntry, Fh, Fs, FsError, FsResult, Ino, Opened};
+use crate::namespace::Attr;
 use crate::namespace::knowledge::{NameKnown, Named};
 use crate::namespace::listing::{Entry, Fold};
-use crate::namespace::Attr;
 use crate::store::ListRequest;
 
 /// Entries before those of the listing: `.` and `..`.
@@ -92,7 +92,7 @@ impl Stream {
                 name,
                 named: Named::Absent,
                 at,
-                is_marker_told: false,
+                is_told: true,
             }));
         }
     }
@@ -113,7 +113,10 @@ impl Fs {
             }
             let stream = Stream::new(&state, ino)?;
             state.tree.pin(ino);
-            let listed_at = state.tree.directory_mut(ino).and_then(|node| node.listed_at);
+            let listed_at = state
+                .tree
+                .directory_mut(ino)
+                .and_then(|node| node.listed_at);
             (stream, listed_at.is_some_and(|at| at.elapsed() < ttl))
         };
         let stream = tokio::sync::Mutex::new(stream);
@@ -214,7 +217,13 @@ impl Fs {
             entries.extend(stream.fold.finish());
         }
         stream.next = page.continuation.map_or(Next::End, Next::After);
-        self.state().learn_listing(ino, stream);
+        let mut state = self.state();
+        state.learn_listing(ino, stream);
+        if !state.may_carry(ino) {
+            // Whatever happens later, these were plain.
+            entries.iter_mut().for_each(Entry::nothing_is_open);
+        }
+        drop(state);
         stream.advance(offset, entries, at, at_end);
         Ok(())
     }
@@ -276,7 +285,7 @@ impl State {
             Named::Absent => directory_state(entry.at, None),
         };
         let ino = self.insert(parent, &entry.name, state);
-        if entry.is_marker_told
+        if entry.is_told
             && let Some(directory) = self.tree.directory_mut(ino)
         {
             directory.marker_at = Some(entry.at);
@@ -309,6 +318,7 @@ impl State {
         let attr = self.named_attr(ino, &named);
         let known = NameKnown {
             at: entry.at,
+            is_told: entry.is_told || named.object().is_some_and(|known| known.is_told),
             named,
             ino: Some(ino),
         };
@@ -345,10 +355,8 @@ impl State {
             Named::Directory(marker) => match self.tree.directory_mut(ino) {
                 Some(directory) => {
                     directory.known_at = Some(entry.at);
-                    if entry.is_marker_told {
-                        directory.marker.clone_from(marker);
-                        directory.marker_at = Some(entry.at);
-                    }
+                    directory.marker = marker.clone().or(directory.marker.take());
+                    directory.marker_at = entry.is_told.then_some(entry.at).or(directory.marker_at);
                 }
                 None => self.tree.detach(ino),
             },

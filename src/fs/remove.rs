@@ -175,7 +175,7 @@ impl Fs {
         // Nobody reads the headers of the copy.
         let headers = ObjectHeaders::default();
         let committer = &self.shared.committer;
-        let carried = Carried::Source(Some(&headers));
+        let carried = Carried::These(&headers);
         let copy = committer.copy_object(&version, carried, &place, &Precondition::None);
         match copy.await {
             Ok(copy) => Ok(Some((place, copy))),

@@ -176,6 +176,7 @@ impl Fs {
         let mut asked = false;
         loop {
             let (version, headers) = self.moved_version(plan.source, from).await?;
+            let storage_class = self.listed_class(plan.source);
             let committer = &self.shared.committer;
             let retyped = |headers: &ObjectHeaders| retyped(headers, &plan.from.1, &plan.to.1);
             let new_headers = match (new_headers, &headers) {
@@ -185,7 +186,10 @@ impl Fs {
             };
             let carried = match &new_headers {
                 Some(headers) => Carried::These(headers),
-                None => Carried::Source(headers.as_deref()),
+                None => Carried::Source {
+                    headers: headers.as_deref(),
+                    storage_class: &storage_class,
+                },
             };
             let copy = committer.copy_object(&version, carried, to, &precondition);
             match copy.await {
@@ -236,6 +240,12 @@ impl Fs {
         Ok((stat.version, known.and_then(|known| known.headers.clone())))
     }
 
+    fn listed_class(&self, ino: Ino) -> Option<String> {
+        let state = self.state();
+        let known = state.tree.file(ino)?.known.as_ref()?;
+        known.storage_class.clone()
+    }
+
     /// Gives up what is known of the object of a file, so that HEAD is asked; `false` when the
     /// file is open, and pinned to a version.
     fn forget_object(&self, ino: Ino) -> bool {
@@ -275,6 +285,9 @@ impl State {
         self.note_carrier(plan.to.0);
         if let Some(file) = self.tree.file_mut(plan.source) {
             file.times.changed = Some(SystemTime::now());
+            let known = file.known.take();
+            let is_told = headers.is_some() || known.as_ref().is_some_and(|known| known.is_told);
+            let storage_class = known.and_then(|known| known.storage_class);
             file.known = Some(Known {
                 at: Instant::now(),
                 size: version.size,
@@ -282,7 +295,9 @@ impl State {
                 is_guessed: true,
                 etag: Some(version.etag.clone()),
                 version_id: version.version_id.clone(),
+                storage_class,
                 headers,
+                is_told,
             });
         }
         self.tree.rename(plan.source, plan.to.0, &plan.to.1);

@@ -83,6 +83,7 @@ impl Ends {
 struct Copied {
     from: ObjectKey,
     source: Arc<ObjectVersion>,
+    storage_class: Option<String>,
     to: Place,
     copy: Arc<ObjectVersion>,
 }
@@ -216,7 +217,8 @@ impl Fs {
             // A file that was committed since the listing: what is there now is moved.
             let now = open.get(&copy.from).and_then(|file| file.stat().version);
             if let Some(now) = now.filter(|now| !now.etag.matches(&copy.source.etag)) {
-                copy.copy = self.copy_version(&now, &copy.to).await?;
+                let class = &copy.storage_class;
+                copy.copy = self.copy_version(&now, class, &copy.to).await?;
             }
         }
         let keys: Vec<ObjectKey> = copied.iter().map(|copy| copy.from.clone()).collect();
@@ -296,10 +298,13 @@ impl Fs {
             }),
             None => ends.from.bucket.head(&object.key).await?.version,
         };
-        let copy = self.copy_version(&source, &to).await?;
+        let copy = self
+            .copy_version(&source, &object.storage_class, &to)
+            .await?;
         Ok(Copied {
             from: object.key,
             source,
+            storage_class: object.storage_class,
             to,
             copy,
         })
@@ -308,11 +313,16 @@ impl Fs {
     async fn copy_version(
         &self,
         source: &Arc<ObjectVersion>,
+        storage_class: &Option<String>,
         to: &Place,
     ) -> StoreResult<Arc<ObjectVersion>> {
         let committer = &self.shared.committer;
+        let carried = Carried::Source {
+            headers: None,
+            storage_class,
+        };
         let copy = committer
-            .copy_object(source, Carried::Source(None), to, &Precondition::None)
+            .copy_object(source, carried, to, &Precondition::None)
             .await;
         copy.map_err(|error| match error {
             CommitError::Store(error) => error,

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::attributes::Attributes;
 use crate::config::{Config, Ownership};
 use crate::file::{File, Place};
-use crate::fs::locks::{Access, Wanted};
 use crate::fs::deferred::Late;
+use crate::fs::locks::{Access, Wanted};
 use crate::fs::registry::{OpenFile, OpenFiles};
 use crate::fs::{FsError, FsResult, Trusted};
 use crate::namespace::carriers::Carriers;
@@ -170,15 +170,13 @@ impl State {
             return true;
         };
         let told = match &node.state {
-            NodeState::File(file) => file.known.as_ref().is_some_and(|known| known.headers.is_some()),
+            NodeState::File(file) => file.known.as_ref().is_some_and(|known| known.is_told),
             NodeState::Directory(directory) => match &directory.marker {
                 Some(marker) => marker.headers.is_some(),
                 None => directory.marker_at.is_some(),
             },
         };
-        told || self.open.file(ino).is_some()
-            || !node.is_linked()
-            || !self.may_carry(node.parent())
+        told || self.open.file(ino).is_some() || !node.is_linked() || !self.may_carry(node.parent())
     }
 
     /// What is remembered of a name: `None` when the store has to be asked, else the inode or
@@ -211,12 +209,11 @@ impl State {
         else {
             return Ok(None);
         };
+        if !known.is_told && self.may_carry(parent) {
+            return Ok(None);
+        }
         let state = match known.named {
             Named::Absent => return Ok(Some(None)),
-            Named::File(file) if file.headers.is_none() && self.may_carry(parent) => {
-                return Ok(None);
-            }
-            Named::Directory(None) if self.may_carry(parent) => return Ok(None),
             Named::File(file) => file_state(Some(file)),
             Named::Directory(marker) => directory_state(known.at, marker),
         };
@@ -244,6 +241,7 @@ impl State {
                 let known = NameKnown {
                     at: asked,
                     named: Named::Absent,
+                    is_told: true,
                     ino: None,
                 };
                 self.names.note(parent, name, known);
@@ -362,6 +360,8 @@ impl State {
                 is_guessed: true,
                 etag: Some(version.etag.clone()),
                 version_id: version.version_id.clone(),
+                storage_class: file.headers().storage_class,
+                is_told: headers.is_some(),
                 headers,
             });
         }
@@ -402,9 +402,7 @@ impl State {
                 let modified = marker.map_or(self.mounted, |marker| marker.modified);
                 self.directory_attr(ino, &told, modified, &times)
             }
-            Named::Absent => {
-                self.directory_attr(ino, &Attributes::default(), self.mounted, &times)
-            }
+            Named::Absent => self.directory_attr(ino, &Attributes::default(), self.mounted, &times),
         }
     }
 

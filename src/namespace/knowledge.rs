@@ -33,8 +33,13 @@ pub struct Known {
     pub etag: Option<ETag>,
     /// Its version id; a listing does not tell it.
     pub version_id: Option<VersionId>,
+    /// Its storage class; `None` for the usual one.
+    pub storage_class: Option<String>,
     /// Its headers; a listing does not tell them.
     pub headers: Option<Arc<ObjectHeaders>>,
+    /// Whether nothing is left open: its headers are known, or nothing pointed to attributes in
+    /// them when it was listed.
+    pub is_told: bool,
 }
 
 impl Known {
@@ -47,7 +52,9 @@ impl Known {
             is_guessed: false,
             etag: Some(stat.version.etag.clone()),
             version_id: stat.version.version_id.clone(),
+            storage_class: stat.headers.storage_class.clone(),
             headers: Some(Arc::new(stat.headers.clone())),
+            is_told: true,
         }
     }
 
@@ -60,7 +67,9 @@ impl Known {
             is_guessed: false,
             etag: listed.etag.clone(),
             version_id: None,
+            storage_class: listed.storage_class.clone(),
             headers: None,
+            is_told: false,
         }
     }
 
@@ -80,6 +89,7 @@ impl Known {
         Self {
             version_id: self.version_id.or_else(|| before.version_id.clone()),
             headers: self.headers.or_else(|| before.headers.clone()),
+            is_told: self.is_told || before.is_told,
             ..self
         }
     }
@@ -147,6 +157,9 @@ pub struct NameKnown {
     pub at: Instant,
     /// What is there.
     pub named: Named,
+    /// Whether nothing is left open: of an object by [`Known::is_told`], of a directory when its
+    /// marker was looked for, or nothing pointed to one.
+    pub is_told: bool,
     /// The inode number that readdir gave out for it, which its inode will have.
     pub ino: Option<Ino>,
 }
@@ -182,6 +195,7 @@ impl NameCache {
         let known = NameKnown {
             at: Instant::now(),
             named: Named::Absent,
+            is_told: true,
             ino: None,
         };
         self.note(parent, name, known);

@@ -22,8 +22,18 @@ pub struct Entry {
     pub named: Named,
     /// When the store was asked.
     pub at: Instant,
-    /// Whether a directory's marker was looked for.
-    pub is_marker_told: bool,
+    /// Whether nothing is left open, as in [`NameKnown`](super::knowledge::NameKnown).
+    pub is_told: bool,
+}
+
+impl Entry {
+    /// Nothing points to attributes that the listing does not tell.
+    pub const fn nothing_is_open(&mut self) {
+        self.is_told = true;
+        if let Named::File(known) = &mut self.named {
+            known.is_told = true;
+        }
+    }
 }
 
 /// The state between two pages of one listing.
@@ -100,7 +110,7 @@ impl Fold {
             name: Arc::from(name),
             named,
             at,
-            is_marker_told: false,
+            is_told: false,
         });
     }
 
@@ -123,7 +133,7 @@ impl Fold {
             name: Arc::from(name),
             named: Named::Directory(None),
             at,
-            is_marker_told: false,
+            is_told: false,
         });
     }
 

@@ -4,12 +4,14 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use s3fs::config::{Bounds, Config, Ownership, Source, StaticCredentials, StoreConfig};
+use s3fs::config::{
+    AttributeSource, Bounds, Config, Ownership, Source, StaticCredentials, StoreConfig,
+};
 use s3fs::file::Shared;
-use s3fs::fs::{Attr, CopyRequest, Fh, Fs, FsResult, Ino, OpenMode, RenameMode};
+use s3fs::fs::{Attr, CopyRequest, Fh, Fs, FsResult, Ino, Kind, NewNode, OpenMode, RenameMode};
 use s3fs::object::BucketName;
 use s3fs::range::ByteRange;
 use s3fs::sim::Sim;
@@ -46,14 +48,34 @@ const WRITE: OpenMode = OpenMode {
     ..READ
 };
 
+/// A file of root's.
+pub const NEW: NewNode = NewNode {
+    kind: Kind::File,
+    permissions: 0o644,
+    uid: 0,
+    gid: 0,
+    rdev: 0,
+};
+
 impl World {
     /// An empty bucket of a store that answers as AWS does; names are trusted for the whole test.
     pub fn new() -> Self {
         let runtime = Runtime::new().unwrap();
+        let started = Sim::builder().bucket(BUCKET).start("127.0.0.1:0");
+        let sim = runtime.block_on(started).unwrap();
+        Self::mounted(runtime, sim)
+    }
+
+    /// Another filesystem over what the store of `other` holds, which knows nothing of it yet.
+    pub fn over(other: &Self) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let served = Sim::serve(other.sim.state(), "127.0.0.1:0");
+        let sim = runtime.block_on(served).unwrap();
+        Self::mounted(runtime, sim)
+    }
+
+    fn mounted(runtime: Runtime, sim: Sim) -> Self {
         let staging = tempfile::tempdir().unwrap();
-        let sim = runtime
-            .block_on(Sim::builder().bucket(BUCKET).start("127.0.0.1:0"))
-            .unwrap();
         let config = config(&sim, staging.path().into());
         // Faults are injected: the pauses after them prove nothing.
         let timeouts = Timeouts {
@@ -66,12 +88,31 @@ impl World {
         let buckets = Buckets::new([store.bucket(&BucketName::new(BUCKET))]);
         let shared = Shared::new(buckets, config.bounds.clone(), runtime.handle().clone());
         let fs = Arc::new(Fs::new(&config, shared));
+        let background = Arc::clone(&fs);
+        runtime.spawn(async move { background.store_attributes().await });
         Self {
             runtime,
             sim,
             fs,
             staging,
         }
+    }
+
+    /// Waits for what happens in the background.
+    ///
+    /// # Panics
+    /// If it does not happen in time.
+    pub fn wait_until(&self, happened: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !happened() {
+            assert!(
+                start.elapsed() < Duration::from_secs(20),
+                "it never happened"
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // And its answer arrives.
+        std::thread::sleep(Duration::from_millis(100));
     }
 
     /// Runs `work` to its end.
@@ -82,7 +123,7 @@ impl World {
     /// Lists the root, so that every name and size in it is known.
     pub fn list(&self) -> Vec<String> {
         self.run(async {
-            let fh = self.fs.opendir(ROOT).await.unwrap();
+            let fh = self.fs.opendir(ROOT).await.unwrap().fh;
             let mut names = Vec::new();
             let mut offset = 0;
             loop {
@@ -114,7 +155,12 @@ impl World {
     pub async fn open_to_write(&self, name: &str, mode: OpenMode) -> FsResult<Fh> {
         match self.look(name).await {
             Ok(attr) => Ok(self.fs.open(attr.ino, mode).await?.fh),
-            Err(_) => Ok(self.fs.create(ROOT, OsStr::new(name), mode).await?.1.fh),
+            Err(_) => Ok(self
+                .fs
+                .create(ROOT, OsStr::new(name), NEW, mode)
+                .await?
+                .1
+                .fh),
         }
     }
 
@@ -262,6 +308,9 @@ fn config(sim: &Sim, staging_dir: PathBuf) -> Config {
             file_mode: 0o644,
             dir_mode: 0o755,
         },
+        attributes: AttributeSource::Auto,
+        // Budgets are of what is needed when everything is known.
+        close_to_open: false,
         bounds: Bounds {
             staging_dir,
             attr_ttl: Duration::from_secs(600),
