@@ -43,6 +43,8 @@ pub struct Attr {
     pub gid: u32,
     /// The number of a device.
     pub rdev: u32,
+    /// Names it has: 0 once it is unlinked. Of a directory 2 and its known subdirectories.
+    pub links: u32,
 }
 
 /// Times of an inode that are newer here than in the store, which is not written for their sake.

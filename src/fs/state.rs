@@ -166,7 +166,7 @@ impl State {
 
     /// Whether nothing that the store knows of an inode's attributes is left open.
     pub(super) fn is_told(&self, ino: Ino) -> bool {
-        let Some(node) = self.tree.node(ino) else {
+        let Some(node) = self.tree.node(ino).filter(|_| !self.is_top(ino)) else {
             return true;
         };
         let told = match &node.state {
@@ -473,7 +473,21 @@ impl State {
             uid: told.uid.unwrap_or(self.ownership.uid),
             gid: told.gid.unwrap_or(self.ownership.gid),
             rdev: told.rdev.unwrap_or(0),
+            links: self.links(shown.ino, shown.kind),
         }
+    }
+
+    /// A name for each entry that has one; of a directory also its `.` and the `..` of each
+    /// directory in it, as far as these are known.
+    fn links(&self, ino: Ino, kind: Kind) -> u32 {
+        let node = self.tree.node(ino);
+        let named = u32::from(node.is_none_or(Node::is_linked));
+        if kind != Kind::Directory || named == 0 {
+            return named;
+        }
+        let children = self.tree.children(ino);
+        let inside = children.filter(|(_, child)| self.tree.file(*child).is_none());
+        named + 1 + inside.count() as u32
     }
 
     /// The attributes, and for how long they may still be trusted.

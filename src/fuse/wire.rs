@@ -29,8 +29,7 @@ pub(super) fn attr(attr: &Attr) -> FileAttr {
         crtime: attr.modified,
         kind: kind(attr.kind),
         perm: attr.mode,
-        // Of a directory too: subdirectories are not counted, and 1 says so.
-        nlink: 1,
+        nlink: attr.links,
         uid: attr.uid,
         gid: attr.gid,
         rdev: attr.rdev,
@@ -53,6 +52,7 @@ pub(super) fn absent() -> FileAttr {
         uid: 0,
         gid: 0,
         rdev: 0,
+        links: 0,
     })
 }
 
