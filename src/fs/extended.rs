@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::attributes::extended::{self, Extended};
 use crate::file::File;
 use crate::fs::lookup::Want;
+use crate::fs::state::State;
 use crate::fs::{Fs, FsError, FsResult, Ino, SetExtended};
 use crate::namespace::knowledge::Known;
 use crate::namespace::tree::NodeState;
@@ -55,10 +56,14 @@ impl Fs {
     /// of the store.
     pub async fn extended(&self, ino: Ino, name: &OsStr) -> FsResult<Vec<u8>> {
         let name = user_name(name)?;
+        let property = Property::of_name(name);
+        if property.is_none() && self.state().is_plain(ino) {
+            return Err(FsError::NoAttribute);
+        }
         let Some(object) = self.described_object(ino).await? else {
             return Err(FsError::NoAttribute);
         };
-        let value = match Property::of_name(name) {
+        let value = match property {
             Some(property) => object.property(property).map(String::into_bytes),
             None => extended::of_metadata(&object.headers.metadata).remove(name),
         };
@@ -70,6 +75,9 @@ impl Fs {
     /// # Errors
     /// Those of the store.
     pub async fn extended_names(&self, ino: Ino) -> FsResult<Vec<String>> {
+        if self.state().is_plain(ino) {
+            return Ok(Vec::new());
+        }
         let object = self.described_object(ino).await?;
         let told = object.map(|object| extended::of_metadata(&object.headers.metadata));
         let names = told.unwrap_or_default().into_keys();
@@ -172,6 +180,15 @@ impl Fs {
         let described = Described::of_file(&file);
         self.close(ino).await;
         Ok(Some(described))
+    }
+}
+
+impl State {
+    /// Whether a listing told of a file, and nothing points to attributes that it does not tell.
+    fn is_plain(&self, ino: Ino) -> bool {
+        let known = self.tree.file(ino).and_then(|file| file.known.as_ref());
+        let is_listed = known.is_some_and(|known| known.is_told && known.headers.is_none());
+        is_listed && self.open.file(ino).is_none()
     }
 }
 

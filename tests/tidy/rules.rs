@@ -59,6 +59,7 @@ const fn row(module: &'static str, may_import: &'static [&'static str]) -> Row {
 /// Lowest first; a row may import only rows above it here.
 pub const IMPORTS: &[Row] = &[
     row("range", &[]),
+    row("attributes", &[]),
     row("limits", &[]),
     row("object", &["range"]),
     row("extent", &["range", "object"]),
@@ -90,6 +91,7 @@ pub const IMPORTS: &[Row] = &[
         "file",
         &[
             "range",
+            "attributes",
             "limits",
             "object",
             "extent",
@@ -102,11 +104,12 @@ pub const IMPORTS: &[Row] = &[
             "commit",
         ],
     ),
-    row("namespace", &["object", "config", "store"]),
+    row("namespace", &["attributes", "object", "config", "store"]),
     row(
         "fs",
         &[
             "range",
+            "attributes",
             "limits",
             "object",
             "config",
@@ -119,7 +122,18 @@ pub const IMPORTS: &[Row] = &[
             "namespace",
         ],
     ),
-    row("fuse", &["range", "plan", "store", "staging", "file", "fs"]),
+    row(
+        "fuse",
+        &[
+            "range",
+            "attributes",
+            "plan",
+            "store",
+            "staging",
+            "file",
+            "fs",
+        ],
+    ),
     row("telemetry", &["fuse"]),
     row(
         "mount",
