@@ -30,6 +30,7 @@ mod registry;
 mod remove;
 mod rename;
 mod rename_directory;
+mod shown;
 mod state;
 
 use handles::Handles;

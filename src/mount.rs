@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::config::Config;
+use crate::config::{AttributeSource, Config};
 use crate::file::{FileError, Shared};
 use crate::fs::Fs;
 use crate::fuse::FuseFs;
@@ -153,6 +153,9 @@ impl LiveMount {
         let path = free_point(&config.mountpoint, config.nonempty)?;
         check_staging_dir(&config.bounds.staging_dir)?;
         let fs = Arc::new(assemble(config, runtime).await?);
+        if config.attributes == AttributeSource::Auto {
+            fs.look_for_attributes().await;
+        }
         let wanted = KernelMount {
             source: config.shown_source.clone(),
             path: path.clone(),

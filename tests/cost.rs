@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use s3fs::fs::Attr;
 use s3fs::limits::{GIB, Limits, MIB};
 use s3fs::range::ByteRange;
 use s3fs::sim::{Counters, Operation};
+use s3fs::store::ObjectHeaders;
 
 #[allow(dead_code, reason = "each suite uses a part")]
 #[path = "in_process/world.rs"]
@@ -245,6 +247,70 @@ fn a_stat_asks_nothing_while_the_listing_is_trusted_else_one_head_and_one_list()
     assert!(unknown.of(Operation::HeadObject).requests <= 1);
     assert!(unknown.of(Operation::ListObjectsV2).requests <= 1);
     assert_eq!(bytes(&unknown), (0, 0));
+}
+
+/// `ls -l`: the listing, then each entry by its name.
+fn ls_l(world: &World) -> Vec<Attr> {
+    let names = world.list();
+    let look = |name: &String| world.run(world.look(name)).unwrap();
+    names.iter().map(look).collect()
+}
+
+fn carrying(mode: &str) -> ObjectHeaders {
+    ObjectHeaders {
+        metadata: BTreeMap::from([("mode".to_owned(), mode.to_owned())]),
+        ..ObjectHeaders::default()
+    }
+}
+
+#[test]
+fn ls_l_of_10_000_plain_objects_is_ten_lists_and_no_head() {
+    let world = World::new();
+    for number in 0..10_000 {
+        world.sim.put(BUCKET, &format!("{number:05}"), "");
+    }
+    world.run(world.fs.look_for_attributes());
+    let before = world.sim.counters();
+    assert_eq!(ls_l(&world).len(), 10_000);
+    let cost = world.sim.counters() - &before;
+    assert_eq!(cost.requests(), requests(&[(Operation::ListObjectsV2, 10)]));
+}
+
+#[test]
+fn ls_l_where_objects_carry_attributes_is_one_head_each_in_parallel_and_then_none() {
+    let world = World::new();
+    for number in 0..2_000 {
+        let name = format!("{number:05}");
+        world.sim.put_with(BUCKET, &name, "x", carrying("33152"));
+    }
+    world.run(world.fs.look_for_attributes());
+    let before = world.sim.counters();
+    assert!(ls_l(&world).iter().all(|attr| attr.mode == 0o600));
+    let cost = world.sim.counters() - &before;
+    let expected = [
+        (Operation::ListObjectsV2, 2),
+        (Operation::HeadObject, 2_000),
+    ];
+    assert_eq!(cost.requests(), requests(&expected));
+    let in_flight = world.sim.counters().of(Operation::HeadObject).in_flight_max;
+    assert!((2..=32).contains(&in_flight), "{in_flight} at a time");
+    // What was asked once is known while the objects are the same.
+    let before = world.sim.counters();
+    ls_l(&world);
+    let cost = world.sim.counters() - &before;
+    assert_eq!(cost.requests(), requests(&[(Operation::ListObjectsV2, 2)]));
+}
+
+#[test]
+fn a_missing_name_is_one_head_and_one_list_and_then_nothing() {
+    let world = World::new();
+    let before = world.sim.counters();
+    for _ in 0..3 {
+        assert!(world.run(world.look("missing")).is_err());
+    }
+    let cost = world.sim.counters() - &before;
+    let expected = [(Operation::HeadObject, 1), (Operation::ListObjectsV2, 1)];
+    assert_eq!(cost.requests(), requests(&expected));
 }
 
 #[test]

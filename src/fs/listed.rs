@@ -1,10 +1,13 @@
 //! Attributes of listed entries where a listing leaves them open: HEAD requests, several at a
 //! time, for the entries that are about to be given out. Decides nothing about names.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::future::try_join_all;
 use futures_util::{StreamExt, stream};
 
+use crate::attributes::Attributes;
 use crate::file::Place;
 use crate::fs::lookup::with_slash;
 use crate::fs::readdir::Stream;
@@ -12,7 +15,7 @@ use crate::fs::state::State;
 use crate::fs::{Fs, FsResult, Ino};
 use crate::namespace::knowledge::{Known, Named};
 use crate::namespace::listing::Entry;
-use crate::store::StoreResult;
+use crate::store::{ListRequest, StoreError, StoreResult};
 
 /// Entries looked at ahead of the one that is wanted: about as many as one answer to the kernel
 /// has room for.
@@ -21,7 +24,43 @@ pub(super) const ENTRIES_AHEAD: usize = 256;
 /// most PATH_MAX bytes, and pipes, sockets and devices have none.
 const SPECIAL_BYTES_MAX: u64 = 4096;
 
+/// Objects of a source looked at when it is mounted.
+const SAMPLE: usize = 16;
+
 impl Fs {
+    /// Looks at a few objects of each source for attributes that some filesystem stored with them:
+    /// where there are any, or none can be looked at, all objects are asked for theirs when they
+    /// are listed. 1 LIST and at most [`SAMPLE`] HEADs a source.
+    pub async fn look_for_attributes(&self) {
+        let tops = self.state().tops();
+        for (source, place) in tops.into_iter().enumerate() {
+            let may_carry = self.sample_carries(&place).await.unwrap_or_else(|error| {
+                log::warn!("{}: cannot look at its objects: {error}", place.key);
+                true
+            });
+            if may_carry {
+                self.state().carriers.note_everywhere(source);
+            }
+        }
+    }
+
+    async fn sample_carries(&self, top: &Place) -> StoreResult<bool> {
+        let prefix = top.key.as_str().to_owned();
+        let request = ListRequest {
+            prefix,
+            ..ListRequest::default()
+        };
+        let page = top.bucket.list(&request).await?;
+        let stride = page.objects.len().div_ceil(SAMPLE).max(1);
+        let heads = page.objects.into_iter().step_by(stride).map(|object| {
+            let bucket = Arc::clone(&top.bucket);
+            let key = object.key;
+            async move { self.head_if_any(&Place { bucket, key }).await }
+        });
+        let mut found = try_join_all(heads).await?.into_iter().flatten();
+        Ok(found.any(|stat| !Attributes::of_metadata(&stat.headers.metadata).is_empty()))
+    }
+
     /// Asks for what is not known of the entries from position `skipped` on. With `plus` their
     /// attributes are wanted, else only what they are.
     pub(super) async fn describe_entries(
@@ -48,15 +87,23 @@ impl Fs {
         };
         let asks = open.into_iter().map(|(at, place)| async move {
             let asked = Instant::now();
-            let found = self.head_if_any(&place).await?;
+            let found = match self.head_if_any(&place).await {
+                // It is there, and this is all that can be known of it.
+                Err(StoreError::AccessDenied { .. }) => return Ok((at, None)),
+                found => found?,
+            };
             let known = found.map(|stat| Known::of_stat(&stat, asked));
-            StoreResult::Ok((at, asked, known))
+            StoreResult::Ok((at, Some((asked, known))))
         });
         let requests_max = self.shared.bounds.head_requests_max;
         let mut asks = stream::iter(asks).buffer_unordered(requests_max);
         while let Some(answer) = asks.next().await {
-            let (at, asked, known) = answer?;
+            let (at, answer) = answer?;
             let entry = &mut stream.entries[at];
+            let Some((asked, known)) = answer else {
+                entry.nothing_is_open();
+                continue;
+            };
             entry.at = asked;
             entry.is_told = true;
             entry.named = match (&entry.named, known) {

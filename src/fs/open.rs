@@ -55,8 +55,8 @@ impl Fs {
     /// the object's headers, which the next commit sends again.
     ///
     /// # Errors
-    /// [`FsError::OtherAttributes`] when what is there now has another owner or mode than was shown:
-    /// whoever asked was let in by those.
+    /// [`FsError::OtherAttributes`] when what is there now has another owner or mode than was
+    /// shown: whoever asked was let in by those.
     pub(super) async fn content(&self, ino: Ino, want: Want) -> FsResult<Arc<File>> {
         if let Some(file) = self.own_content(ino)? {
             return Ok(file);

@@ -109,7 +109,9 @@ async fn answer(
         let body = Metered::new(Body::from(body), state, asked.operation);
         if uploads { body.way(Way::Up) } else { body }
     });
-    let response = faulty(request, asked.operation, protocol, fault).await?;
+    let response = faulty(request, asked.operation, protocol, fault).await;
+    state.ledger().leave(asked.operation);
+    let response = response?;
     state.ledger().answer(number, response.status().as_u16());
     Ok(response.map(|body| {
         let body = Metered::new(body, state, asked.operation);

@@ -156,6 +156,8 @@ pub struct Count {
     pub bytes_up: u64,
     /// Object bytes sent: bodies of GetObject.
     pub bytes_down: u64,
+    /// Most requests that were under way at a time.
+    pub in_flight_max: u64,
 }
 
 /// Requests and object bytes since the start or the last reset. The XML of requests and answers
@@ -182,6 +184,7 @@ impl Counters {
                 requests: total.requests + count.requests,
                 bytes_up: total.bytes_up + count.bytes_up,
                 bytes_down: total.bytes_down + count.bytes_down,
+                in_flight_max: total.in_flight_max.max(count.in_flight_max),
             })
     }
 
@@ -200,7 +203,8 @@ impl Counters {
 impl Sub<&Counters> for Counters {
     type Output = Counters;
 
-    /// What happened between two snapshots of one service.
+    /// What happened between two snapshots of one service; the most under way are those up to the
+    /// later one.
     fn sub(mut self, earlier: &Counters) -> Counters {
         for (operation, count) in &mut self.by_operation {
             let before = earlier.of(*operation);
@@ -216,6 +220,8 @@ impl Sub<&Counters> for Counters {
 #[derive(Default, Debug)]
 pub(super) struct Ledger {
     counters: Counters,
+    /// Requests under way.
+    in_flight: BTreeMap<Operation, u64>,
     log: VecDeque<SimRequest>,
     /// Number of the oldest request in the log.
     first: u64,
@@ -224,17 +230,25 @@ pub(super) struct Ledger {
 impl Ledger {
     /// Counts and logs a request; returns its number.
     pub(super) fn arrive(&mut self, request: &SimRequest) -> u64 {
-        self.counters
-            .by_operation
-            .entry(request.operation)
-            .or_default()
-            .requests += 1;
+        let in_flight = self.in_flight.entry(request.operation).or_default();
+        *in_flight += 1;
+        let by_operation = &mut self.counters.by_operation;
+        let count = by_operation.entry(request.operation).or_default();
+        count.requests += 1;
+        count.in_flight_max = count.in_flight_max.max(*in_flight);
         if self.log.len() == LOGGED_MAX {
             self.log.pop_front();
             self.first += 1;
         }
         self.log.push_back(request.clone());
         self.first + self.log.len() as u64 - 1
+    }
+
+    /// A request is not under way any more, whatever became of it.
+    pub(super) fn leave(&mut self, operation: Operation) {
+        if let Some(in_flight) = self.in_flight.get_mut(&operation) {
+            *in_flight = in_flight.saturating_sub(1);
+        }
     }
 
     pub(super) fn answer(&mut self, number: u64, status: u16) {

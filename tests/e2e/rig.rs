@@ -52,8 +52,9 @@ impl Rig {
         Mounted::new(&self.access, &[BUCKET], "")
     }
 
-    /// Mounts `sources`, takes the store at its word and what is known for true, and learns every name, and that there is no
-    /// `absent`: from then on requests are only those that an operation needs.
+    /// Mounts `sources`, takes the store at its word and what is known for true, and learns every
+    /// name, and that there is no `absent`: from then on requests are only those that an operation
+    /// needs.
     pub fn mount_known(&self, sources: &[&str], absent: &[&str]) -> Mounted {
         let mounted = Mounted::new(&self.access, sources, "provider=aws,actimeo=600,nocto");
         sh(&mounted.dir(), "ls -lR > /dev/null");

@@ -1,0 +1,150 @@
+//! What stat(2) is told of an inode: what is stored, what only this mount knows, and else the
+//! defaults of the mount. Asks no store.
+
+use std::time::SystemTime;
+
+use crate::attributes::Attributes;
+use crate::fs::state::State;
+use crate::namespace::knowledge::{Known, Named};
+use crate::namespace::tree::{Node, NodeState};
+use crate::namespace::{Attr, Ino, Kind, LocalTimes};
+
+/// What symbolic links show: nobody checks it.
+const SYMLINK_MODE: u16 = 0o777;
+
+/// What attributes are made of.
+struct Shown<'a> {
+    ino: Ino,
+    kind: Kind,
+    size: u64,
+    mode: u16,
+    told: &'a Attributes,
+    /// Last change of content if nothing is told.
+    modified: SystemTime,
+    times: &'a LocalTimes,
+}
+
+impl State {
+    /// The attributes of an inode; `None` when the store has to be asked.
+    pub(super) fn attr(&self, ino: Ino) -> Option<Attr> {
+        let open = self.open.file(ino).map(|open| open.file.stat());
+        match (&self.tree.node(ino)?.state, open) {
+            (NodeState::Directory(directory), Some(stat)) => {
+                Some(self.directory_attr(ino, &stat.attributes, stat.modified, &directory.times))
+            }
+            (NodeState::Directory(directory), None) => {
+                let marker = directory.marker.as_ref();
+                let told = marker.and_then(Known::attributes).unwrap_or_default();
+                let modified = marker.map_or(self.mounted, |marker| marker.modified);
+                Some(self.directory_attr(ino, &told, modified, &directory.times))
+            }
+            (NodeState::File(file), Some(stat)) => {
+                let (told, sized) = (&stat.attributes, (stat.size, stat.modified));
+                Some(self.file_attr(ino, told, sized, &file.times))
+            }
+            (NodeState::File(file), None) => {
+                let known = file.known.as_ref()?;
+                Some(self.known_attr(ino, known, &file.times))
+            }
+        }
+    }
+
+    /// The attributes of a name that has no inode yet.
+    pub(super) fn named_attr(&self, ino: Ino, named: &Named) -> Attr {
+        let times = LocalTimes::default();
+        match named {
+            Named::File(known) => self.known_attr(ino, known, &times),
+            Named::Directory(marker) => {
+                let marker = marker.as_ref();
+                let told = marker.and_then(Known::attributes).unwrap_or_default();
+                let modified = marker.map_or(self.mounted, |marker| marker.modified);
+                self.directory_attr(ino, &told, modified, &times)
+            }
+            Named::Absent => self.directory_attr(ino, &Attributes::default(), self.mounted, &times),
+        }
+    }
+
+    fn known_attr(&self, ino: Ino, known: &Known, times: &LocalTimes) -> Attr {
+        let told = known.attributes().unwrap_or_default();
+        self.file_attr(ino, &told, (known.size, known.modified), times)
+    }
+
+    fn file_attr(
+        &self,
+        ino: Ino,
+        told: &Attributes,
+        (size, modified): (u64, SystemTime),
+        times: &LocalTimes,
+    ) -> Attr {
+        let kind = told.kind.filter(|kind| *kind != Kind::Directory);
+        let kind = kind.unwrap_or(Kind::File);
+        let usual = match kind {
+            Kind::Symlink => SYMLINK_MODE,
+            _ => self.ownership.file_mode,
+        };
+        self.shown(Shown {
+            ino,
+            kind,
+            size,
+            mode: told.permissions.unwrap_or(usual),
+            told,
+            modified,
+            times,
+        })
+    }
+
+    fn directory_attr(
+        &self,
+        ino: Ino,
+        told: &Attributes,
+        modified: SystemTime,
+        times: &LocalTimes,
+    ) -> Attr {
+        self.shown(Shown {
+            ino,
+            kind: Kind::Directory,
+            size: 0,
+            mode: told.permissions.unwrap_or(self.ownership.dir_mode),
+            told,
+            modified,
+            times,
+        })
+    }
+
+    /// What is stored, what only this mount knows, and else the defaults of the mount.
+    fn shown(&self, shown: Shown<'_>) -> Attr {
+        let Shown {
+            told, times, mode, ..
+        } = shown;
+        let modified = told.mtime.unwrap_or(shown.modified);
+        let modified = times.modified.map_or(modified, |local| local.max(modified));
+        let changed = told.ctime.unwrap_or(modified);
+        let local = [times.modified, times.changed].into_iter().flatten();
+        Attr {
+            ino: shown.ino,
+            kind: shown.kind,
+            size: shown.size,
+            modified,
+            accessed: times.accessed.or(told.atime).unwrap_or(modified),
+            changed: local.fold(changed, SystemTime::max),
+            mode,
+            uid: told.uid.unwrap_or(self.ownership.uid),
+            gid: told.gid.unwrap_or(self.ownership.gid),
+            rdev: told.rdev.unwrap_or(0),
+            links: self.links(shown.ino, shown.kind),
+        }
+    }
+
+    /// A name for each entry that has one; of a directory also its `.` and the `..` of each
+    /// directory in it, as far as these are known.
+    fn links(&self, ino: Ino, kind: Kind) -> u32 {
+        let node = self.tree.node(ino);
+        let named = u32::from(node.is_none_or(Node::is_linked));
+        if kind != Kind::Directory || named == 0 {
+            return named;
+        }
+        let children = self.tree.children(ino);
+        let inside = children.filter(|(_, child)| self.tree.file(*child).is_none());
+        named + 1 + inside.count() as u32
+    }
+}
