@@ -15,12 +15,16 @@ mod edit;
 mod files;
 #[path = "e2e/mounted.rs"]
 mod mounted;
+#[path = "e2e/pair.rs"]
+mod pair;
 #[path = "e2e/pjdfstest.rs"]
 mod pjdfstest;
 #[path = "e2e/posix.rs"]
 mod posix;
 #[path = "e2e/rig.rs"]
 mod rig;
+#[path = "e2e/s3fs_fuse.rs"]
+mod s3fs_fuse;
 #[path = "e2e/seaweedfs.rs"]
 mod seaweedfs;
 #[path = "e2e/service.rs"]
@@ -31,3 +35,5 @@ mod shell;
 mod store;
 #[path = "e2e/tools.rs"]
 mod tools;
+#[path = "e2e/trees.rs"]
+mod trees;

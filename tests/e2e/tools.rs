@@ -1,63 +1,8 @@
 //! Everyday programs on a mount, each compared with what it does in a local directory.
 
-use std::path::Path;
-
-use tempfile::TempDir;
-
-use crate::mounted::Mounted;
+use crate::pair::Pair;
 use crate::rig::{BUCKET, Rig};
 use crate::shell::sh;
-
-/// A mount and a local directory beside it.
-struct Pair {
-    rig: Rig,
-    mounted: Mounted,
-    local: TempDir,
-}
-
-impl Pair {
-    fn new() -> Self {
-        let rig = Rig::new();
-        let mounted = rig.mount();
-        Self {
-            rig,
-            mounted,
-            local: tempfile::tempdir().unwrap(),
-        }
-    }
-
-    /// Runs one script in both; `$SOURCE` is a directory with a tree of files.
-    ///
-    /// # Panics
-    /// If they print or leave behind something else.
-    fn run(self, script: &str) {
-        let source = tempfile::tempdir().unwrap();
-        make_tree(source.path());
-        let script = format!("SOURCE={}\n{script}", source.path().display());
-        let expected = sh(self.local.path(), &script);
-        assert_eq!(sh(&self.mounted.dir(), &script), expected);
-        let compare = format!("diff -r {} .", self.local.path().display());
-        sh(&self.mounted.dir(), &compare);
-        self.mounted.unmount();
-        // What a later mount finds, with nothing in any cache.
-        let mounted = self.rig.mount();
-        sh(&mounted.dir(), &compare);
-        mounted.unmount();
-        assert!(self.rig.sim.uploads(BUCKET).is_empty(), "an upload is left");
-    }
-}
-
-fn make_tree(dir: &Path) {
-    let script = r"
-        mkdir -p a/b/c 'with space' empty
-        for i in $(seq 40); do seq $i $((i * 400)) > a/f$i; done
-        head -c 3000000 /dev/zero > a/b/zeros
-        seq 2000000 > a/b/c/numbers
-        printf 'no newline' > 'with space/file name'
-        : > a/nothing
-    ";
-    sh(dir, script);
-}
 
 #[test]
 fn rsync_copies_a_tree_and_then_its_changes() {
@@ -83,49 +28,157 @@ fn tar_packs_and_unpacks_a_tree() {
 }
 
 #[test]
-fn git_clones_commits_and_checks_a_repository() {
+fn git_clones_checks_out_collects_and_checks_a_repository() {
     let script = r#"
         author='-c user.name=A -c user.email=a@example.com -c commit.gpgsign=false'
         export GIT_AUTHOR_DATE='2024-01-01T00:00:00Z' GIT_COMMITTER_DATE='2024-01-01T00:00:00Z'
-        if [ ! -d "$SOURCE"/.git ]; then
-            git -C "$SOURCE" init -q -b main
-            git -C "$SOURCE" add .
-            git -C "$SOURCE" $author commit -q -m one
-        fi
-        # A local clone would set the times of the files it copies, which are not stored.
-        git clone -q --no-local "$SOURCE" clone
+        mkdir origin
+        cd origin
+        git init -q -b main
+        for i in $(seq 60); do seq $i $((i * 300)) > f$i; done
+        git add .
+        git $author commit -q -m one
+        git checkout -q -b other
+        mkdir bin
+        printf '#!/bin/sh\necho done\n' > bin/run
+        chmod 755 bin/run
+        ln -s bin/run link
+        ln -s nowhere dangling
+        rm f1; ln -s f2 f1
+        chmod +x f3
+        git add -A
+        git $author commit -q -m two
+        git checkout -q main
+        cd ..
+        git clone -q origin clone
         cd clone
+        git status --short
+        git checkout -q other
+        git status --short
+        ./link
+        find . -path ./.git -prune -o -not -type d -printf '%y %m %p %l\n' | sort
+        git checkout -q main
+        test -f f1 -a ! -L f1 -a ! -e bin
+        git checkout -q other
         seq 100 > new
         git add new
-        git $author commit -q -m two
+        git $author commit -q -m three
+        git stash list
         git gc -q
-        git fsck --full
+        git fsck --full --strict
+        git count-objects -v | grep -E '^(in-pack|count)'
         git log --format=%H
         git status --short
+        git worktree list | wc -l
         cd ..
-        rm -rf clone/.git
+        git -C clone archive other | tar -tf - | wc -l
+        rm -rf origin/.git clone/.git
     "#;
     Pair::new().run(script);
 }
 
 #[test]
-fn sqlite_keeps_a_database_with_a_rollback_journal() {
+fn sqlite_keeps_databases_with_every_journal_and_two_connections() {
     let script = r#"
-        sqlite3 db "
-            PRAGMA journal_mode = DELETE;
-            CREATE TABLE t (id INTEGER PRIMARY KEY, text TEXT);
-            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
-                INSERT INTO t SELECT i, 'row ' || i FROM n;
-            BEGIN; DELETE FROM t WHERE id % 3 = 0; ROLLBACK;
-            UPDATE t SET text = 'changed' WHERE id % 100 = 0;
-            CREATE INDEX by_text ON t (text);
-        "
-        sqlite3 db "SELECT count(*), sum(id) FROM t; SELECT count(*) FROM t WHERE text = 'changed'"
-        sqlite3 db "VACUUM; PRAGMA integrity_check; SELECT * FROM t WHERE id = 12345"
-        sqlite3 db .dump | md5sum
-        rm db
+        database() {
+            sqlite3 -cmd '.timeout 60000' -cmd "PRAGMA journal_mode = $mode" $mode.db "$@"
+        }
+        for mode in DELETE TRUNCATE PERSIST WAL; do
+            database "
+                CREATE TABLE t (id INTEGER PRIMARY KEY, who TEXT, text TEXT);
+                WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+                    INSERT INTO t (who, text) SELECT 'first', 'row ' || i FROM n;
+                BEGIN; DELETE FROM t WHERE id % 3 = 0; ROLLBACK;
+                UPDATE t SET text = 'changed' WHERE id % 100 = 0;
+                CREATE INDEX by_text ON t (text);"
+            # Two connections at once, each waiting for the other's locks.
+            writers=
+            for who in a b; do
+                for i in $(seq 20); do
+                    echo "INSERT INTO t (who, text) VALUES ('$who', 'new $i');"
+                done | database > /dev/null &
+                writers="$writers $!"
+            done
+            database "SELECT count(*) FROM t WHERE who = 'first'"
+            for writer in $writers; do wait $writer; done
+            database 'PRAGMA integrity_check; SELECT who, count(*) FROM t GROUP BY who;
+                SELECT count(*), sum(id) FROM t; SELECT * FROM t WHERE id = 4321;'
+            database 'VACUUM; PRAGMA integrity_check'
+            database .dump | grep -v "'[ab]'," | md5sum
+            rm $mode.db
+        done
+        rm -f *.db-journal
+        ls
     "#;
     Pair::new().run(script);
+}
+
+#[test]
+fn editors_save_files_with_their_modes_and_owners() {
+    let script = r#"
+        umask 022
+        # vim keeps no backup of what is below /tmp unless told to skip nothing.
+        for copy in yes no auto; do
+            for backup in nobackup backup; do
+                name=$copy-$backup
+                printf 'one a\ntwo a\n' > $name
+                chown 1234:2345 $name
+                chmod 0751 $name
+                vim.tiny -es -u NONE -c "set nocompatible backupskip= backupcopy=$copy $backup" \
+                    -c '%s/a/b/' -c wq $name
+                test ! -e .$name.swp
+            done
+        done
+        printf 'x a\n' > sed; chown 3:4 sed; chmod 640 sed; sed -i 's/a/b/' sed
+        printf 'x a\n' > sedbak; chown 3:4 sedbak; chmod 640 sedbak; sed -i.orig 's/a/b/' sedbak
+        printf 'x a\n' > saved; chown 5:6 saved; chmod 4711 saved
+        cp -p saved .saved.new; echo more >> .saved.new; sync .saved.new
+        mv -f .saved.new saved
+        ln -s sed to-sed
+        vim.tiny -es -u NONE -c 'set nocompatible backupskip= backup' -c '%s/b/c/' -c wq to-sed
+        find . -not -type d -printf '%y %m %U %G %s %p %l\n' | sort
+        cat yes-* no-* auto-* sed* saved
+    "#;
+    Pair::new().run(script);
+}
+
+#[test]
+fn cargo_builds_a_crate_once_also_across_mounts() {
+    let script = r#"
+        unset CARGO_TARGET_DIR CARGO_BUILD_TARGET_DIR RUSTFLAGS RUSTC_WRAPPER
+        export CARGO_INCREMENTAL=1
+        mkdir -p small/src
+        cd small
+        if [ ! -e Cargo.toml ]; then
+            printf '%s\n' '[package]' 'name = "small"' 'version = "0.1.0"' \
+                'edition = "2021"' '[workspace]' > Cargo.toml
+            echo 'fn main() { println!("cargo:rustc-env=SAID=hello"); }' > build.rs
+            echo 'pub fn sum(n: u64) -> u64 { (1..=n).sum() }' > src/lib.rs
+            echo 'fn main() { println!("{} {}", env!("SAID"), small::sum(100)); }' > src/main.rs
+        fi
+        cargo build --color=never --offline 2>&1
+        ./target/debug/small
+    "#;
+    let rig = Rig::new();
+    let mounted = rig.mount();
+    let first = sh(&mounted.dir(), script);
+    assert!(first.contains("Compiling small"), "{first}");
+    let again = sh(&mounted.dir(), script);
+    mounted.unmount();
+    // The times of sources and products are what cargo decides by.
+    let mounted = rig.mount();
+    let later = sh(&mounted.dir(), script);
+    for said in [&first, &again, &later] {
+        assert!(
+            said.contains("Finished") && said.ends_with("hello 5050\n"),
+            "{said}"
+        );
+    }
+    for said in [&again, &later] {
+        assert!(!said.contains("Compiling"), "{said}");
+    }
+    mounted.unmount();
+    assert!(rig.sim.uploads(BUCKET).is_empty(), "an upload is left");
 }
 
 #[test]
