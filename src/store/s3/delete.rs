@@ -36,12 +36,21 @@ impl S3Bucket {
         &self,
         keys: &[ObjectKey],
     ) -> StoreResult<Vec<(ObjectKey, StoreError)>> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
         if !self.connection.offers.bulk_delete.is_there() {
             return Ok(self.delete_singly(keys.to_vec()).await);
         }
+        let (keys, single): (Vec<_>, Vec<_>) = keys.iter().cloned().partition(fits_xml);
+        let mut kept = self.delete_singly(single).await;
+        if !keys.is_empty() {
+            kept.extend(self.delete_in_bulk(&keys).await?);
+        }
+        Ok(kept)
+    }
+
+    async fn delete_in_bulk(
+        &self,
+        keys: &[ObjectKey],
+    ) -> StoreResult<Vec<(ObjectKey, StoreError)>> {
         let call = self.call("DeleteObjects");
         match self
             .run(call, |attempt| self.delete_attempt(keys, attempt))
@@ -55,7 +64,7 @@ impl S3Bucket {
                     .withdraw(&failure.into_error().to_string());
                 Ok(self.delete_singly(keys.to_vec()).await)
             }
-            // One key that XML cannot carry spoils the request for all.
+            // One key that the store cannot read there spoils the request for all.
             Err(failure) if failure.has_code("MalformedXML") => {
                 Ok(self.delete_singly(keys.to_vec()).await)
             }
@@ -108,6 +117,17 @@ impl S3Bucket {
             .collect()
             .await
     }
+}
+
+/// Whether XML 1.0 has all characters of a key ("Characters", section 2.2). A reader that is lenient
+/// with the others might take one key for another.
+fn fits_xml(key: &ObjectKey) -> bool {
+    let fits = |character| match character {
+        '\t' | '\n' | '\r' => true,
+        '\u{fffe}' | '\u{ffff}' => false,
+        other => other >= ' ',
+    };
+    key.as_str().chars().all(fits)
 }
 
 /// Exchanges the checksum headers the library insists on for the Content-MD5 that every store
