@@ -10,6 +10,7 @@ use md5::{Digest, Md5};
 use super::S3Bucket;
 use super::call::{Attempt, Failure};
 use super::fault::Fault;
+use super::wire::sendable;
 use crate::object::ObjectKey;
 use crate::store::{StoreError, StoreResult};
 
@@ -22,7 +23,7 @@ impl S3Bucket {
         let outcome = self
             .run_simply(call, |attempt| async move {
                 let request = attempt.client.delete_object().bucket(self.name.as_str());
-                request.key(key.as_str()).send().await?;
+                request.key(sendable(key)).send().await?;
                 Ok(())
             })
             .await;
@@ -119,15 +120,16 @@ impl S3Bucket {
     }
 }
 
-/// Whether XML 1.0 has all characters of a key ("Characters", section 2.2). A reader that is lenient
-/// with the others might take one key for another.
+/// Whether XML 1.0 has all characters of a key ("Characters", section 2.2), and no reader takes
+/// blanks off its ends. A lenient one might take one key for another.
 fn fits_xml(key: &ObjectKey) -> bool {
     let fits = |character| match character {
         '\t' | '\n' | '\r' => true,
         '\u{fffe}' | '\u{ffff}' => false,
         other => other >= ' ',
     };
-    key.as_str().chars().all(fits)
+    let key = key.as_str();
+    key.chars().all(fits) && key.trim() == key
 }
 
 /// Exchanges the checksum headers the library insists on for the Content-MD5 that every store
