@@ -10,7 +10,7 @@ use md5::{Digest, Md5};
 use super::S3Bucket;
 use super::call::{Attempt, Failure};
 use super::fault::Fault;
-use super::wire::sendable;
+use super::wire::{is_in_xml, sendable};
 use crate::object::ObjectKey;
 use crate::store::{StoreError, StoreResult};
 
@@ -120,16 +120,11 @@ impl S3Bucket {
     }
 }
 
-/// Whether XML 1.0 has all characters of a key ("Characters", section 2.2), and no reader takes
-/// blanks off its ends. A lenient one might take one key for another.
+/// Whether XML has all characters of a key, and no reader takes blanks off its ends. A lenient one
+/// might take one key for another.
 fn fits_xml(key: &ObjectKey) -> bool {
-    let fits = |character| match character {
-        '\t' | '\n' | '\r' => true,
-        '\u{fffe}' | '\u{ffff}' => false,
-        other => other >= ' ',
-    };
     let key = key.as_str();
-    key.chars().all(fits) && key.trim() == key
+    key.chars().all(is_in_xml) && key.trim() == key
 }
 
 /// Exchanges the checksum headers the library insists on for the Content-MD5 that every store

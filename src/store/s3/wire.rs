@@ -1,6 +1,6 @@
 //! What is put right between the client library and the wire: requests without a length, keys of
-//! blanks only, timestamps and blanks in answers that its XML reader refuses. Knows no operation
-//! but GetObject, whose body is left alone.
+//! blanks only, timestamps, characters and blanks in answers that its XML reader refuses. Knows no
+//! operation but GetObject, whose body is left alone.
 
 use std::borrow::Cow;
 
@@ -170,7 +170,22 @@ fn readable(xml: &str) -> Cow<'_, str> {
             fixed = Cow::Owned(with_zones(&fixed, open, close));
         }
     }
+    // Keys that no encoding was asked for, as in the answer to CreateMultipartUpload. Nobody reads
+    // them.
+    if fixed.contains(|character| !is_in_xml(character)) {
+        let replaced = fixed.replace(|character| !is_in_xml(character), "\u{fffd}");
+        fixed = Cow::Owned(replaced);
+    }
     fixed
+}
+
+/// Whether XML 1.0 has a character ("Characters", section 2.2).
+pub(super) const fn is_in_xml(character: char) -> bool {
+    match character {
+        '\t' | '\n' | '\r' => true,
+        '\u{fffe}' | '\u{ffff}' => false,
+        other => other >= ' ',
+    }
 }
 
 fn with_zones(xml: &str, open: &str, close: &str) -> String {
@@ -198,6 +213,13 @@ fn with_zones(xml: &str, open: &str, close: &str) -> String {
 mod tests {
     use super::{FILLER_BYTES, readable, sendable, without_filler};
     use crate::object::ObjectKey;
+
+    #[test]
+    fn a_key_with_characters_that_xml_lacks_spoils_no_answer() {
+        let sent = "<R><Key>a\u{1}\u{ffff}b</Key><UploadId>i</UploadId></R>";
+        let read = "<R><Key>a\u{fffd}\u{fffd}b</Key><UploadId>i</UploadId></R>";
+        assert_eq!(readable(sent), read);
+    }
 
     #[test]
     fn a_key_of_blanks_only_is_sent_as_it_is() {
