@@ -69,9 +69,6 @@ pub enum FsError {
     /// The store keeps no more metadata with an object.
     #[error("no room for more metadata")]
     NoRoom,
-    /// The name cannot be part of a key.
-    #[error("the name is not UTF-8")]
-    NameNotUtf8,
     /// The name or the whole key is too long.
     #[error("name too long")]
     NameTooLong,
@@ -422,7 +419,6 @@ fn entry_name(name: &OsStr) -> FsResult<Arc<str>> {
 impl From<NameError> for FsError {
     fn from(error: NameError) -> Self {
         match error {
-            NameError::NotUtf8 => Self::NameNotUtf8,
             NameError::TooLong => Self::NameTooLong,
             NameError::NotAName => Self::Invalid {
                 what: "a name that is no name",

@@ -15,6 +15,8 @@ mod edit;
 mod files;
 #[path = "e2e/mounted.rs"]
 mod mounted;
+#[path = "e2e/names.rs"]
+mod names;
 #[path = "e2e/pair.rs"]
 mod pair;
 #[path = "e2e/pjdfstest.rs"]

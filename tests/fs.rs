@@ -9,6 +9,8 @@ use s3fs::fs::{FsError, FsResult, Ino, Kind, NewNode, OpenMode, RenameMode, SetA
 use s3fs::range::ByteRange;
 use s3fs::sim::{Counters, Fault, How, Operation};
 
+#[path = "fs/names.rs"]
+mod names;
 #[allow(dead_code, reason = "each suite uses a part")]
 #[path = "in_process/world.rs"]
 mod world;
@@ -50,22 +52,6 @@ fn looking_up_an_unknown_name_is_one_head_and_one_list_and_then_nothing() {
     assert_eq!(world.run(world.look("a")).unwrap().size, 3);
     assert!(world.run(world.look("b")).is_err());
     assert_eq!(spent(&world, &before), twice);
-}
-
-#[test]
-fn a_name_that_is_both_object_and_prefix_shows_once_as_the_directory() {
-    let world = World::new();
-    for key in ["x", "x!", "x/y", "x0", "a//b", "..", ".s3fs-unlinked/1"] {
-        world.sim.put(BUCKET, key, "1");
-    }
-    let mut names = world.list();
-    names.sort();
-    assert_eq!(names, ["a", "x", "x!", "x0"]);
-    let made = world.run(world.fs.mkdir(ROOT, name("x"), DIRECTORY));
-    assert!(matches!(made, Err(FsError::Exists)), "{made:?}");
-    let removed = world.run(world.fs.unlink(ROOT, name("x")));
-    assert!(matches!(removed, Err(FsError::IsDirectory)), "{removed:?}");
-    assert_eq!(world.sim.content(BUCKET, "x").unwrap(), b"1");
 }
 
 #[test]

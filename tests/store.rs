@@ -120,6 +120,7 @@ conformance! {
     odd_keys_can_be_written_read_copied_listed_and_deleted
     pages_of_any_size_give_one_listing
     an_upload_joins_uploaded_and_copied_parts
+    an_upload_under_an_odd_key_is_published_or_aborted
     a_part_is_copied_from_any_range
     an_object_is_made_of_parts_of_its_former_self
     an_upload_whose_precondition_fails_is_not_published

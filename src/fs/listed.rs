@@ -15,6 +15,7 @@ use crate::fs::state::State;
 use crate::fs::{Fs, FsResult, Ino};
 use crate::namespace::knowledge::{Known, Named};
 use crate::namespace::listing::Entry;
+use crate::namespace::names;
 use crate::store::{ListRequest, StoreError, StoreResult};
 
 /// Entries looked at ahead of the one that is wanted: about as many as one answer to the kernel
@@ -143,7 +144,7 @@ impl State {
     }
 
     fn entry_place(&self, directory: Ino, entry: &Entry) -> FsResult<Place> {
-        let mut place = self.child_place(directory, &entry.name)?;
+        let mut place = self.child_place(directory, names::in_key(&entry.name))?;
         if let Named::Directory(_) = entry.named {
             place.key = with_slash(place.key.as_str());
         }

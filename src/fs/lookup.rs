@@ -9,7 +9,7 @@ use crate::fs::state::{Found, State};
 use crate::fs::{Fh, Fs, FsError, FsResult, Pinned, Trusted, entry_name};
 use crate::namespace::knowledge::{Known, Named};
 use crate::namespace::tree::{Node, NodeState};
-use crate::namespace::{Attr, Ino};
+use crate::namespace::{Attr, Ino, names};
 use crate::object::ObjectKey;
 use crate::store::{ListRequest, ObjectStat, StoreError, StoreResult};
 
@@ -98,21 +98,44 @@ impl Fs {
         if let Some(answer) = self.remembered(parent, name)? {
             return Ok(answer);
         }
+        if names::is_beside(name) && self.directory_beside(parent, name).await?.is_none() {
+            return Ok(None);
+        }
         let _held = self.acquire(|state| state.path_shared(parent)).await?;
         if let Some(answer) = self.remembered(parent, name)? {
             return Ok(answer);
         }
         let (place, was) = {
             let mut state = self.state();
-            let place = state.child_place(parent, name)?;
+            let place = state.child_place(parent, names::in_key(name))?;
             (place, state.was(parent, name, |at| at.elapsed() < ttl))
         };
         log::trace!("{}: not known, or longer than {ttl:?} ago", place.key);
         let asked = Instant::now();
-        let found = self.ask(&place, was).await?;
+        let found = if names::is_beside(name) {
+            let object = self.head_if_any(&place).await?;
+            object.map_or(Found::Absent, Found::File)
+        } else {
+            self.ask(&place, was).await?
+        };
         let mut state = self.state();
         let ino = state.learn(parent, name, asked, found)?;
         Ok(ino.map(|ino| self.pinned(&mut state, ino)))
+    }
+
+    /// The directory that an object under such a name is beside; `None` when there is none, and so
+    /// no such name.
+    pub(super) async fn directory_beside(
+        &self,
+        parent: Ino,
+        name: &str,
+    ) -> FsResult<Option<Pinned<'_>>> {
+        let directory = Arc::from(names::in_key(name));
+        let Some(found) = Box::pin(self.resolve(parent, &directory)).await? else {
+            return Ok(None);
+        };
+        let is_directory = self.state().tree.directory_mut(found.ino).is_some();
+        Ok(is_directory.then_some(found))
     }
 
     fn remembered(&self, parent: Ino, name: &Arc<str>) -> FsResult<Option<Option<Pinned<'_>>>> {
@@ -122,7 +145,8 @@ impl Fs {
         Ok(answer.map(|found| found.map(|ino| self.pinned(&mut state, ino))))
     }
 
-    /// What is under a name: the directory, when both an object and keys below it are there.
+    /// What is under a name: the directory, when both an object and keys below it are there. The
+    /// object has another name then.
     async fn ask(&self, place: &Place, was: Was) -> FsResult<Found> {
         let directory = Place {
             bucket: Arc::clone(&place.bucket),
@@ -145,10 +169,6 @@ impl Fs {
             Was::Unknown => {
                 let (object, below) =
                     tokio::try_join!(object(), self.list_directory(&directory, None))?;
-                let is_hidden = matches!((&object, &below), (Found::File(_), Found::Directory(_)));
-                if is_hidden {
-                    log::warn!("{}: hidden by the keys below {}", place.key, directory.key);
-                }
                 Ok(match below {
                     found @ Found::Directory(_) => found,
                     _ => object,

@@ -10,7 +10,7 @@ use crate::fs::lookup::{Want, with_slash};
 use crate::fs::state::{State, directory_state, file_state};
 use crate::fs::{Fs, FsError, FsResult, Ino, NewNode, OpenMode, Opened, Trusted, entry_name};
 use crate::namespace::knowledge::Known;
-use crate::namespace::names::KEY_BYTES_MAX;
+use crate::namespace::names::{self, KEY_BYTES_MAX};
 use crate::namespace::{Attr, Kind};
 use crate::range::ByteRange;
 use crate::readahead::Window;
@@ -47,18 +47,27 @@ impl Fs {
                 drop(state);
                 return Ok((trusted, opened));
             }
+            let beside = match names::is_beside(&name) {
+                true => self.directory_beside(parent, &name).await?,
+                false => None,
+            };
             let _held = self.acquire(|state| state.path_shared(parent)).await?;
             let mut state = self.state();
             if state.tree.child(parent, &name).is_some() {
                 continue; // Made meanwhile.
             }
-            let place = state.child_place(parent, &name)?;
+            // With the directory there, the object's key is as good as any.
+            let known = beside.as_ref().map_or(&*name, |_| names::in_key(&name));
+            let place = state.child_place(parent, known)?;
             let creation = if mode.exclusive {
                 Creation::Exclusive
             } else {
                 Creation::Replace
             };
-            let described = (file_headers(&name), state.attributes_of_new(parent, new));
+            let described = (
+                file_headers(names::in_key(&name)),
+                state.attributes_of_new(parent, new),
+            );
             let ino = state.insert(parent, &name, file_state(None));
             let file = state.open_file(ino, || {
                 File::create(&self.shared, place, creation, described)

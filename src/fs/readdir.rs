@@ -11,9 +11,9 @@ use crate::fs::handles::DirectoryHandle;
 use crate::fs::listed::ENTRIES_AHEAD;
 use crate::fs::state::{State, directory_state, file_state};
 use crate::fs::{DirEntry, Fh, Fs, FsError, FsResult, Ino, Opened};
-use crate::namespace::Attr;
 use crate::namespace::knowledge::{NameKnown, Named};
 use crate::namespace::listing::{Entry, Fold};
+use crate::namespace::{Attr, names};
 use crate::store::ListRequest;
 
 /// Entries before those of the listing: `.` and `..`.
@@ -57,13 +57,18 @@ impl Stream {
             .as_ref()
             .map_or("", |place| place.key.as_str())
             .to_owned();
+        let kept = state
+            .tree
+            .children(ino)
+            .filter(|(_, child)| state.tree.is_retained(*child));
+        let kept = kept.map(|(name, _)| Arc::clone(name)).collect();
         let local = state.tree.children(ino).filter(|(_, child)| {
             synthetic || state.open.file(*child).is_some() || state.tree.is_retained(*child)
         });
         Ok(Self {
             local: local.map(|(name, _)| Arc::clone(name)).collect(),
             place,
-            fold: Fold::new(prefix, state.tree.top(ino).is_some()),
+            fold: Fold::new(prefix, state.tree.top(ino).is_some(), kept),
             next: Next::Start,
             first: DOTS,
             entries: VecDeque::new(),
@@ -260,7 +265,7 @@ impl State {
         let Some(attr) = self.entry_attr(parent, entry) else {
             return true;
         };
-        let name = OsString::from(&*entry.name);
+        let name = names::name(&entry.name);
         if !take(&DirEntry {
             next_offset,
             name,

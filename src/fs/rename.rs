@@ -13,6 +13,7 @@ use crate::fs::make::content_type;
 use crate::fs::state::{State, both};
 use crate::fs::{Fs, FsError, FsResult, Ino, RenameMode, entry_name};
 use crate::namespace::knowledge::Known;
+use crate::namespace::names::in_key;
 use crate::object::ObjectVersion;
 use crate::store::{ObjectHeaders, Precondition, StoreError};
 
@@ -178,7 +179,8 @@ impl Fs {
             let (version, headers) = self.moved_version(plan.source, from).await?;
             let storage_class = self.listed_class(plan.source);
             let committer = &self.shared.committer;
-            let retyped = |headers: &ObjectHeaders| retyped(headers, &plan.from.1, &plan.to.1);
+            let (from_name, to_name) = (in_key(&plan.from.1), in_key(&plan.to.1));
+            let retyped = |headers: &ObjectHeaders| retyped(headers, from_name, to_name);
             let new_headers = match (new_headers, &headers) {
                 (Some(new), _) => Some(retyped(new).unwrap_or_else(|| new.clone())),
                 (None, Some(known)) => retyped(known),

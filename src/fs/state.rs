@@ -12,7 +12,7 @@ use crate::fs::registry::{OpenFile, OpenFiles};
 use crate::fs::{FsError, FsResult, Trusted};
 use crate::namespace::carriers::Carriers;
 use crate::namespace::knowledge::{Known, NameCache, NameKnown, Named};
-use crate::namespace::names::{KEY_BYTES_MAX, UNLINKED_DIR};
+use crate::namespace::names::{self, KEY_BYTES_MAX, UNLINKED_DIR};
 use crate::namespace::tree::{DirectoryNode, FileNode, Node, NodeState, Tree};
 use crate::namespace::{Attr, Ino, LocalTimes};
 use crate::object::ObjectKey;
@@ -100,8 +100,15 @@ impl State {
         })
     }
 
-    /// Where the file `name` of a directory is, or would be.
+    /// Where the file `name` of a directory is, or would be. There is nothing to be made under the
+    /// name of an object beside a directory.
     pub(super) fn child_place(&self, parent: Ino, name: &str) -> FsResult<Place> {
+        if names::is_beside(name) && self.tree.child(parent, name).is_none() {
+            return Err(FsError::NotPermitted {
+                what: "this name stands for an object beside a directory",
+            });
+        }
+        let name = names::in_key(name);
         let directory = self.place(parent)?;
         let key = format!("{}{name}", directory.key);
         if key.len() > KEY_BYTES_MAX {

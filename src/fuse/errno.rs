@@ -25,7 +25,6 @@ pub(super) fn of(error: &FsError) -> Verdict {
         FsError::NotDirectory => (Errno::ENOTDIR, Level::Debug),
         FsError::NotEmpty => (Errno::ENOTEMPTY, Level::Debug),
         FsError::NoSuchOffset => (Errno::ENXIO, Level::Debug),
-        FsError::NameNotUtf8 => (Errno::EILSEQ, Level::Debug),
         FsError::NameTooLong => (Errno::ENAMETOOLONG, Level::Debug),
         FsError::NoAttribute => (Errno::ENODATA, Level::Debug),
         FsError::NoRoom => (Errno::ENOSPC, Level::Debug),

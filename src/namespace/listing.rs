@@ -1,22 +1,24 @@
 //! Makes the entries of one directory of the pages of a folded listing: each name once. Pure: asks
 //! no store.
 //!
-//! An object `x` is hidden when there are keys below `x/`: the directory is shown. In the order of
-//! keys, names such as `x!`, `x-` and `x.` come between the two, so an object is held back until
-//! the listing has passed `x/`. Each object held is a proper prefix of the next one held, so at
-//! most [`NAME_BYTES_MAX`](crate::namespace::names::NAME_BYTES_MAX) are.
+//! An object `x` has another name when there are keys below `x/` ([`names`](super::names)): the
+//! directory is shown as `x`. In the order of keys, names such as `x!`, `x-` and `x.` come between
+//! the two, so an object is held back until the listing has passed `x/`. Each object held is a
+//! proper prefix of the next one held, so at most
+//! [`KEY_BYTES_MAX`](crate::namespace::names::KEY_BYTES_MAX) are.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::namespace::knowledge::{Known, Named};
-use crate::namespace::names::{UNLINKED_DIR, nameable};
+use crate::namespace::names::{UNLINKED_DIR, beside, nameable};
 use crate::store::{ListPage, ListedObject};
 
 /// One name of a directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
-    /// The name.
+    /// The component of keys that its name stands for ([`names`](super::names)).
     pub name: Arc<str>,
     /// What is there; never [`Named::Absent`].
     pub named: Named,
@@ -42,6 +44,8 @@ pub struct Fold {
     prefix: String,
     /// Whether this is the top of a source, where one name is reserved.
     top: bool,
+    /// Names of directories, whether there are keys below them or not.
+    directories: BTreeSet<Arc<str>>,
     held: Vec<Entry>,
     /// The marker of the directory itself, once the listing has passed it.
     pub marker: Option<Known>,
@@ -55,10 +59,11 @@ enum Next<'a> {
 
 impl Fold {
     /// Before the first page of the keys below `prefix`, which is empty or ends in `/`.
-    pub const fn new(prefix: String, top: bool) -> Self {
+    pub const fn new(prefix: String, top: bool, directories: BTreeSet<Arc<str>>) -> Self {
         Self {
             prefix,
             top,
+            directories,
             held: Vec::new(),
             marker: None,
             warned: false,
@@ -90,7 +95,11 @@ impl Fold {
 
     /// The entries still held back when the listing has ended.
     pub fn finish(&mut self) -> Vec<Entry> {
-        std::mem::take(&mut self.held)
+        let mut entries = Vec::with_capacity(self.held.len());
+        for object in std::mem::take(&mut self.held) {
+            self.give_out(object, &mut entries);
+        }
+        entries
     }
 
     fn object(&mut self, object: &ListedObject, at: Instant, entries: &mut Vec<Entry>) {
@@ -125,9 +134,9 @@ impl Fold {
             return;
         }
         self.pass(&prefix[self.prefix.len()..], entries);
-        if self.held.last().is_some_and(|object| *object.name == *name) {
-            self.held.pop();
-            log::warn!("{prefix}: an object of the same name without the / is hidden");
+        // The object first: `rm -r` then finds it before it has removed the directory.
+        if let Some(object) = self.held.pop_if(|object| *object.name == *name) {
+            give_out_beside(object, entries);
         }
         entries.push(Entry {
             name: Arc::from(name),
@@ -137,15 +146,24 @@ impl Fold {
         });
     }
 
-    /// Gives out what the listing, now at `position`, cannot hide any more.
+    /// An object that no prefix of the listing is beside.
+    fn give_out(&self, object: Entry, entries: &mut Vec<Entry>) {
+        if self.directories.contains(&object.name) {
+            give_out_beside(object, entries);
+        } else {
+            entries.push(object);
+        }
+    }
+
+    /// Gives out the objects that the listing, now at `position`, has no prefix beside.
     fn pass(&mut self, position: &str, entries: &mut Vec<Entry>) {
         let passed = |name: &str| {
             !position.starts_with(name) || position.as_bytes().get(name.len()) > Some(&b'/')
         };
-        // The innermost objects are passed first: what hides them sorts before what hides the
-        // outer ones.
+        // The innermost objects are passed first: a prefix beside them sorts before one beside
+        // the outer ones.
         while let Some(object) = self.held.pop_if(|object| passed(&object.name)) {
-            entries.push(object);
+            self.give_out(object, entries);
         }
     }
 
@@ -162,20 +180,38 @@ impl Fold {
     }
 }
 
+/// An object beside a directory of its name.
+fn give_out_beside(object: Entry, entries: &mut Vec<Entry>) {
+    match beside(&object.name) {
+        Some(name) => entries.push(Entry { name, ..object }),
+        None => log::warn!(
+            "{}: hidden by the keys below it, for want of a name that is short enough",
+            object.name
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
     use std::time::{Instant, SystemTime};
 
     use super::Fold;
     use crate::namespace::knowledge::Named;
+    use crate::namespace::names::name as shown;
     use crate::object::ObjectKey;
     use crate::store::{ListPage, ListedObject};
 
     /// The names of a directory whose keys are these, `page_max` a page; directories end in `/`.
     fn names(keys: &[&str], page_max: usize) -> Vec<String> {
+        names_with(keys, page_max, BTreeSet::new())
+    }
+
+    fn names_with(keys: &[&str], page_max: usize, directories: BTreeSet<Arc<str>>) -> Vec<String> {
         let mut keys = keys.to_vec();
         keys.sort_unstable();
-        let mut fold = Fold::new("d/".into(), true);
+        let mut fold = Fold::new("d/".into(), true, directories);
         let mut entries = Vec::new();
         for keys in keys.chunks(page_max) {
             let mut page = ListPage::default();
@@ -202,7 +238,7 @@ mod tests {
             .iter()
             .map(|entry| match entry.named {
                 Named::Directory(_) => format!("{}/", entry.name),
-                _ => entry.name.to_string(),
+                _ => shown(&entry.name).into_string().unwrap(),
             })
             .collect();
         names.sort_unstable();
@@ -210,12 +246,12 @@ mod tests {
     }
 
     #[test]
-    fn an_object_beside_a_prefix_of_its_name_is_hidden_wherever_pages_end() {
+    fn an_object_beside_a_prefix_of_its_name_shows_once_wherever_pages_end() {
         let keys = ["d/x", "d/x!", "d/x-", "d/x.y", "d/x/", "d/x0", "d/w"];
         for page_max in 1..=keys.len() {
             assert_eq!(
                 names(&keys, page_max),
-                ["w", "x!", "x-", "x.y", "x/", "x0"],
+                ["w", "x!", "x-", "x.y", "x/", "x0", "x\u{201b}file"],
                 "{page_max}"
             );
         }
@@ -227,10 +263,33 @@ mod tests {
         for page_max in 1..=keys.len() {
             assert_eq!(
                 names(&keys, page_max),
-                ["x", "x!!/", "x!/", "x-/"],
+                [
+                    "x",
+                    "x!!/",
+                    "x!!\u{201b}file",
+                    "x!/",
+                    "x!\u{201b}file",
+                    "x-/"
+                ],
                 "{page_max}"
             );
         }
+    }
+
+    #[test]
+    fn an_object_beside_a_directory_that_only_the_mount_knows_shows_under_its_other_name() {
+        let keys = ["d/x", "d/x!", "d/y"];
+        for page_max in 1..=keys.len() {
+            let names = names_with(&keys, page_max, BTreeSet::from(["x".into()]));
+            assert_eq!(names, ["x!", "x\u{201b}file", "y"], "{page_max}");
+        }
+    }
+
+    #[test]
+    fn an_object_is_left_out_only_when_its_other_name_would_be_too_long() {
+        let long = format!("d/{}", "n".repeat(249));
+        let prefix = format!("{long}/");
+        assert_eq!(names(&[&long, &prefix], 1), [&prefix[2..]]);
     }
 
     #[test]

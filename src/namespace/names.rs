@@ -1,6 +1,22 @@
-//! Which names can be part of a key, and which components of a key can be a name. Knows no inode.
+//! How names of Linux and components of keys stand for each other, and which of them cannot. Knows
+//! no inode.
+//!
+//! A name is any bytes but `/` and NUL, a component any UTF-8. Nearly every name is its component.
+//! The rest are told apart by U+201B, a single quotation mark that rclone writes keys with too
+//! (rclone documentation, "Overview", "Restricted filenames and characters"):
+//!
+//! - Bytes that are not UTF-8: each is U+201B and two upper-case hex digits in the component, and
+//!   U+201B itself is doubled there. A name that already is what such a name would be written as
+//!   is written so once more. [`component`] and [`name`] are thereby inverse to each other: with S
+//!   the names that are not UTF-8, what they are written as, what that is written as and so on,
+//!   a name in S is quoted, any other is itself.
+//! - An object beside a directory of its name, which only one of them can have: the object is the
+//!   component with a NUL at its end, which no component has, and shows with U+201B and `file`
+//!   at the end of its name. U+201B is doubled in names that end so by themselves.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::sync::Arc;
 
 /// Longest name in bytes (NAME_MAX of Linux).
 pub const NAME_BYTES_MAX: usize = 255;
@@ -10,38 +26,171 @@ pub const KEY_BYTES_MAX: usize = 1024;
 /// open. Its name is reserved: it is neither listed nor found, and nothing can be made under it.
 pub const UNLINKED_DIR: &str = ".s3fs-unlinked";
 
+/// Quotes what follows it: a byte in hex, or itself.
+const QUOTE: char = '\u{201b}';
+/// The bytes of [`QUOTE`].
+const QUOTE_BYTES: &[u8] = b"\xe2\x80\x9b";
+/// What follows [`QUOTE`] at the end of the name of an object beside a directory. No hex digits.
+const BESIDE: &[u8] = b"file";
+/// What ends the component of such an object.
+const BESIDE_MARK: char = '\0';
+
 /// Why a name cannot be part of a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NameError {
-    /// Keys are UTF-8.
-    NotUtf8,
     /// More than [`NAME_BYTES_MAX`].
     TooLong,
-    /// Empty, `.`, `..`, or with a `/` or NUL in it.
+    /// Empty, `.`, `..`, or with a `/` or NUL in it; that of an object beside such a directory.
     NotAName,
 }
 
-/// The name as a component of a key.
+/// The component of a key that a name stands for.
 ///
 /// # Errors
 /// [`NameError`].
-pub fn component(name: &OsStr) -> Result<&str, NameError> {
-    if name.len() > NAME_BYTES_MAX {
+pub fn component(name: &OsStr) -> Result<String, NameError> {
+    let bytes = name.as_bytes();
+    if bytes.len() > NAME_BYTES_MAX {
         return Err(NameError::TooLong);
     }
-    let name = name.to_str().ok_or(NameError::NotUtf8)?;
-    if nameable(name) {
-        Ok(name)
-    } else {
-        Err(NameError::NotAName)
+    if !is_name(bytes) {
+        return Err(NameError::NotAName);
     }
+    let (stem, quotes) = quotes_before_suffix(bytes);
+    let kept = stem + quotes / 2 * QUOTE_BYTES.len();
+    if quotes % 2 == 0 {
+        return Ok(if quotes == 0 {
+            written(bytes)
+        } else {
+            written(&[&bytes[..kept], BESIDE].concat())
+        });
+    }
+    if !is_name(&bytes[..kept]) {
+        return Err(NameError::NotAName);
+    }
+    let mut component = written(&bytes[..kept]);
+    component.push(BESIDE_MARK);
+    Ok(component)
+}
+
+/// The name of what [`component`] gives, or of any other component of a key.
+pub fn name(component: &str) -> OsString {
+    let in_key = in_key(component);
+    let mut bytes = match original(in_key) {
+        Some(bytes) => bytes,
+        None => in_key.as_bytes().to_vec(),
+    };
+    if is_beside(component) {
+        let (_, quotes) = trailing_quotes(&bytes);
+        bytes.extend(QUOTE_BYTES.repeat(quotes + 1));
+        bytes.extend(BESIDE);
+    } else {
+        let (stem, quotes) = quotes_before_suffix(&bytes);
+        bytes.splice(stem..stem, QUOTE_BYTES.repeat(quotes));
+    }
+    OsString::from_vec(bytes)
 }
 
 /// Whether a path can name this component of a key.
 pub fn nameable(component: &str) -> bool {
-    !matches!(component, "" | "." | "..")
-        && component.len() <= NAME_BYTES_MAX
-        && !component.contains(['\0', '/'])
+    is_name(component.as_bytes()) && name(component).len() <= NAME_BYTES_MAX
+}
+
+/// The component that stands for the object of a directory's name; `None` when its name would be
+/// too long.
+pub fn beside(directory: &str) -> Option<Arc<str>> {
+    let component = format!("{directory}{BESIDE_MARK}");
+    (name(&component).len() <= NAME_BYTES_MAX).then(|| Arc::from(component))
+}
+
+/// Whether this stands for an object beside a directory of its name.
+pub fn is_beside(component: &str) -> bool {
+    component.ends_with(BESIDE_MARK)
+}
+
+/// What the key has of a component: for an object beside a directory, the directory's name.
+pub fn in_key(component: &str) -> &str {
+    component.strip_suffix(BESIDE_MARK).unwrap_or(component)
+}
+
+fn is_name(bytes: &[u8]) -> bool {
+    !matches!(bytes, b"" | b"." | b"..") && !bytes.contains(&b'/') && !bytes.contains(&0)
+}
+
+/// Where the quotes start that come before [`BESIDE`] at the end of a name, and their number.
+fn quotes_before_suffix(bytes: &[u8]) -> (usize, usize) {
+    bytes
+        .strip_suffix(BESIDE)
+        .map_or((bytes.len(), 0), trailing_quotes)
+}
+
+fn trailing_quotes(bytes: &[u8]) -> (usize, usize) {
+    let mut rest = bytes;
+    while let Some(before) = rest.strip_suffix(QUOTE_BYTES) {
+        rest = before;
+    }
+    (rest.len(), (bytes.len() - rest.len()) / QUOTE_BYTES.len())
+}
+
+/// A name as it is written in a key.
+fn written(name: &[u8]) -> String {
+    match str::from_utf8(name) {
+        Ok(text) if original(text).is_none() => text.to_owned(),
+        Ok(_) | Err(_) => quoted(name),
+    }
+}
+
+/// The bytes that a component is [`written`] for, if it is not itself.
+fn original(component: &str) -> Option<Vec<u8>> {
+    if !component.contains(QUOTE) {
+        return None;
+    }
+    let bytes = unquoted(component)?;
+    // What is quoted without need is itself.
+    if quoted(&bytes) != component {
+        return None;
+    }
+    // Each round has half the quotes.
+    let is_quoted = match str::from_utf8(&bytes) {
+        Ok(text) => original(text).is_some(),
+        Err(_) => true,
+    };
+    is_quoted.then_some(bytes)
+}
+
+fn quoted(name: &[u8]) -> String {
+    let mut quoted = String::with_capacity(name.len());
+    for run in name.utf8_chunks() {
+        for character in run.valid().chars() {
+            if character == QUOTE {
+                quoted.push(QUOTE);
+            }
+            quoted.push(character);
+        }
+        for byte in run.invalid() {
+            quoted.push_str(&format!("{QUOTE}{byte:02X}"));
+        }
+    }
+    quoted
+}
+
+/// What was quoted; `None` when a quote has nothing to quote.
+fn unquoted(component: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(component.len());
+    let mut rest = component;
+    while let Some((plain, after)) = rest.split_once(QUOTE) {
+        bytes.extend(plain.as_bytes());
+        rest = if let Some(after) = after.strip_prefix(QUOTE) {
+            bytes.extend(QUOTE_BYTES);
+            after
+        } else {
+            let byte = u8::from_str_radix(after.get(..2)?, 16).ok()?;
+            bytes.push(byte);
+            &after[2..]
+        };
+    }
+    bytes.extend(rest.as_bytes());
+    Some(bytes)
 }
 
 #[cfg(test)]
@@ -49,19 +198,17 @@ mod tests {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
 
-    use super::{NAME_BYTES_MAX, NameError, component};
+    use proptest::prelude::*;
+
+    use super::{NAME_BYTES_MAX, NameError, beside, component, in_key, name, nameable};
 
     #[test]
     fn a_name_that_no_key_can_hold_is_refused_by_reason() {
         assert_eq!(
-            component(OsStr::from_bytes(b"caf\xe9")),
-            Err(NameError::NotUtf8)
-        );
-        assert_eq!(
             component(OsStr::new(&"n".repeat(256))),
             Err(NameError::TooLong)
         );
-        for name in ["", ".", "..", "a/b", "a\0b"] {
+        for name in ["", ".", "..", "a/b", "a\0b", "a\0", "\u{201b}file"] {
             assert_eq!(
                 component(OsStr::new(name)),
                 Err(NameError::NotAName),
@@ -73,8 +220,101 @@ mod tests {
     #[test]
     fn dots_and_length_up_to_the_limit_make_a_name() {
         let longest = "n".repeat(NAME_BYTES_MAX);
-        for name in [".x", "...", "x", longest.as_str()] {
-            assert_eq!(component(OsStr::new(name)), Ok(name));
+        for name in [".x", "...", "x", "\u{201b}", " ", "\n", longest.as_str()] {
+            assert_eq!(component(OsStr::new(name)).as_deref(), Ok(name));
+        }
+        // The limit is on the name, however long its component is.
+        let bytes = [0xff; NAME_BYTES_MAX];
+        let written = component(OsStr::from_bytes(&bytes)).unwrap();
+        assert_eq!(written.len(), 5 * NAME_BYTES_MAX);
+        assert!(nameable(&written));
+        assert!(!nameable(&format!("{written}!")));
+    }
+
+    #[test]
+    fn names_are_written_as_rclone_does_where_they_are_not_utf_8() {
+        let rows: [(&[u8], &str); 10] = [
+            (b"caf\xe9", "caf\u{201b}E9"),
+            (b"\xf0\x9f\x98", "\u{201b}F0\u{201b}9F\u{201b}98"),
+            ("\u{201b}\u{e9}".as_bytes(), "\u{201b}\u{e9}"),
+            (b"\xe2\x80\x9b\xff", "\u{201b}\u{201b}\u{201b}FF"),
+            // Names that would be taken for the first.
+            ("caf\u{201b}E9".as_bytes(), "caf\u{201b}\u{201b}E9"),
+            (
+                "caf\u{201b}\u{201b}E9".as_bytes(),
+                "caf\u{201b}\u{201b}\u{201b}\u{201b}E9",
+            ),
+            // Names that would not: lower case, ASCII, bytes that are UTF-8.
+            ("\u{201b}e9".as_bytes(), "\u{201b}e9"),
+            ("\u{201b}2F".as_bytes(), "\u{201b}2F"),
+            ("\u{201b}C3\u{201b}A9".as_bytes(), "\u{201b}C3\u{201b}A9"),
+            ("\u{201b}+1".as_bytes(), "\u{201b}+1"),
+        ];
+        for (bytes, written) in rows {
+            let shown = OsStr::from_bytes(bytes);
+            assert_eq!(component(shown).as_deref(), Ok(written), "{shown:?}");
+            assert_eq!(name(written), shown, "{written:?}");
+        }
+    }
+
+    #[test]
+    fn an_object_beside_a_directory_has_a_name_that_no_other_key_has() {
+        let of = |directory: &str| name(&beside(directory).unwrap()).into_string().unwrap();
+        assert_eq!(of("x"), "x\u{201b}file");
+        assert_eq!(of("x\u{201b}"), "x\u{201b}\u{201b}\u{201b}file");
+        assert_eq!(in_key(&component(OsStr::new(&of("x"))).unwrap()), "x");
+        assert_eq!(name("x\u{201b}file"), "x\u{201b}\u{201b}file");
+        assert_eq!(name("file"), "file");
+        assert!(beside(&"n".repeat(248)).is_some());
+        assert!(beside(&"n".repeat(249)).is_none());
+    }
+
+    /// What makes names clash: quotes, hex digits, bytes alone or together UTF-8, the suffix.
+    fn clashing() -> impl Strategy<Value = Vec<u8>> {
+        let part = prop_oneof![
+            6 => Just("\u{201b}".as_bytes()),
+            2 => Just(&b"E9"[..]),
+            2 => Just(&b"C3"[..]),
+            2 => Just(&b"A9"[..]),
+            2 => Just(&b"file"[..]),
+            1 => Just(&b"F"[..]),
+            1 => Just(&b"2F"[..]),
+            1 => Just(&b"e9"[..]),
+            1 => Just(&b"\xe9"[..]),
+            1 => Just(&b"\xc3"[..]),
+            1 => Just(&b"\xa9"[..]),
+            1 => Just(&b"\xe2\x80"[..]),
+            1 => Just(&b"."[..]),
+        ];
+        prop::collection::vec(part, 1..10).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        #[test]
+        fn every_name_comes_back(bytes in clashing()) {
+            let shown = OsStr::from_bytes(&bytes);
+            match component(shown) {
+                Ok(component) => prop_assert_eq!(name(&component), shown),
+                Err(error) => prop_assert_eq!(error, NameError::NotAName),
+            }
+        }
+
+        #[test]
+        fn every_component_that_can_be_named_comes_back(bytes in clashing(), is_beside: bool) {
+            let plain = String::from_utf8_lossy(&bytes).into_owned();
+            prop_assume!(nameable(&plain));
+            let meant = if is_beside { beside(&plain).unwrap().to_string() } else { plain };
+            prop_assert_eq!(component(&name(&meant)), Ok(meant));
+        }
+
+        #[test]
+        fn every_name_of_any_bytes_comes_back(bytes in prop::collection::vec(1..=u8::MAX, 1..=255)) {
+            let shown = OsStr::from_bytes(&bytes);
+            if let Ok(component) = component(shown) {
+                prop_assert_eq!(name(&component), shown);
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use std::time::Instant;
 use lru::LruCache;
 
 use crate::namespace::knowledge::Known;
+use crate::namespace::names::{beside, in_key};
 use crate::namespace::{Ino, LocalTimes};
 use crate::object::ETag;
 
@@ -222,7 +223,11 @@ impl Tree {
     /// If `parent` is no directory in the table.
     pub fn insert(&mut self, parent: Ino, name: &Arc<str>, ino: Ino, state: NodeState) {
         if let Some(old) = self.child(parent, name) {
-            self.detach(old);
+            // The object of a directory's name has another one.
+            match beside(name).filter(|_| matches!(state, NodeState::Directory(_))) {
+                Some(beside) if self.file_mut(old).is_some() => self.rename(old, parent, &beside),
+                Some(_) | None => self.detach(old),
+            }
         }
         let directory = self
             .directory_mut(parent)
@@ -360,7 +365,7 @@ impl Tree {
         };
         let mut path = String::new();
         for (left, name) in names.iter().rev().enumerate() {
-            path.push_str(name);
+            path.push_str(in_key(name));
             if left + 1 < names.len() || self.nodes[&ino].is_directory() {
                 path.push('/');
             }
@@ -425,5 +430,30 @@ fn directory_node(ino: Ino, name: Arc<str>) -> Node {
         lookups: 1,
         pins: 0,
         state,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{DirectoryNode, FileNode, NodeState, Tree};
+    use crate::namespace::Ino;
+
+    #[test]
+    fn a_file_whose_name_a_directory_takes_keeps_its_key() {
+        let mut tree = Tree::new(&[Arc::from("source")]);
+        let (file, directory) = (tree.reserve(), tree.reserve());
+        let name = Arc::from("x");
+        tree.insert(Ino::ROOT, &name, file, NodeState::File(FileNode::default()));
+        tree.count_lookup(file);
+        let state = NodeState::Directory(DirectoryNode::default());
+        tree.insert(Ino::ROOT, &name, directory, state);
+        assert_eq!(tree.child(Ino::ROOT, "x"), Some(directory));
+        assert_eq!(tree.path(directory), Some((0, "x/".to_owned())));
+        assert_eq!(tree.child(Ino::ROOT, "x\0"), Some(file));
+        assert_eq!(tree.path(file), Some((0, "x".to_owned())));
+        tree.forget(file, 1);
+        assert_eq!(tree.child(Ino::ROOT, "x\0"), None);
     }
 }

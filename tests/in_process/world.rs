@@ -1,7 +1,7 @@
 //! A filesystem over a simulated store in the test's own process, driven as the kernel would:
 //! lookups, handles, 4 GiB copy requests, a flush at close. Knows no FUSE.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -122,6 +122,12 @@ impl World {
 
     /// Lists the root, so that every name and size in it is known.
     pub fn list(&self) -> Vec<String> {
+        let names = self.list_raw().into_iter();
+        names.map(|name| name.into_string().unwrap()).collect()
+    }
+
+    /// The same, with names that need not be text.
+    pub fn list_raw(&self) -> Vec<OsString> {
         self.run(async {
             let fh = self.fs.opendir(ROOT).await.unwrap().fh;
             let mut names = Vec::new();
@@ -130,7 +136,7 @@ impl World {
                 let listed_before = names.len();
                 let mut next = offset;
                 let mut take = |entry: &s3fs::fs::DirEntry| {
-                    names.push(entry.name.to_str().unwrap().to_owned());
+                    names.push(entry.name.clone());
                     next = entry.next_offset;
                     true
                 };

@@ -421,7 +421,19 @@ pub async fn odd_keys_can_be_written_read_copied_listed_and_deleted(s: Subject) 
             "x/../y",
             "back\\slash",
             "control\u{1}",
+            "controlled",
             "new\nline",
+            "return\r",
+            "both\r\n",
+            "delete\u{7f}",
+            "next\u{85}line",
+            "none\u{ffff}",
+            "trailing blank ",
+            " ",
+            "\t",
+            "&amp;",
+            "&#x1;",
+            "%00",
             "a",
             "a/b",
             "a/",
@@ -534,6 +546,34 @@ pub async fn an_upload_joins_uploaded_and_copied_parts(s: Subject) {
     assert_eq!((stat.headers, *stat.version == version), (headers(), true));
     assert_eq!(s.content("joined").await, expected);
     assert!(s.open_uploads().await.is_empty());
+}
+
+pub async fn an_upload_under_an_odd_key_is_published_or_aborted(s: Subject) {
+    let mut odd = vec!["plus+percent%25?&amp;<", "trailing blank "];
+    if s.rules.aws_keys {
+        odd.extend(["control\u{1}", "new\nline", "return\r", "none\u{ffff}"]);
+    }
+    for name in odd {
+        let body = s.part_body(1);
+        let source = s.put(name, &body).await;
+        let upload = s.upload(name).await;
+        let first = s.part(&upload, 1, &body).await;
+        let whole = some(&source, 0, source.size);
+        let second = s.bucket.copy_part(&upload, PartNumber(2), &whole).await;
+        let (parts, sources) = ([first, second.unwrap()], [source]);
+        let complete = s
+            .bucket
+            .complete_upload(&upload, &parts, &sources, &Precondition::None);
+        complete
+            .await
+            .unwrap_or_else(|error| panic!("{name:?}: {error}"));
+        assert_eq!(s.content(name).await.len(), 2 * body.len(), "{name:?}");
+        let upload = s.upload(name).await;
+        let open = s.open_uploads().await;
+        assert_eq!(open.len(), 1, "{name:?}");
+        assert_eq!(open[0].key, s.key(name));
+        s.bucket.abort_upload(&upload).await.unwrap();
+    }
 }
 
 pub async fn a_part_is_copied_from_any_range(s: Subject) {

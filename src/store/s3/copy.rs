@@ -7,6 +7,7 @@ use super::S3Bucket;
 use super::call::{Attempt, Failure};
 use super::fault::{Condition, Effect, Fault};
 use super::headers::{conditions, copy_source, etag, set_expires, version_id, with_headers};
+use super::wire::sendable;
 use crate::object::{ETag, ObjectKey, ObjectRange, ObjectVersion};
 use crate::store::{
     CopyHeaders, ObjectHeaders, PartNumber, Precondition, StoreError, StoreResult, StoredPart,
@@ -140,7 +141,7 @@ impl S3Bucket {
             .client
             .copy_object()
             .bucket(self.name.as_str())
-            .key(key.as_str())
+            .key(sendable(key))
             .copy_source(copy_source(source))
             .copy_source_if_match(source.etag.as_str())
             .set_if_none_match(if_none_match)
@@ -211,7 +212,7 @@ impl S3Bucket {
             .client
             .upload_part_copy()
             .bucket(self.name.as_str())
-            .key(upload.key.as_str())
+            .key(sendable(&upload.key))
             .upload_id(&upload.id)
             .part_number(i32::try_from(number.0).unwrap_or(i32::MAX))
             .copy_source(copy_source(version))

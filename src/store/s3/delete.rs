@@ -10,6 +10,7 @@ use md5::{Digest, Md5};
 use super::S3Bucket;
 use super::call::{Attempt, Failure};
 use super::fault::Fault;
+use super::wire::{is_in_xml, sendable};
 use crate::object::ObjectKey;
 use crate::store::{StoreError, StoreResult};
 
@@ -22,7 +23,7 @@ impl S3Bucket {
         let outcome = self
             .run_simply(call, |attempt| async move {
                 let request = attempt.client.delete_object().bucket(self.name.as_str());
-                request.key(key.as_str()).send().await?;
+                request.key(sendable(key)).send().await?;
                 Ok(())
             })
             .await;
@@ -36,12 +37,21 @@ impl S3Bucket {
         &self,
         keys: &[ObjectKey],
     ) -> StoreResult<Vec<(ObjectKey, StoreError)>> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
         if !self.connection.offers.bulk_delete.is_there() {
             return Ok(self.delete_singly(keys.to_vec()).await);
         }
+        let (keys, single): (Vec<_>, Vec<_>) = keys.iter().cloned().partition(fits_xml);
+        let mut kept = self.delete_singly(single).await;
+        if !keys.is_empty() {
+            kept.extend(self.delete_in_bulk(&keys).await?);
+        }
+        Ok(kept)
+    }
+
+    async fn delete_in_bulk(
+        &self,
+        keys: &[ObjectKey],
+    ) -> StoreResult<Vec<(ObjectKey, StoreError)>> {
         let call = self.call("DeleteObjects");
         match self
             .run(call, |attempt| self.delete_attempt(keys, attempt))
@@ -55,7 +65,7 @@ impl S3Bucket {
                     .withdraw(&failure.into_error().to_string());
                 Ok(self.delete_singly(keys.to_vec()).await)
             }
-            // One key that XML cannot carry spoils the request for all.
+            // One key that the store cannot read there spoils the request for all.
             Err(failure) if failure.has_code("MalformedXML") => {
                 Ok(self.delete_singly(keys.to_vec()).await)
             }
@@ -108,6 +118,13 @@ impl S3Bucket {
             .collect()
             .await
     }
+}
+
+/// Whether XML has all characters of a key, and no reader takes blanks off its ends. A lenient one
+/// might take one key for another.
+fn fits_xml(key: &ObjectKey) -> bool {
+    let key = key.as_str();
+    key.chars().all(is_in_xml) && key.trim() == key
 }
 
 /// Exchanges the checksum headers the library insists on for the Content-MD5 that every store

@@ -10,6 +10,7 @@ use super::S3Bucket;
 use super::call::{Attempt, Progress};
 use super::fault::{Condition, Fault};
 use super::headers::{etag, of_head, version_id};
+use super::wire::sendable;
 use crate::object::{ObjectKey, ObjectRange, ObjectVersion};
 use crate::range::ByteRange;
 use crate::store::{ObjectStat, StoreError, StoreResult};
@@ -19,7 +20,7 @@ impl S3Bucket {
         let call = self.call("HeadObject").key(key);
         self.run_simply(call, |attempt| async move {
             let request = attempt.client.head_object().bucket(self.name.as_str());
-            let answer = request.key(key.as_str()).send().await?;
+            let answer = request.key(sendable(key)).send().await?;
             let size = answer
                 .content_length()
                 .and_then(|size| u64::try_from(size).ok());
@@ -91,7 +92,7 @@ impl S3Bucket {
             .client
             .get_object()
             .bucket(self.name.as_str())
-            .key(version.key.as_str())
+            .key(sendable(&version.key))
             .set_version_id(version.version_id.as_ref().map(|id| id.as_str().to_owned()))
             .if_match(version.etag.as_str())
             .range(format!("bytes={}-{}", rest.start(), rest.end() - 1))

@@ -13,6 +13,7 @@ use super::fault::{Effect, Fault};
 use super::headers::{conditions, etag, set_expires, version_id, with_headers};
 use super::list::decoded;
 use super::payload;
+use super::wire::sendable;
 use crate::object::{ObjectKey, ObjectVersion};
 use crate::store::dialect::{MultipartETag, SizeCheck};
 use crate::store::{
@@ -73,7 +74,7 @@ impl S3Bucket {
             .create_multipart_upload()
             .bucket(self.name.as_str())
             .set_tagging(self.tagging(&headers.tags));
-        let answer = with_headers!(request.key(key.as_str()), headers)
+        let answer = with_headers!(request.key(sendable(key)), headers)
             .customize()
             .mutate_request(set_expires(headers))
             .send()
@@ -143,7 +144,7 @@ impl S3Bucket {
                 .list_parts()
                 .bucket(self.name.as_str())
                 .max_parts(1);
-            let request = request.key(upload.key.as_str()).upload_id(&upload.id);
+            let request = request.key(sendable(&upload.key)).upload_id(&upload.id);
             Ok(request.send().await?.parts().is_empty())
         })
         .await
@@ -161,7 +162,7 @@ impl S3Bucket {
                 .client
                 .upload_part()
                 .bucket(self.name.as_str())
-                .key(upload.key.as_str())
+                .key(sendable(&upload.key))
                 .upload_id(&upload.id)
                 .part_number(i32::try_from(number.0).unwrap_or(i32::MAX))
                 .content_length(i64::try_from(body.len()).unwrap_or(i64::MAX))
@@ -318,7 +319,7 @@ impl S3Bucket {
             .client
             .complete_multipart_upload()
             .bucket(self.name.as_str())
-            .key(upload.key.as_str())
+            .key(sendable(&upload.key))
             .upload_id(&upload.id)
             .multipart_upload(list)
             .set_mpu_object_size(is_size_sent.then(|| i64::try_from(size).unwrap_or(i64::MAX)))
@@ -356,7 +357,7 @@ impl S3Bucket {
                     .abort_multipart_upload()
                     .bucket(self.name.as_str());
                 request
-                    .key(upload.key.as_str())
+                    .key(sendable(&upload.key))
                     .upload_id(&upload.id)
                     .send()
                     .await?;

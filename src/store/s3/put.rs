@@ -7,6 +7,7 @@ use super::call::{Attempt, Failure};
 use super::fault::{Effect, Fault};
 use super::headers::{conditions, etag, set_expires, version_id, with_headers};
 use super::payload;
+use super::wire::sendable;
 use crate::object::{ETag, ObjectKey, ObjectVersion};
 use crate::store::{ObjectHeaders, Payload, Precondition, StoreResult};
 
@@ -73,7 +74,7 @@ impl S3Bucket {
             .client
             .put_object()
             .bucket(self.name.as_str())
-            .key(key.as_str())
+            .key(sendable(key))
             .set_if_none_match(if_none_match)
             .set_if_match(if_match)
             .set_tagging(self.tagging(&headers.tags))

@@ -11,6 +11,7 @@ use super::call::Attempt;
 use super::delete::with_content_md5;
 use super::fault::{Condition, Fault};
 use super::headers::QUERY_ESCAPED;
+use super::wire::sendable;
 use crate::object::{ObjectKey, ObjectVersion, VersionId};
 use crate::store::dialect;
 use crate::store::{StoreError, StoreResult, Tags};
@@ -55,7 +56,7 @@ impl S3Bucket {
                 .client
                 .get_object_tagging()
                 .bucket(self.name.as_str())
-                .key(version.key.as_str())
+                .key(sendable(&version.key))
                 .set_version_id(id.map(str::to_owned));
             Ok(request.send().await?)
         });
@@ -110,7 +111,7 @@ impl S3Bucket {
             .client
             .put_object_tagging()
             .bucket(self.name.as_str())
-            .key(key.as_str())
+            .key(sendable(key))
             .tagging(tagging.build().map_err(unsendable)?)
             .customize()
             .mutate_request(with_content_md5)
@@ -126,7 +127,7 @@ impl S3Bucket {
                 .client
                 .delete_object_tagging()
                 .bucket(self.name.as_str());
-            request.key(key.as_str()).send().await?;
+            request.key(sendable(key)).send().await?;
             Ok(())
         })
         .await

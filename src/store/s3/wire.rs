@@ -1,6 +1,6 @@
-//! What is put right between the client library and the wire: requests without a length,
-//! timestamps and blanks in answers that its XML reader refuses. Knows no operation but GetObject,
-//! whose body is left alone.
+//! What is put right between the client library and the wire: requests without a length, keys of
+//! blanks only, timestamps, characters and blanks in answers that its XML reader refuses. Knows no
+//! operation but GetObject, whose body is left alone.
 
 use std::borrow::Cow;
 
@@ -15,6 +15,8 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
+
+use crate::object::ObjectKey;
 
 /// Headers every request of a kind gets before it is signed.
 #[derive(Debug)]
@@ -35,6 +37,9 @@ impl Intercept for RequestRules {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let request = exchange.request_mut();
+        if let Some(uri) = without_filler(request.uri()) {
+            request.set_uri(uri)?;
+        }
         // The library sends copies and CreateMultipartUpload without a length; GCS, Swift, Ceph
         // and NetApp answer 411 then.
         let is_write = matches!(request.method(), "PUT" | "POST" | "DELETE");
@@ -48,6 +53,28 @@ impl Intercept for RequestRules {
         }
         Ok(())
     }
+}
+
+/// What stands at the end of a key of blanks only until it is signed: a run of `-` of one more than
+/// the 1,024 bytes that a key has at most.
+const FILLER_BYTES: usize = 1025;
+
+/// A key as the library takes it: one of blanks only is none to it.
+pub(super) fn sendable(key: &ObjectKey) -> Cow<'_, str> {
+    let key = key.as_str();
+    if key.is_empty() || !key.trim().is_empty() {
+        return Cow::Borrowed(key);
+    }
+    Cow::Owned(format!("{key}{}", "-".repeat(FILLER_BYTES)))
+}
+
+/// The URI of a request without what [`sendable`] added to its key.
+fn without_filler(uri: &str) -> Option<String> {
+    let path = &uri[..uri.find('?').unwrap_or(uri.len())];
+    let key_end = path.len().checked_sub(FILLER_BYTES)?;
+    let filler = path.as_bytes()[key_end..].iter();
+    (filler.copied().all(|byte| byte == b'-'))
+        .then(|| format!("{}{}", &uri[..key_end], &uri[path.len()..]))
 }
 
 /// An HTTP client whose answers the library's XML reader can read.
@@ -143,7 +170,22 @@ fn readable(xml: &str) -> Cow<'_, str> {
             fixed = Cow::Owned(with_zones(&fixed, open, close));
         }
     }
+    // Keys that no encoding was asked for, as in the answer to CreateMultipartUpload. Nobody reads
+    // them.
+    if fixed.contains(|character| !is_in_xml(character)) {
+        let replaced = fixed.replace(|character| !is_in_xml(character), "\u{fffd}");
+        fixed = Cow::Owned(replaced);
+    }
     fixed
+}
+
+/// Whether XML 1.0 has a character ("Characters", section 2.2).
+pub(super) const fn is_in_xml(character: char) -> bool {
+    match character {
+        '\t' | '\n' | '\r' => true,
+        '\u{fffe}' | '\u{ffff}' => false,
+        other => other >= ' ',
+    }
 }
 
 fn with_zones(xml: &str, open: &str, close: &str) -> String {
@@ -169,7 +211,32 @@ fn with_zones(xml: &str, open: &str, close: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::readable;
+    use super::{FILLER_BYTES, readable, sendable, without_filler};
+    use crate::object::ObjectKey;
+
+    #[test]
+    fn a_key_with_characters_that_xml_lacks_spoils_no_answer() {
+        let sent = "<R><Key>a\u{1}\u{ffff}b</Key><UploadId>i</UploadId></R>";
+        let read = "<R><Key>a\u{fffd}\u{fffd}b</Key><UploadId>i</UploadId></R>";
+        assert_eq!(readable(sent), read);
+    }
+
+    #[test]
+    fn a_key_of_blanks_only_is_sent_as_it_is() {
+        let sent = sendable(&ObjectKey::new(" \t"))
+            .replace(' ', "%20")
+            .replace('\t', "%09");
+        assert_eq!(
+            without_filler(&format!("http://h/b/{sent}?x-id=Get")).as_deref(),
+            Some("http://h/b/%20%09?x-id=Get")
+        );
+        let longest = "-".repeat(FILLER_BYTES - 1);
+        for key in ["", "a ", longest.as_str()] {
+            let sent = sendable(&ObjectKey::new(key)).into_owned();
+            assert_eq!(sent, key);
+            assert_eq!(without_filler(&format!("http://h/b/{sent}")), None);
+        }
+    }
 
     #[test]
     fn a_timestamp_gets_the_zone_it_lacks_and_loses_its_blanks() {
