@@ -20,6 +20,8 @@ const NANOS: u128 = 1_000_000_000;
 const TYPE_BITS: u32 = 0o170_000;
 /// The bits of st_mode that chmod(2) changes.
 const PERMISSION_BITS: u32 = 0o7777;
+/// set-user-ID and set-group-ID.
+pub const SET_ID: u16 = SET_UID | SET_GID;
 /// set-user-ID.
 const SET_UID: u16 = 0o4000;
 /// set-group-ID.

@@ -21,7 +21,7 @@ use crate::object::{ObjectKey, ObjectVersion};
 use crate::plan::PlanError;
 use crate::range::ByteRange;
 use crate::staging::{Staging, StagingBounds, StagingError, StagingPool};
-use crate::store::{Buckets, ObjectHeaders, ObjectStat, StoreError};
+use crate::store::{Buckets, ObjectHeaders, ObjectStat, StoreError, Tags};
 
 mod copy;
 mod eager;
@@ -430,6 +430,11 @@ impl File {
     /// The object was renamed or hidden by us: `version` holds the same bytes at `place`.
     pub fn relocate(&self, place: Place, version: Option<Arc<ObjectVersion>>) {
         self.state().relocate(place, version);
+    }
+
+    /// The tags were changed in the store.
+    pub fn note_tags(&self, tags: Tags) {
+        self.state().note_tags(tags);
     }
 
     /// The headers to be committed when nothing else is, and the count of edits that

@@ -13,7 +13,7 @@ use crate::object::ObjectVersion;
 use crate::plan::PlanError;
 use crate::range::ByteRange;
 use crate::staging::Staging;
-use crate::store::{ObjectHeaders, Precondition};
+use crate::store::{ObjectHeaders, Precondition, Tags};
 
 /// The content of one file and how it stands to its object.
 #[derive(Debug)]
@@ -124,6 +124,11 @@ impl State {
         let mut headers = self.headers.clone();
         self.attributes.write_to(&mut headers.metadata, usual);
         headers
+    }
+
+    /// The tags are others from now on.
+    pub fn note_tags(&mut self, tags: Tags) {
+        self.headers.tags = tags;
     }
 
     /// Changes what travels beside the content.

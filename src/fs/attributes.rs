@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use crate::attributes::Attributes;
+use crate::attributes::{Attributes, SET_ID};
 use crate::file::{Creation, File, Place, Seen};
 use crate::fs::lookup::Want;
 use crate::fs::make::marker_headers;
@@ -31,7 +31,16 @@ impl Fs {
         if let Some(size) = set.size {
             self.set_size(ino, fh, size, set.kills_set_id).await?;
         }
-        if set.describes() {
+        if set.is_empty() {
+            // file_remove_privs(), fs/inode.c: the kernel is about to write, and asks for the
+            // set-id bits to go.
+            if self.getattr(ino, fh).await?.value.mode & SET_ID != 0 {
+                self.describe(ino, |attributes| {
+                    attributes.drop_set_id();
+                })
+                .await?;
+            }
+        } else if set.describes() {
             if self.state().is_top(ino) {
                 let shown = self.getattr(ino, fh).await?.value;
                 self.set_top(ino, &shown, set)?;
@@ -232,6 +241,11 @@ fn drop_set_id(file: &Arc<File>) {
 }
 
 impl SetAttr {
+    /// Whether nothing is to change.
+    fn is_empty(&self) -> bool {
+        self.size.is_none() && !self.describes()
+    }
+
     /// Whether more than the size is to change.
     fn describes(&self) -> bool {
         let Self {

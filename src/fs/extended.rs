@@ -1,18 +1,20 @@
 //! Extended attributes: `user.*` in the object's metadata, and what S3 knows of an object under
 //! `user.s3.*`, which is not listed so that no copy takes it along.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::attributes::extended::{self, Extended};
-use crate::file::File;
+use crate::file::{File, Place};
 use crate::fs::lookup::Want;
 use crate::fs::state::State;
 use crate::fs::{Fs, FsError, FsResult, Ino, SetExtended};
 use crate::namespace::knowledge::Known;
 use crate::namespace::tree::NodeState;
 use crate::object::ObjectVersion;
-use crate::store::ObjectHeaders;
+use crate::store::{ObjectHeaders, Tags};
 
 /// The names that users may choose: xattr(7).
 const USER: &str = "user.";
@@ -28,6 +30,8 @@ enum Property {
     VersionId,
     ContentType,
     StorageClass,
+    /// As a URL's query: `name=value&name=value`.
+    Tags,
 }
 
 impl Property {
@@ -37,6 +41,7 @@ impl Property {
             "version_id" => Self::VersionId,
             "content_type" => Self::ContentType,
             "storage_class" => Self::StorageClass,
+            "tags" => Self::Tags,
             _ => return None,
         })
     }
@@ -44,6 +49,7 @@ impl Property {
 
 /// An object as far as extended attributes go.
 struct Described {
+    place: Place,
     version: Option<Arc<ObjectVersion>>,
     headers: ObjectHeaders,
 }
@@ -64,6 +70,7 @@ impl Fs {
             return Err(FsError::NoAttribute);
         };
         let value = match property {
+            Some(Property::Tags) => Some(object.tags().await?.into_bytes()),
             Some(property) => object.property(property).map(String::into_bytes),
             None => extended::of_metadata(&object.headers.metadata).remove(name),
         };
@@ -99,7 +106,13 @@ impl Fs {
     ) -> FsResult<()> {
         let name = user_name(name)?;
         if let Some(property) = Property::of_name(name) {
-            let value = str::from_utf8(value).map_err(|_| FsError::Invalid { what: "not text" })?;
+            let not_text = FsError::Invalid {
+                what: "text that is not UTF-8",
+            };
+            let value = str::from_utf8(value).map_err(|_| not_text)?;
+            if property == Property::Tags {
+                return self.set_tags(ino, value).await;
+            }
             return self
                 .change_headers(ino, |headers| set_property(headers, property, value))
                 .await;
@@ -136,6 +149,30 @@ impl Fs {
         .await
     }
 
+    /// Tags are stored at once: the store has a request for them that copies nothing.
+    async fn set_tags(&self, ino: Ino, query: &str) -> FsResult<()> {
+        self.check_writable()?;
+        let tags: BTreeMap<String, String> = form_urlencoded::parse(query.as_bytes())
+            .into_owned()
+            .collect();
+        let _pin = self.pin(ino)?;
+        let file = self.content(ino, Want::Headers).await?;
+        // What is to be committed goes first, with the tags there were.
+        let stored = match file.commit().await {
+            Ok(()) => {
+                let Place { bucket, key } = file.place();
+                bucket.set_tags(&key, &tags).await.map_err(FsError::from)
+            }
+            Err(error) => Err(error.into()),
+        };
+        if stored.is_ok() {
+            file.note_tags(Tags::These(tags));
+            self.state().learn_content(ino, &file);
+        }
+        self.close(ino).await;
+        stored
+    }
+
     /// Changes the headers of a file or directory; nothing when `change` fails.
     async fn change_headers(
         &self,
@@ -160,15 +197,44 @@ impl Fs {
         self.close_described(ino).await
     }
 
+    /// Asks for a directory's marker, if that was not done within the trust time.
+    async fn ask_marker(&self, ino: Ino) -> FsResult<()> {
+        let ttl = self.shared.bounds.attr_ttl;
+        let place = {
+            let state = self.state();
+            let NodeState::Directory(directory) = &state.node(ino)?.state else {
+                return Ok(());
+            };
+            let is_told = match &directory.marker {
+                Some(marker) => marker.headers.is_some() && marker.is_fresh(ttl),
+                None => directory.marker_at.is_some_and(|at| at.elapsed() < ttl),
+            };
+            if is_told || state.is_top(ino) || state.open.file(ino).is_some() {
+                return Ok(());
+            }
+            state.place(ino)?
+        };
+        let asked = Instant::now();
+        let marker = self.head_if_any(&place).await?;
+        if let Some(directory) = self.state().tree.directory_mut(ino) {
+            directory.marker = marker.map(|stat| Known::of_stat(&stat, asked));
+            directory.marker_at = Some(asked);
+        }
+        Ok(())
+    }
+
     /// What is stored with a file or a directory; `None` when that has no object.
     async fn described_object(&self, ino: Ino) -> FsResult<Option<Described>> {
         let _pin = self.pin(ino)?;
+        self.ask_marker(ino).await?;
         let directory = {
             let state = self.state();
             match (&state.node(ino)?.state, state.open.file(ino)) {
                 (NodeState::Directory(_), Some(open)) => Some(Some(Described::of_file(&open.file))),
                 (NodeState::Directory(directory), None) => {
-                    Some(directory.marker.as_ref().and_then(Described::of_known))
+                    let place = state.place(ino)?;
+                    let marker = directory.marker.as_ref();
+                    Some(marker.and_then(|marker| Described::of_known(place, marker)))
                 }
                 (NodeState::File(_), _) => None,
             }
@@ -188,24 +254,37 @@ impl State {
     fn is_plain(&self, ino: Ino) -> bool {
         let known = self.tree.file(ino).and_then(|file| file.known.as_ref());
         let is_listed = known.is_some_and(|known| known.is_told && known.headers.is_none());
-        is_listed && self.open.file(ino).is_none()
+        let open = self.open.file(ino).map(|open| open.file.stat());
+        is_listed && open.is_none_or(|stat| !stat.is_described)
     }
 }
 
 impl Described {
     fn of_file(file: &File) -> Self {
         Self {
+            place: file.place(),
             version: file.stat().version,
             headers: file.headers(),
         }
     }
 
-    fn of_known(known: &Known) -> Option<Self> {
+    fn of_known(place: Place, known: &Known) -> Option<Self> {
         let headers = known.headers.as_deref().cloned()?;
         Some(Self {
-            version: None,
+            version: known.version(place.bucket.name(), &place.key),
+            place,
             headers,
         })
+    }
+
+    async fn tags(self) -> FsResult<String> {
+        let tags = match (self.headers.tags, &self.version) {
+            (Tags::These(tags), _) => tags,
+            (Tags::Untold, Some(version)) => self.place.bucket.tags(version).await?,
+            (Tags::Untold, None) => BTreeMap::new(),
+        };
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        Ok(query.extend_pairs(tags).finish())
     }
 
     fn property(self, property: Property) -> Option<String> {
@@ -218,13 +297,14 @@ impl Described {
                 let told = self.headers.storage_class;
                 Some(told.unwrap_or_else(|| USUAL_STORAGE_CLASS.to_owned()))
             }
+            Property::Tags => None,
         }
     }
 }
 
 fn set_property(headers: &mut ObjectHeaders, property: Property, value: &str) -> FsResult<()> {
     match property {
-        Property::ETag | Property::VersionId => Err(FsError::NotPermitted {
+        Property::ETag | Property::VersionId | Property::Tags => Err(FsError::NotPermitted {
             what: "the store gives out entity tags and version ids",
         }),
         Property::ContentType => {

@@ -31,7 +31,7 @@ const SAMPLE: usize = 16;
 impl Fs {
     /// Looks at a few objects of each source for attributes that some filesystem stored with them:
     /// where there are any, or none can be looked at, all objects are asked for theirs when they
-    /// are listed. 1 LIST and at most [`SAMPLE`] HEADs a source.
+    /// are listed. 1 LIST and at most 16 HEADs a source.
     pub async fn look_for_attributes(&self) {
         let tops = self.state().tops();
         for (source, place) in tops.into_iter().enumerate() {

@@ -209,7 +209,11 @@ impl Fs {
     /// Those of [`Self::flush`].
     pub async fn release(&self, fh: Fh) -> FsResult<()> {
         let handle = self.handles.remove_file(fh)?;
-        let committed = if handle.file.stat().refused {
+        let waits = {
+            let state = self.state();
+            state.open.file(handle.ino).is_some_and(OpenFile::waits)
+        };
+        let committed = if waits || handle.file.stat().refused {
             Ok(())
         } else {
             self.commit(handle.ino).await
@@ -285,16 +289,13 @@ impl State {
         if open.handles > 0 {
             return Closed::InUse;
         }
-        let stat = open.file.stat();
-        if stat.dirty && !open.orphan {
-            let waits = open.deferred.is_some() && !stat.has_new_content && !stat.refused;
-            return if waits {
-                Closed::Deferred
-            } else {
-                Closed::Unstored(Arc::clone(&open.file))
-            };
+        if open.orphan || !open.file.stat().dirty {
+            return self.drop_file(ino).map_or(Closed::InUse, Closed::Gone);
         }
-        self.drop_file(ino).map_or(Closed::InUse, Closed::Gone)
+        if open.waits() {
+            return Closed::Deferred;
+        }
+        Closed::Unstored(Arc::clone(&open.file))
     }
 
     /// Gives up a file that could not be stored, unless it was opened again meanwhile.

@@ -9,13 +9,22 @@ use crate::fs::{Fh, Fs, FsError, FsResult, Ino};
 use crate::object::ObjectKey;
 
 impl Fs {
-    /// A close(2): commits. Comes at every close of a descriptor; a clean file costs nothing.
+    /// A close(2): commits. Comes at every close of a descriptor; a clean file costs nothing, and
+    /// attributes alone that wait to be stored go on waiting.
     ///
     /// # Errors
     /// [`FsError::File`]; the bytes are kept and the next flush tries again.
     pub async fn flush(&self, fh: Fh) -> FsResult<()> {
         let handle = self.handles.file(fh)?;
-        let committed = self.commit(handle.ino).await;
+        let waits = {
+            let state = self.state();
+            state.open.file(handle.ino).is_some_and(OpenFile::waits)
+        };
+        let committed = if waits {
+            Ok(())
+        } else {
+            self.commit(handle.ino).await
+        };
         committed.and(self.state().late.take(handle.ino))
     }
 
@@ -32,7 +41,8 @@ impl Fs {
     /// # Errors
     /// As [`Self::flush`].
     pub async fn fsync(&self, fh: Fh) -> FsResult<()> {
-        self.flush(fh).await
+        let ino = self.handles.file(fh)?.ino;
+        self.commit(ino).await.and(self.state().late.take(ino))
     }
 
     /// fsync(2) of a directory: names are in the store already; attributes that wait are stored.

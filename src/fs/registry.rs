@@ -35,6 +35,14 @@ impl OpenFile {
     }
 }
 
+impl OpenFile {
+    /// Whether nothing but attributes is to be stored, and they may wait for others.
+    pub(super) fn waits(&self) -> bool {
+        let stat = self.file.stat();
+        self.deferred.is_some() && stat.dirty && !stat.has_new_content && !stat.refused
+    }
+}
+
 /// The open and the dirty files of a mount, by inode.
 #[derive(Debug, Default)]
 pub(super) struct OpenFiles {

@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::access::Access;
-use crate::shell::{sh, spawn, try_sh};
+use crate::shell::{no_forks, sh, spawn, try_sh};
 
 /// How long a daemon may take to be mounted, or to end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -156,6 +156,8 @@ impl Mounted {
     /// # Panics
     /// If either fails.
     pub fn unmount(mut self) {
+        // A process being started elsewhere may still have what was open here.
+        drop(no_forks());
         sh(self.scratch.path(), "umount mnt");
         let status = self.wait();
         assert!(status.success(), "the daemon: {status}\n{}", self.log());
