@@ -3,11 +3,12 @@
 //! headers are known too, which no listing tells: [`headers_that_only_a_listing_told_cost_a_head`].
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use s3fs::fs::Attr;
 use s3fs::limits::{GIB, Limits, MIB};
 use s3fs::range::ByteRange;
-use s3fs::sim::{Counters, Operation};
+use s3fs::sim::{Counters, Operation, Pace};
 use s3fs::store::ObjectHeaders;
 
 #[allow(dead_code, reason = "each suite uses a part")]
@@ -202,6 +203,49 @@ fn mv_of_a_file_is_a_copy_and_a_delete() {
     let expected = requests(&[(Operation::CopyObject, 1), (Operation::DeleteObject, 1)]);
     assert_eq!(cost.requests(), expected);
     assert_eq!(bytes(&cost), (0, 0));
+}
+
+#[test]
+fn mv_of_a_directory_is_a_copy_each_in_parallel_and_a_delete_a_thousand() {
+    const OBJECTS: u64 = 10_000;
+    const IN_A_LOOP: u64 = 200;
+    let world = World::new();
+    for number in 0..OBJECTS {
+        world.sim.put(BUCKET, &format!("d/{number:05}"), "x");
+    }
+    for number in 0..IN_A_LOOP {
+        world.sim.put(BUCKET, &format!("l{number:05}"), "x");
+    }
+    // What a request costs over a network; here it would cost next to nothing.
+    world.sim.set_pace(Pace {
+        delay: Duration::from_millis(5),
+        ..Pace::default()
+    });
+    let started = Instant::now();
+    let moved = cost(&world, "e", async |world| {
+        world.rename("d", "e").await.unwrap();
+    });
+    let together = started.elapsed() / OBJECTS as u32;
+    assert_eq!(moved.of(Operation::CopyObject).requests, OBJECTS);
+    assert_eq!(moved.of(Operation::DeleteObjects).requests, OBJECTS / 1_000);
+    assert_eq!(moved.of(Operation::DeleteObject).requests, 0);
+    assert!(moved.of(Operation::ListObjectsV2).requests <= 2 + OBJECTS / 1_000);
+    assert_eq!(bytes(&moved), (0, 0));
+    let in_flight = moved.of(Operation::CopyObject).in_flight_max;
+    assert!((16..=32).contains(&in_flight), "{in_flight} at a time");
+    assert_eq!(world.sim.keys(BUCKET).len() as u64, OBJECTS + IN_A_LOOP);
+    let started = Instant::now();
+    for number in 0..IN_A_LOOP {
+        let (from, to) = (format!("l{number:05}"), format!("m{number:05}"));
+        world.run(world.rename(&from, &to)).unwrap();
+    }
+    let one_by_one = started.elapsed() / IN_A_LOOP as u32;
+    let ratio = one_by_one.as_secs_f64() / together.as_secs_f64();
+    println!("an object takes {ratio:.1} times as long one by one");
+    assert!(
+        ratio > 4.0,
+        "{one_by_one:?} one by one, {together:?} together"
+    );
 }
 
 #[test]

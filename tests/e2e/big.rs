@@ -62,9 +62,10 @@ fn reading_2_gib_fetches_every_byte_once() {
 }
 
 #[test]
-fn fsx_finds_no_fault_in_20_000_operations() {
+fn fsx_finds_no_fault_in_100_000_operations() {
     // The same operations in every run, unless told otherwise.
     let seed = std::env::var("S3FS_TEST_SEED").unwrap_or_else(|_| "20260801".to_owned());
+    let seed: u64 = seed.parse().expect("S3FS_TEST_SEED is a number");
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let fsx = std::env::var_os("S3FS_TEST_FSX")
         .map_or_else(|| root.join("target/tools/bin/fsx"), PathBuf::from);
@@ -76,24 +77,33 @@ fn fsx_finds_no_fault_in_20_000_operations() {
     let rig = Rig::new();
     let mounted = rig.mount();
     let artifacts = tempfile::tempdir().unwrap();
-    let ended = output(
-        Command::new("timeout")
-            .args(["--signal=KILL", "900"])
-            .arg(fsx)
-            .args(["-N", "20000", "-S", &seed])
-            .arg("-f")
-            .arg(root.join("tests/fsx.toml"))
-            .arg("-P")
-            .arg(artifacts.path())
-            .arg(mounted.path("fsx")),
-    );
-    let said = String::from_utf8_lossy(&ended.stderr);
-    assert!(
-        ended.status.success(),
-        "fsx with seed {seed}: {}\n{said}",
-        ended.status
-    );
-    println!("fsx with seed {seed}: no fault");
+    // Several files at a time: the store and the mount are shared.
+    let run = |seed: u64| {
+        let ended = output(
+            Command::new("timeout")
+                .args(["--signal=KILL", "1500"])
+                .arg(&fsx)
+                .args(["-N", "25000", "-S", &seed.to_string()])
+                .arg("-f")
+                .arg(root.join("tests/fsx.toml"))
+                .arg("-P")
+                .arg(artifacts.path())
+                .arg(mounted.path(&format!("fsx-{seed}"))),
+        );
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(
+            ended.status.success(),
+            "fsx with seed {seed}: {}\n{said}",
+            ended.status
+        );
+        println!("fsx with seed {seed}: no fault in 25,000 operations");
+    };
+    std::thread::scope(|scope| {
+        for seed in seed..seed + 4 {
+            let run = &run;
+            scope.spawn(move || run(seed));
+        }
+    });
     mounted.unmount();
     assert!(rig.sim.uploads(BUCKET).is_empty(), "an upload is left");
 }

@@ -149,3 +149,65 @@ fails(errno.EEXIST, os.open, "g", os.O_CREAT | os.O_EXCL | os.O_RDWR)
     );
     assert!(rig.sim.keys(BUCKET).contains(&"h".to_owned()));
 }
+
+/// What fsx does not do: FALLOC_FL_ZERO_RANGE and FALLOC_FL_KEEP_SIZE, among other operations and
+/// against a model of the bytes.
+#[test]
+fn ranges_zeroed_at_random_are_zeros_and_nothing_else_is() {
+    python(
+        r#"
+import random
+libc = ctypes.CDLL(None, use_errno=True)
+KEEP, PUNCH, ZERO = 1, 2, 16
+def fallocate(fd, mode, at, size):
+    at, size = ctypes.c_long(at), ctypes.c_long(size)
+    if libc.fallocate(fd, mode, at, size) != 0:
+        raise OSError(ctypes.get_errno(), "fallocate")
+def grow(model, size):
+    model.extend(bytes(max(0, size - len(model))))
+seed = 20261121
+print("seed", seed)
+choose = random.Random(seed)
+model, fd = bytearray(), os.open("z", os.O_RDWR | os.O_CREAT)
+for step in range(3_000):
+    at, size = choose.randrange(300_000), choose.randrange(1, 60_000)
+    end = at + size
+    do = choose.randrange(9)
+    if do == 0:
+        written = choose.randbytes(size)
+        os.pwrite(fd, written, at)
+        grow(model, end)
+        model[at:end] = written
+    elif do in (1, 2, 3):
+        mode = (ZERO, ZERO | KEEP, PUNCH | KEEP)[do - 1]
+        fallocate(fd, mode, at, size)
+        if not mode & KEEP:
+            grow(model, end)
+        within = max(0, min(end, len(model)) - at)
+        model[at:at + within] = bytes(within)
+    elif do == 4:
+        keep = choose.choice((0, KEEP))
+        fallocate(fd, keep, at, size)
+        if not keep:
+            grow(model, end)
+    elif do == 5:
+        os.ftruncate(fd, at)
+        grow(model, at)
+        del model[at:]
+    elif do == 6 and len(model) > end:
+        with mmap.mmap(fd, len(model)) as mapped:
+            mapped[at:end] = bytes([step % 256]) * size
+        model[at:end] = bytes([step % 256]) * size
+    elif do == 7:
+        os.close(fd)
+        fd = os.open("z", os.O_RDWR)
+    else:
+        os.fsync(fd)
+    assert os.fstat(fd).st_size == len(model), (step, do)
+    if step % 10 == 0 or do in (1, 2, 3):
+        assert os.pread(fd, len(model) + 1, 0) == bytes(model), (step, do, at, size)
+os.close(fd)
+assert open("z", "rb").read() == bytes(model)
+"#,
+    );
+}
