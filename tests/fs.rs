@@ -8,6 +8,7 @@ use bytes::Bytes;
 use s3fs::fs::{FsError, FsResult, Ino, Kind, NewNode, OpenMode, RenameMode, SetAttr, SetTime};
 use s3fs::range::ByteRange;
 use s3fs::sim::{Counters, Fault, How, Operation};
+use s3fs::store::{ObjectHeaders, Tags};
 
 #[path = "fs/names.rs"]
 mod names;
@@ -476,4 +477,55 @@ fn what_was_removed_is_not_saved_at_the_end_of_the_mount() {
     world.run(write("kept")).unwrap();
     world.fs.save_unstored();
     assert_eq!(saved(), 2);
+}
+
+#[test]
+fn an_open_file_that_is_replaced_keeps_reading_its_version_where_the_bucket_has_it() {
+    for (world, is_versioned) in [(World::versioned(), true), (World::new(), false)] {
+        world.sim.put(BUCKET, "f", "old content");
+        let ino = world.run(world.look("f")).unwrap().ino;
+        let fh = world.run(world.fs.open(ino, READ)).unwrap().fh;
+        world.sim.put(BUCKET, "f", "another");
+        let read = world.run(world.fs.read(fh, ByteRange::new(0, 100)));
+        if is_versioned {
+            assert_eq!(&read.unwrap()[..], b"old content");
+        } else {
+            let is_stale = matches!(&read, Err(FsError::File(error)) if error.is_stale());
+            assert!(is_stale, "{read:?}");
+        }
+        world.run(world.close(fh)).unwrap();
+    }
+}
+
+#[test]
+fn mv_keeps_what_belongs_to_an_object_and_cp_gives_the_copy_its_own() {
+    let headers = ObjectHeaders {
+        content_type: Some("text/x-own".to_owned()),
+        cache_control: Some("no-cache".to_owned()),
+        storage_class: Some("STANDARD_IA".to_owned()),
+        metadata: BTreeMap::from([("own".to_owned(), "word".to_owned())]),
+        tags: Tags::These(BTreeMap::from([("team".to_owned(), "a".to_owned())])),
+        ..ObjectHeaders::default()
+    };
+    // One copy, and several parts.
+    for size in [1_000, 300 << 20] {
+        let world = World::new();
+        world
+            .sim
+            .put_pattern_with(BUCKET, "f", (size, 1), headers.clone());
+        world.run(world.rename("f", "g")).unwrap();
+        let moved = world.sim.stat(BUCKET, "g").unwrap().headers;
+        assert_eq!(moved, headers, "mv of {size} bytes");
+        world.run(world.concatenate(&["g"], "h")).unwrap();
+        let copied = world.sim.stat(BUCKET, "h").unwrap().headers;
+        assert_eq!(copied.tags, Tags::default(), "cp of {size} bytes");
+        assert_eq!(copied.metadata.get("own"), None);
+        assert_eq!(copied.storage_class, None);
+        world.run(world.append("g", b"tail")).unwrap();
+        let mut edited = world.sim.stat(BUCKET, "g").unwrap().headers;
+        for time in ["mtime", "ctime"] {
+            assert!(edited.metadata.remove(time).is_some());
+        }
+        assert_eq!(edited, headers, "append to {size} bytes");
+    }
 }

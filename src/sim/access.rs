@@ -98,9 +98,22 @@ impl State {
     /// # Panics
     /// When there is no such bucket.
     pub fn put_pattern(&self, bucket: &str, key: &str, size: u64, seed: u64) -> String {
+        self.put_pattern_with(bucket, key, (size, seed), ObjectHeaders::default())
+    }
+
+    /// As [`Self::put_pattern`], with headers, metadata, tags and storage class.
+    ///
+    /// # Panics
+    /// When there is no such bucket.
+    pub fn put_pattern_with(
+        &self,
+        bucket: &str,
+        key: &str,
+        (size, seed): (u64, u64),
+        headers: ObjectHeaders,
+    ) -> String {
         let content = Content::pattern(seed, size);
         let etag = digest_of(&format!("pattern {seed} {size}"));
-        let headers = ObjectHeaders::default();
         self.publish(
             bucket,
             key,

@@ -66,6 +66,14 @@ impl World {
         Self::mounted(runtime, sim)
     }
 
+    /// As [`Self::new`], of a bucket that keeps versions.
+    pub fn versioned() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let started = Sim::builder().versioned(BUCKET).start("127.0.0.1:0");
+        let sim = runtime.block_on(started).unwrap();
+        Self::mounted(runtime, sim)
+    }
+
     /// Another filesystem over what the store of `other` holds, which knows nothing of it yet.
     pub fn over(other: &Self) -> Self {
         let runtime = Runtime::new().unwrap();
