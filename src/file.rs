@@ -110,7 +110,9 @@ pub struct Seen {
     pub version: Arc<ObjectVersion>,
     /// Last-Modified.
     pub modified: SystemTime,
-    /// Its headers; `None` when only a listing told of it.
+    /// What its metadata tells, as far as known.
+    pub attributes: Option<Attributes>,
+    /// Its headers, as far as known.
     pub headers: Option<Arc<ObjectHeaders>>,
 }
 
@@ -119,6 +121,7 @@ impl From<&ObjectStat> for Seen {
         Self {
             version: Arc::clone(&stat.version),
             modified: stat.modified,
+            attributes: Some(Attributes::of_metadata(&stat.headers.metadata)),
             headers: Some(Arc::new(stat.headers.clone())),
         }
     }
@@ -133,7 +136,7 @@ pub struct FileStat {
     pub modified: SystemTime,
     /// What its metadata tells, or will tell with the next commit.
     pub attributes: Attributes,
-    /// Whether its headers and attributes are known.
+    /// Whether its headers are known.
     pub is_described: bool,
     /// Whether there is something to commit.
     pub dirty: bool,

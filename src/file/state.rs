@@ -22,7 +22,7 @@ pub(super) struct State {
     /// As last told or set, the metadata words of `attributes` as they were then.
     headers: ObjectHeaders,
     pub attributes: Attributes,
-    /// Whether headers and attributes are known: a listing tells none.
+    /// Whether the headers are known: a listing tells none.
     pub is_described: bool,
     /// Whether a time was set by hand since the content last changed.
     pub is_time_set: bool,
@@ -377,11 +377,10 @@ impl State {
     }
 }
 
-/// The headers of an object, and the attributes in its metadata.
+/// The headers and the attributes of an object, as far as they are known.
 fn described(seen: &Seen) -> (ObjectHeaders, Attributes) {
     let headers = seen.headers.as_deref().cloned().unwrap_or_default();
-    let attributes = Attributes::of_metadata(&headers.metadata);
-    (headers, attributes)
+    (headers, seen.attributes.unwrap_or_default())
 }
 
 /// The bytes of `range` out of `bytes`, which start at position `at`.

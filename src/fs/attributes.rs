@@ -128,6 +128,7 @@ impl Fs {
             Some(Seen {
                 version: known.version(place.bucket.name(), &place.key)?,
                 modified: known.modified,
+                attributes: known.attributes,
                 headers: known.headers,
             })
         });

@@ -250,10 +250,11 @@ impl Fs {
 }
 
 impl State {
-    /// Whether a listing told of a file, and nothing points to attributes that it does not tell.
+    /// Whether a file is known to have no extended attributes without its headers.
     fn is_plain(&self, ino: Ino) -> bool {
         let known = self.tree.file(ino).and_then(|file| file.known.as_ref());
-        let is_listed = known.is_some_and(|known| known.is_told && known.headers.is_none());
+        let is_listed = known
+            .is_some_and(|known| known.is_told && !known.has_extended && known.headers.is_none());
         let open = self.open.file(ino).map(|open| open.file.stat());
         is_listed && open.is_none_or(|stat| !stat.is_described)
     }

@@ -93,7 +93,7 @@ impl Fs {
                 Err(StoreError::AccessDenied { .. }) => return Ok((at, None)),
                 found => found?,
             };
-            let known = found.map(|stat| Known::of_stat(&stat, asked));
+            let known = found.map(|stat| Known::of_stat(&stat, asked).brief());
             StoreResult::Ok((at, Some((asked, known))))
         });
         let requests_max = self.shared.bounds.head_requests_max;

@@ -204,7 +204,7 @@ impl Fs {
             return Ok(Found::Directory(None));
         }
         let listed = Known::of_listed(first, asked).after(before.as_ref());
-        if listed.headers.is_some() || !self.state().carriers.are_wanted() {
+        if listed.is_told || !self.state().carriers.are_wanted() {
             return Ok(Found::Directory(Some(listed)));
         }
         let asked = Instant::now();
@@ -234,6 +234,7 @@ impl Fs {
             return Ok(Seen {
                 version,
                 modified: known.modified,
+                attributes: known.attributes,
                 headers: known.headers,
             });
         }

@@ -191,17 +191,7 @@ impl Fs {
             }
             Err(error) => return Err(error.into()),
         };
-        let known = Known {
-            at: Instant::now(),
-            size: 0,
-            modified: SystemTime::now(),
-            is_guessed: true,
-            etag: Some(version.etag),
-            version_id: version.version_id,
-            storage_class: None,
-            headers: Some(Arc::new(headers)),
-            is_told: true,
-        };
+        let known = Known::guessed(&version, Some(Arc::new(headers)), Instant::now());
         let mut state = self.state();
         let found = state.tree.child(parent, &name);
         let is_directory = |ino: &Ino| {

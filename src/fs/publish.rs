@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures_util::{StreamExt, stream};
+
 use crate::file::FileError;
 use crate::fs::locks::Access;
 use crate::fs::registry::OpenFile;
@@ -55,23 +57,28 @@ impl Fs {
         self.state().late.take(ino)
     }
 
-    /// Commits every dirty file; what ends a mount. Returns the keys that could not be committed.
+    /// Commits every dirty file, several at a time; what ends a mount. Returns the keys that could
+    /// not be committed.
     pub async fn sync_all(&self) -> Vec<(ObjectKey, FileError)> {
         let open: Vec<Ino> = self.state().open.iter().map(|(ino, _)| ino).collect();
-        let mut failed = Vec::new();
-        for ino in open {
+        let commits = open.into_iter().map(|ino| async move {
             let key = self
                 .state()
                 .open
                 .file(ino)
                 .map(|open| open.file.place().key);
             match (self.commit(ino).await, key) {
-                (Err(FsError::File(error)), Some(key)) => failed.push((key, error)),
+                (Err(FsError::File(error)), Some(key)) => Some((key, error)),
                 // Any other error means that the file is gone.
-                (Err(_) | Ok(()), _) => self.forget_committed(ino),
+                (Err(_) | Ok(()), _) => {
+                    self.forget_committed(ino);
+                    None
+                }
             }
-        }
-        failed
+        });
+        let commits_max = self.shared.bounds.copy_requests_max;
+        let commits = stream::iter(commits).buffer_unordered(commits_max);
+        commits.filter_map(std::future::ready).collect().await
     }
 
     /// Gives up the content of a file that nobody has open and that is stored.

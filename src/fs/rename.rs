@@ -288,18 +288,17 @@ impl State {
         if let Some(file) = self.tree.file_mut(plan.source) {
             file.times.changed = Some(SystemTime::now());
             let known = file.known.take();
-            let is_told = headers.is_some() || known.as_ref().is_some_and(|known| known.is_told);
-            let storage_class = known.and_then(|known| known.storage_class);
-            file.known = Some(Known {
-                at: Instant::now(),
-                size: version.size,
-                modified: SystemTime::now(),
-                is_guessed: true,
-                etag: Some(version.etag.clone()),
-                version_id: version.version_id.clone(),
-                storage_class,
-                headers,
-                is_told,
+            let moved = Known::guessed(version, headers, Instant::now());
+            file.known = Some(match known {
+                // As told before, the headers not kept.
+                Some(known) if moved.headers.is_none() => Known {
+                    storage_class: known.storage_class,
+                    attributes: known.attributes,
+                    has_extended: known.has_extended,
+                    is_told: known.is_told,
+                    ..moved
+                },
+                _ => moved,
             });
         }
         self.tree.rename(plan.source, plan.to.0, &plan.to.1);

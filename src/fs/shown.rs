@@ -34,7 +34,9 @@ impl State {
             }
             (NodeState::Directory(directory), None) => {
                 let marker = directory.marker.as_ref();
-                let told = marker.and_then(Known::attributes).unwrap_or_default();
+                let told = marker
+                    .and_then(|marker| marker.attributes)
+                    .unwrap_or_default();
                 let modified = marker.map_or(self.mounted, |marker| marker.modified);
                 Some(self.directory_attr(ino, &told, modified, &directory.times))
             }
@@ -56,7 +58,9 @@ impl State {
             Named::File(known) => self.known_attr(ino, known, &times),
             Named::Directory(marker) => {
                 let marker = marker.as_ref();
-                let told = marker.and_then(Known::attributes).unwrap_or_default();
+                let told = marker
+                    .and_then(|marker| marker.attributes)
+                    .unwrap_or_default();
                 let modified = marker.map_or(self.mounted, |marker| marker.modified);
                 self.directory_attr(ino, &told, modified, &times)
             }
@@ -65,7 +69,7 @@ impl State {
     }
 
     fn known_attr(&self, ino: Ino, known: &Known, times: &LocalTimes) -> Attr {
-        let told = known.attributes().unwrap_or_default();
+        let told = known.attributes.unwrap_or_default();
         self.file_attr(ino, &told, (known.size, known.modified), times)
     }
 

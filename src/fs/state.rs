@@ -184,7 +184,7 @@ impl State {
         let told = match &node.state {
             NodeState::File(file) => file.known.as_ref().is_some_and(|known| known.is_told),
             NodeState::Directory(directory) => match &directory.marker {
-                Some(marker) => marker.headers.is_some(),
+                Some(marker) => marker.is_told,
                 None => directory.marker_at.is_some(),
             },
         };
@@ -290,7 +290,7 @@ impl State {
     /// An object of this directory has attributes that were not noted when they were given: other
     /// objects may have some too.
     fn note_foreign(&mut self, directory: Ino, known: &Known) {
-        let carries = known.attributes().is_some_and(|told| !told.is_empty());
+        let carries = known.attributes.is_some_and(|told| !told.is_empty());
         if carries
             && !self.may_carry(directory)
             && let Some((source, _)) = self.tree.path(directory)
@@ -365,17 +365,7 @@ impl State {
                 || (headers.is_some() && known.headers != headers)
         };
         if known.as_ref().is_none_or(is_news) {
-            *known = Some(Known {
-                at: Instant::now(),
-                size: version.size,
-                modified: SystemTime::now(),
-                is_guessed: true,
-                etag: Some(version.etag.clone()),
-                version_id: version.version_id.clone(),
-                storage_class: file.headers().storage_class,
-                is_told: headers.is_some(),
-                headers,
-            });
+            *known = Some(Known::guessed(&version, headers, Instant::now()));
         }
     }
 

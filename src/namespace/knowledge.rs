@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use lru::LruCache;
 
-use crate::attributes::Attributes;
+use crate::attributes::{Attributes, extended};
 use crate::namespace::Ino;
 use crate::object::{BucketName, ETag, ObjectKey, ObjectVersion, VersionId};
 use crate::store::{ListedObject, ObjectHeaders, ObjectStat};
@@ -35,10 +35,15 @@ pub struct Known {
     pub version_id: Option<VersionId>,
     /// Its storage class; `None` for the usual one.
     pub storage_class: Option<String>,
-    /// Its headers; a listing does not tell them.
+    /// What its metadata tells; a listing does not.
+    pub attributes: Option<Attributes>,
+    /// Whether it has extended attributes; only known with `attributes`.
+    pub has_extended: bool,
+    /// Its headers, where they are kept: with their metadata they take about a KiB, the attributes
+    /// alone a tenth of that.
     pub headers: Option<Arc<ObjectHeaders>>,
-    /// Whether nothing is left open: its headers are known, or nothing pointed to attributes in
-    /// them when it was listed.
+    /// Whether nothing is left open: its attributes are known, or nothing pointed to any when it
+    /// was listed.
     pub is_told: bool,
 }
 
@@ -46,15 +51,41 @@ impl Known {
     /// What HEAD told.
     pub fn of_stat(stat: &ObjectStat, at: Instant) -> Self {
         Self {
-            at,
-            size: stat.version.size,
             modified: stat.modified,
             is_guessed: false,
-            etag: Some(stat.version.etag.clone()),
-            version_id: stat.version.version_id.clone(),
-            storage_class: stat.headers.storage_class.clone(),
-            headers: Some(Arc::new(stat.headers.clone())),
-            is_told: true,
+            ..Self::guessed(&stat.version, Some(Arc::new(stat.headers.clone())), at)
+        }
+    }
+
+    /// What our own write made: when exactly, the store does not tell.
+    pub fn guessed(
+        version: &ObjectVersion,
+        headers: Option<Arc<ObjectHeaders>>,
+        at: Instant,
+    ) -> Self {
+        let told = headers.as_deref();
+        Self {
+            at,
+            size: version.size,
+            modified: SystemTime::now(),
+            is_guessed: true,
+            etag: Some(version.etag.clone()),
+            version_id: version.version_id.clone(),
+            storage_class: told.and_then(|told| told.storage_class.clone()),
+            attributes: told.map(|told| Attributes::of_metadata(&told.metadata)),
+            has_extended: told
+                .is_some_and(|told| !extended::of_metadata(&told.metadata).is_empty()),
+            is_told: headers.is_some(),
+            headers,
+        }
+    }
+
+    /// Without the headers.
+    #[must_use]
+    pub fn brief(self) -> Self {
+        Self {
+            headers: None,
+            ..self
         }
     }
 
@@ -68,15 +99,11 @@ impl Known {
             etag: listed.etag.clone(),
             version_id: None,
             storage_class: listed.storage_class.clone(),
+            attributes: None,
+            has_extended: false,
             headers: None,
             is_told: false,
         }
-    }
-
-    /// What its metadata tells; `None` when its headers are not known.
-    pub fn attributes(&self) -> Option<Attributes> {
-        let headers = self.headers.as_ref()?;
-        Some(Attributes::of_metadata(&headers.metadata))
     }
 
     /// Takes over, from what was known before, what a listing does not tell of the same version.
@@ -88,6 +115,8 @@ impl Known {
         };
         Self {
             version_id: self.version_id.or_else(|| before.version_id.clone()),
+            attributes: self.attributes.or(before.attributes),
+            has_extended: self.has_extended || before.has_extended,
             headers: self.headers.or_else(|| before.headers.clone()),
             is_told: self.is_told || before.is_told,
             ..self

@@ -173,7 +173,8 @@ for name in "f", "d":
     let mounted = rig.mount();
     let shown = sh(
         &mounted.dir(),
-        "python3 -c 'import os; print(os.getxattr(\"f\", \"user.a\"), os.getxattr(\"d\", \"user.d\"))'",
+        "python3 -c 'import os
+print(os.getxattr(\"f\", \"user.a\"), os.getxattr(\"d\", \"user.d\"))'",
     );
     assert_eq!(shown, "b'\\x00\\xff' b'of a directory'\n");
     mounted.unmount();
