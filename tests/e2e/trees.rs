@@ -173,7 +173,7 @@ const ATTRIBUTES: [(&str, &str); 4] = [
 const CHANGE: &str = "
     chown 1234:2345 f
     chmod 640 f
-    touch -h -d '2020-01-02 03:04:05.678901234' f
+    touch -d '2020-01-02 03:04:05.678901234' f
 ";
 
 fn has_attributes(stat: &SimStat) -> bool {
