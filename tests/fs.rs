@@ -529,3 +529,24 @@ fn mv_keeps_what_belongs_to_an_object_and_cp_gives_the_copy_its_own() {
         assert_eq!(edited, headers, "append to {size} bytes");
     }
 }
+
+#[test]
+fn a_file_that_is_unlinked_before_its_first_close_is_never_uploaded() {
+    let world = World::new();
+    let mode = OpenMode {
+        write: true,
+        ..READ
+    };
+    let created = world.fs.create(ROOT, name("temporary"), NEW, mode);
+    let (_, opened) = world.run(created).unwrap();
+    let before = world.sim.counters();
+    world.run(world.fs.unlink(ROOT, name("temporary"))).unwrap();
+    let content = Bytes::from(vec![7; 40 << 20]);
+    world.run(world.fs.write(opened.fh, 0, content)).unwrap();
+    let read = world.run(world.fs.read(opened.fh, ByteRange::at(30 << 20, 2)));
+    assert_eq!(&read.unwrap()[..], [7, 7]);
+    world.run(world.fs.fsync(opened.fh)).unwrap();
+    world.run(world.close(opened.fh)).unwrap();
+    assert!(spent(&world, &before).is_empty());
+    assert!(world.sim.keys(BUCKET).is_empty());
+}

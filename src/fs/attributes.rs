@@ -190,7 +190,7 @@ impl Fs {
             return Err(FsError::IsDirectory);
         }
         let file = self.content(ino, Want::Headers).await?;
-        let mut done = file.truncate(size).await.map_err(FsError::from);
+        let mut done = file.set_len(size).await.map_err(FsError::from);
         if kills_set_id {
             drop_set_id(&file);
         }
