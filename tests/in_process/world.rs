@@ -12,6 +12,7 @@ use s3fs::config::{
 };
 use s3fs::file::Shared;
 use s3fs::fs::{Attr, CopyRequest, Fh, Fs, FsResult, Ino, Kind, NewNode, OpenMode, RenameMode};
+use s3fs::limits::Limits;
 use s3fs::object::BucketName;
 use s3fs::range::ByteRange;
 use s3fs::sim::Sim;
@@ -60,10 +61,15 @@ pub const NEW: NewNode = NewNode {
 impl World {
     /// An empty bucket of a store that answers as AWS does; names are trusted for the whole test.
     pub fn new() -> Self {
+        Self::chosen(Limits::aws(), |_| ())
+    }
+
+    /// As [`Self::new`], with a store of these limits and a mount of other options.
+    pub fn chosen(limits: Limits, choose: impl FnOnce(&mut Config)) -> Self {
         let runtime = Runtime::new().unwrap();
-        let started = Sim::builder().bucket(BUCKET).start("127.0.0.1:0");
-        let sim = runtime.block_on(started).unwrap();
-        Self::mounted(runtime, sim)
+        let builder = Sim::builder().bucket(BUCKET).limits(limits.clone());
+        let sim = runtime.block_on(builder.start("127.0.0.1:0")).unwrap();
+        Self::mounted(runtime, sim, limits, choose)
     }
 
     /// As [`Self::new`], of a bucket that keeps versions.
@@ -71,7 +77,7 @@ impl World {
         let runtime = Runtime::new().unwrap();
         let started = Sim::builder().versioned(BUCKET).start("127.0.0.1:0");
         let sim = runtime.block_on(started).unwrap();
-        Self::mounted(runtime, sim)
+        Self::mounted(runtime, sim, Limits::aws(), |_| ())
     }
 
     /// Another filesystem over what the store of `other` holds, which knows nothing of it yet.
@@ -79,19 +85,29 @@ impl World {
         let runtime = Runtime::new().unwrap();
         let served = Sim::serve(other.sim.state(), "127.0.0.1:0");
         let sim = runtime.block_on(served).unwrap();
-        Self::mounted(runtime, sim)
+        Self::mounted(runtime, sim, Limits::aws(), |_| ())
     }
 
-    fn mounted(runtime: Runtime, sim: Sim) -> Self {
+    fn mounted(
+        runtime: Runtime,
+        sim: Sim,
+        limits: Limits,
+        choose: impl FnOnce(&mut Config),
+    ) -> Self {
         let staging = tempfile::tempdir().unwrap();
-        let config = config(&sim, staging.path().into());
+        let mut config = config(&sim, staging.path().into());
+        choose(&mut config);
         // Faults are injected: the pauses after them prove nothing.
         let timeouts = Timeouts {
             backoff_first: Duration::from_millis(1),
             backoff_max: Duration::from_millis(4),
             ..Timeouts::default()
         };
-        let connecting = S3Store::connect_within(&config.store, Dialect::aws(), timeouts);
+        let dialect = Dialect {
+            limits,
+            ..Dialect::aws()
+        };
+        let connecting = S3Store::connect_within(&config.store, dialect, timeouts);
         let store = runtime.block_on(connecting).unwrap();
         let buckets = Buckets::new([store.bucket(&BucketName::new(BUCKET))]);
         let shared = Shared::new(buckets, config.bounds.clone(), runtime.handle().clone());
