@@ -12,6 +12,8 @@ use s3fs::store::{ObjectHeaders, Tags};
 
 #[path = "fs/names.rs"]
 mod names;
+#[path = "fs/sequences.rs"]
+mod sequences;
 #[allow(dead_code, reason = "each suite uses a part")]
 #[path = "in_process/world.rs"]
 mod world;

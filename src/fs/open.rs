@@ -68,11 +68,13 @@ impl Fs {
         if let Some(file) = self.own_content(ino)? {
             return Ok(file);
         }
-        let (place, shown) = {
+        let (place, shown, published) = {
             let state = self.state();
-            (state.place(ino)?, state.attr(ino))
+            let published = state.has_published_itself(ino);
+            (state.place(ino)?, state.attr(ino), published)
         };
-        let mut seen = self.object(ino, &place, want).await?;
+        let ask = if published { Want::Current } else { want };
+        let mut seen = self.object(ino, &place, ask).await?;
         let is_open = self.state().open.file(ino).is_some();
         // A file that is open may be written by another handle: it takes over headers as well.
         if is_open && seen.headers.is_none() {
@@ -279,6 +281,18 @@ impl State {
         if is_due && let Some(file) = self.tree.file_mut(ino) {
             file.times.accessed = Some(now);
         }
+    }
+
+    /// Whether an open file was committed without being asked to, as a read of what was uploaded
+    /// ahead does: what is known of its object is true of the version before.
+    fn has_published_itself(&self, ino: Ino) -> bool {
+        let version = self
+            .open
+            .file(ino)
+            .and_then(|open| open.file.stat().version);
+        let known = self.tree.file(ino).and_then(|file| file.known.as_ref());
+        let known = known.and_then(|known| known.etag.as_ref());
+        version.is_some_and(|version| known != Some(&version.etag))
     }
 
     fn close_file(&mut self, ino: Ino) -> Closed {
