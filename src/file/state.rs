@@ -114,6 +114,11 @@ impl State {
         }
     }
 
+    /// Whether a file, and not the marker of a directory, has headers to commit and no bytes.
+    fn has_new_headers_only(&self) -> bool {
+        !self.has_new_content() && !self.place.key.as_str().ends_with('/')
+    }
+
     /// The headers the next commit sends.
     pub fn headers(&self) -> ObjectHeaders {
         let usual = if self.place.key.as_str().ends_with('/') {
@@ -168,12 +173,15 @@ impl State {
     }
 
     /// What a commit asks of the object now at the place. An edit of an object must not undo
-    /// another writer's; a whole new content replaces whatever is there.
+    /// another writer's, nor must new attributes, which an empty object is written anew for; a
+    /// whole new content replaces whatever is there.
     pub fn precondition(&self) -> Precondition {
         match (&self.base, self.creation) {
             (None, Creation::Exclusive) => Precondition::Absent,
             (None, Creation::Replace) => Precondition::None,
-            (Some(base), _) if self.map.versions().contains(base) => {
+            (Some(base), _)
+                if self.map.versions().contains(base) || self.has_new_headers_only() =>
+            {
                 Precondition::Unchanged(base.etag.clone())
             }
             (Some(_), _) => Precondition::None,

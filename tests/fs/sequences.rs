@@ -4,9 +4,10 @@ use bytes::Bytes;
 use s3fs::fs::OpenMode;
 use s3fs::limits::Limits;
 use s3fs::range::ByteRange;
+use s3fs::sim::Operation;
 
-use super::world::{NEW, World};
-use super::{READ, ROOT};
+use super::world::{BUCKET, NEW, World};
+use super::{READ, ROOT, describe};
 
 #[test]
 fn what_a_read_had_to_publish_is_what_the_next_open_shows() {
@@ -32,4 +33,17 @@ fn what_a_read_had_to_publish_is_what_the_next_open_shows() {
         assert_eq!(world.fs.read(opened.fh, all).await.unwrap(), bytes);
         world.close(opened.fh).await.unwrap();
     });
+}
+
+#[test]
+fn new_attributes_of_an_empty_object_do_not_undo_what_another_client_put_there() {
+    let world = World::new();
+    world.sim.put(BUCKET, "f", "");
+    let ino = world.run(world.look("f")).unwrap().ino;
+    describe(&world, ino);
+    world.sim.put(BUCKET, "f", "content of another");
+    let refused = || world.sim.counters().of(Operation::PutObject).requests > 0;
+    world.wait_until(refused);
+    let kept = world.sim.content(BUCKET, "f").unwrap();
+    assert_eq!(kept, b"content of another");
 }
