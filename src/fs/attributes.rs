@@ -99,7 +99,14 @@ impl Fs {
 
     /// Ends [`Self::described`] when nothing was changed.
     pub(super) async fn close_unchanged(&self, ino: Ino, file: &Arc<File>) {
-        if file.stat().version.is_none() && self.state().node(ino).is_ok_and(Node::is_directory) {
+        let is_new_marker = {
+            let state = self.state();
+            let open = state.open.file(ino);
+            let is_unchanged =
+                open.is_some_and(|open| open.handles == 1 && open.deferred.is_none());
+            is_unchanged && state.node(ino).is_ok_and(Node::is_directory)
+        };
+        if is_new_marker && file.stat().version.is_none() {
             // A marker that is not needed after all.
             file.discard().await;
         }

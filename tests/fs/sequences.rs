@@ -1,13 +1,13 @@
 //! Short sequences of calls that once went wrong, found by the reference model.
 
 use bytes::Bytes;
-use s3fs::fs::OpenMode;
+use s3fs::fs::{OpenMode, SetExtended};
 use s3fs::limits::Limits;
 use s3fs::range::ByteRange;
 use s3fs::sim::Operation;
 
 use super::world::{BUCKET, NEW, World};
-use super::{READ, ROOT, describe};
+use super::{READ, ROOT, describe, name};
 
 #[test]
 fn what_a_read_had_to_publish_is_what_the_next_open_shows() {
@@ -46,4 +46,15 @@ fn new_attributes_of_an_empty_object_do_not_undo_what_another_client_put_there()
     world.wait_until(refused);
     let kept = world.sim.content(BUCKET, "f").unwrap();
     assert_eq!(kept, b"content of another");
+}
+
+#[test]
+fn an_attribute_that_is_refused_does_not_take_those_that_wait_with_it() {
+    let world = World::new();
+    world.sim.put(BUCKET, "d/f", "1");
+    let ino = world.run(world.look("d")).unwrap().ino;
+    let set = |attribute, how| world.run(world.fs.set_extended(ino, name(attribute), b"1", how));
+    set("user.a", SetExtended::Either).unwrap();
+    set("user.b", SetExtended::Replace).unwrap_err();
+    world.wait_until(|| world.sim.stat(BUCKET, "d/").is_some());
 }
