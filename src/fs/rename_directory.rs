@@ -93,43 +93,39 @@ type OpenBelow = BTreeMap<ObjectKey, Arc<File>>;
 
 impl Fs {
     pub(super) async fn rename_directory(&self, plan: &Move) -> FsResult<()> {
-        let ends = {
-            let state = self.state();
-            if state.tree.ancestors(plan.to.0).contains(&plan.source) {
-                return Err(FsError::Invalid {
-                    what: "a directory moved into itself",
-                });
-            }
-            let to = state.child_place(plan.to.0, &plan.to.1)?;
-            let key = ObjectKey::new(format!("{}/", to.key));
-            Ends {
-                from: state.place(plan.source)?,
-                to: Place {
-                    bucket: to.bucket,
-                    key,
-                },
-            }
-        };
-        if ends.hold(&ends.to) {
-            return Err(FsError::Invalid {
-                what: "a directory moved into itself",
-            });
-        }
+        let ends = self.state().ends(plan)?;
         let repeated = self.stopped().0.contains(&ends.names());
+        let mut replaces_marker = false;
         if let Some(target) = plan.target.filter(|_| !repeated) {
-            self.check_empty(target, &ends.to).await?;
+            replaces_marker = self.check_empty(target, &ends.to).await?;
         }
         let open = self.state().open_below(&ends);
         let _moving: Vec<_> = open.values().map(File::begin_move).collect();
         self.commit_below(&ends).await?;
+        let orphaned = match plan.target {
+            Some(target) => self.orphan(target).await?,
+            None => None,
+        };
         let mut moved = 0;
-        match self.move_objects(&ends, &open, &mut moved).await {
-            Ok(()) => {
+        let mut done = self.move_objects(&ends, &open, &mut moved).await;
+        if let Ok(false) = done
+            && replaces_marker
+        {
+            // Else the directory would have the attributes of the one it replaces.
+            done = ends.to.bucket.delete(&ends.to.key).await.map(|()| true);
+        }
+        match done {
+            Ok(_) => {
                 self.stopped().0.pop(&ends.names());
+                relocate_rest(&ends, &open);
                 self.state().directory_moved(plan);
+                if let Some(target) = plan.target {
+                    self.bury(target, orphaned).await;
+                }
                 Ok(())
             }
             Err(source) => {
+                self.readopt(orphaned).await;
                 self.state().directory_moved_in_part(plan, &ends);
                 if moved == 0 {
                     return Err(source.into());
@@ -174,13 +170,13 @@ impl Fs {
         Ok(())
     }
 
-    /// Moves every object; the marker of the directory itself last.
+    /// Moves every object; the marker of the directory itself last, if there is one.
     async fn move_objects(
         &self,
         ends: &Ends,
         open: &OpenBelow,
         moved: &mut u64,
-    ) -> StoreResult<()> {
+    ) -> StoreResult<bool> {
         let mut request = ListRequest {
             prefix: ends.from.key.as_str().to_owned(),
             ..ListRequest::default()
@@ -199,7 +195,9 @@ impl Fs {
                 None => break,
             }
         }
-        self.move_page(ends, markers, open, moved).await
+        let has_marker = !markers.is_empty();
+        self.move_page(ends, markers, open, moved).await?;
+        Ok(has_marker)
     }
 
     async fn move_page(
@@ -213,13 +211,9 @@ impl Fs {
             return Ok(());
         }
         let mut copied = self.copy_page(ends, objects).await?;
-        for copy in &mut copied {
-            // A file that was committed since the listing: what is there now is moved.
-            let now = open.get(&copy.from).and_then(|file| file.stat().version);
-            if let Some(now) = now.filter(|now| !now.etag.matches(&copy.source.etag)) {
-                let class = &copy.storage_class;
-                copy.copy = self.copy_version(&now, class, &copy.to).await?;
-            }
+        if let Err(error) = self.copy_open(&mut copied, open).await {
+            self.take_back(ends, &copied).await;
+            return Err(error);
         }
         let keys: Vec<ObjectKey> = copied.iter().map(|copy| copy.from.clone()).collect();
         let deleted = ends.from.bucket.delete_many(&keys).await;
@@ -239,6 +233,19 @@ impl Fs {
             Some((_, error)) => Err(error),
             None => Ok(()),
         }
+    }
+
+    /// Copies once more the files that were committed since the listing: what is there now is
+    /// moved. One that another client replaced is not to be moved under those who have it open.
+    async fn copy_open(&self, copied: &mut [Copied], open: &OpenBelow) -> StoreResult<()> {
+        for copy in copied {
+            let now = open.get(&copy.from).and_then(|file| file.stat().version);
+            if let Some(now) = now.filter(|now| !now.etag.matches(&copy.source.etag)) {
+                let class = &copy.storage_class;
+                copy.copy = self.copy_version(&now, class, &copy.to).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Copies the objects of a page, several at a time: all of them, or none.
@@ -358,7 +365,40 @@ impl Fs {
     }
 }
 
+/// Open files whose objects another client has removed have the new name too.
+fn relocate_rest(ends: &Ends, open: &OpenBelow) {
+    for (key, file) in open {
+        if ends.hold(&file.place())
+            && let Ok(to) = ends.target(key)
+        {
+            file.relocate(to, file.stat().version);
+        }
+    }
+}
+
 impl State {
+    fn ends(&self, plan: &Move) -> FsResult<Ends> {
+        let into_itself = FsError::Invalid {
+            what: "a directory moved into itself",
+        };
+        if self.tree.ancestors(plan.to.0).contains(&plan.source) {
+            return Err(into_itself);
+        }
+        let to = self.child_place(plan.to.0, &plan.to.1)?;
+        let key = ObjectKey::new(format!("{}/", to.key));
+        let ends = Ends {
+            from: self.place(plan.source)?,
+            to: Place {
+                bucket: to.bucket,
+                key,
+            },
+        };
+        if ends.hold(&ends.to) {
+            return Err(into_itself);
+        }
+        Ok(ends)
+    }
+
     fn open_below(&self, ends: &Ends) -> OpenBelow {
         let named = self.open.iter().filter(|(_, open)| !open.orphan);
         let files = named.map(|(_, open)| (open.file.place(), &open.file));

@@ -1,13 +1,13 @@
 //! Short sequences of calls that once went wrong, found by the reference model.
 
 use bytes::Bytes;
-use s3fs::fs::{OpenMode, SetExtended};
+use s3fs::fs::{Fh, OpenMode, SetExtended};
 use s3fs::limits::Limits;
 use s3fs::range::ByteRange;
 use s3fs::sim::Operation;
 
 use super::world::{BUCKET, NEW, World};
-use super::{READ, ROOT, describe, name};
+use super::{DIRECTORY, READ, ROOT, describe, name};
 
 #[test]
 fn what_a_read_had_to_publish_is_what_the_next_open_shows() {
@@ -57,4 +57,61 @@ fn an_attribute_that_is_refused_does_not_take_those_that_wait_with_it() {
     set("user.a", SetExtended::Either).unwrap();
     set("user.b", SetExtended::Replace).unwrap_err();
     world.wait_until(|| world.sim.stat(BUCKET, "d/").is_some());
+}
+
+#[test]
+fn a_directory_that_replaces_an_empty_one_keeps_its_own_attributes() {
+    let world = World::new();
+    world.sim.put(BUCKET, "d/f", "1");
+    let made = world.fs.mkdir(ROOT, name("e"), DIRECTORY);
+    let replaced = world.run(made).unwrap().value.ino;
+    // These wait to be stored when the directory goes.
+    describe(&world, replaced);
+    world.run(world.rename("d", "e")).unwrap();
+    let synced = async {
+        let fh = world.fs.opendir(ROOT).await.unwrap().fh;
+        world.fs.fsyncdir(fh).await.unwrap();
+        world.fs.releasedir(fh);
+    };
+    world.run(synced);
+    assert_eq!(world.sim.keys(BUCKET), ["e/f"]);
+    assert_eq!(world.run(world.look("e")).unwrap().mode, 0o755);
+}
+
+/// Opens the only file below `d`.
+async fn open_below(world: &World, file: &str, mode: OpenMode) -> Fh {
+    let directory = world.look("d").await.unwrap().ino;
+    let found = world.fs.lookup(directory, name(file)).await.unwrap();
+    world.fs.open(found.value.ino, mode).await.unwrap().fh
+}
+
+#[test]
+fn a_directory_is_not_moved_under_an_open_file_that_was_replaced() {
+    let world = World::new();
+    world.sim.put(BUCKET, "d/f", "ours");
+    world.sim.put(BUCKET, "d/g", "1");
+    world.run(open_below(&world, "f", READ));
+    world.sim.put(BUCKET, "d/f", "another's");
+    assert!(world.run(world.rename("d", "e")).is_err());
+    assert_eq!(world.sim.keys(BUCKET), ["d/f", "d/g"]);
+}
+
+#[test]
+fn an_open_file_that_was_removed_moves_with_its_directory() {
+    let world = World::new();
+    world.sim.put(BUCKET, "d/f", "1");
+    world.sim.put(BUCKET, "d/g", "1");
+    let mode = OpenMode {
+        write: true,
+        ..READ
+    };
+    let fh = world.run(open_below(&world, "f", mode));
+    world.sim.delete(BUCKET, "d/f");
+    world.run(world.rename("d", "e")).unwrap();
+    world.run(async {
+        let written = world.fs.write(fh, 0, Bytes::from_static(b"all")).await;
+        written.unwrap();
+        world.close(fh).await.unwrap();
+    });
+    assert_eq!(world.sim.keys(BUCKET), ["e/f", "e/g"]);
 }
