@@ -277,8 +277,10 @@ impl Eager {
             upload,
             parts: ahead,
             len,
-            tasks,
+            mut tasks,
         } = self;
+        // The task of a part that was just stored may not have let go of the upload yet.
+        while tasks.join_next().await.is_some() {}
         let upload = Arc::into_inner(upload).and_then(OnceCell::into_inner);
         let upload = upload.expect("its parts are stored and no task is left");
         let headers = upload.headers().clone();
