@@ -1,0 +1,341 @@
+//! What is expected of calls on handles, and of opening and closing them.
+
+use s3fs::fs::{Kind, OpenMode};
+use s3fs::sim::Sim;
+
+use super::expected::{Cell, Code, Expected, FILE_MODE, Handle, Home, Inode, Meta, View, parent};
+use super::operation::{Change, Op};
+
+/// What a call answers when it succeeds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Answer {
+    Done,
+    Opened,
+    Count(u64),
+    Bytes(Vec<u8>),
+    /// These bytes, or stale: another client replaced the object they are in.
+    BytesOrStale(Vec<u8>),
+}
+
+pub type Expectation = Result<Answer, Code>;
+
+/// The set-id bits, and execution by the group.
+const SET_UID: u16 = 0o4000;
+pub const SET_GID: u16 = 0o2000;
+const GROUP_EXECUTES: u16 = 0o0010;
+
+impl Expected {
+    /// The handle of that number, if it is good for that, and of the version its file is at.
+    fn usable(&self, number: usize, is_for: impl Fn(OpenMode) -> bool) -> Result<Handle, Code> {
+        let handle = self.handles[number % self.handles.len()];
+        if !is_for(handle.mode) {
+            return Err(Code::BadHandle);
+        }
+        if self.inodes[&handle.inode].epoch != handle.epoch {
+            return Err(Code::Stale);
+        }
+        Ok(handle)
+    }
+
+    fn writable(&self, number: usize) -> Result<Handle, Code> {
+        self.usable(number, |mode| mode.write)
+    }
+
+    /// What a call on a handle does.
+    pub fn on_handle(&mut self, op: &Op, sim: &Sim) -> Expectation {
+        match *op {
+            Op::Write { handle, at, len } => {
+                let bytes = self.fresh(len);
+                let handle = self.writable(handle)?;
+                let inode = self.inode(handle.inode);
+                let at = if handle.mode.append {
+                    inode.cells.len()
+                } else {
+                    at as usize
+                };
+                let cell = |byte: &u8| Cell {
+                    byte: *byte,
+                    home: Home::Staged,
+                };
+                splice(inode, at, bytes.iter().map(cell).collect());
+                Ok(Answer::Done)
+            }
+            Op::Read { handle, at, len } => {
+                let handle = self.usable(handle, |mode| mode.read)?;
+                Ok(self.read(handle.inode, at as usize, len as usize))
+            }
+            Op::SetLen { .. } | Op::Zero { .. } | Op::Extend { .. } => self.on_size(op),
+            Op::Copy {
+                from,
+                at,
+                len,
+                to,
+                to_at,
+            } => self.copy((from, at as usize, len as usize), (to, to_at as usize), sim),
+            Op::Sync { handle } => {
+                let handle = self.handles[handle % self.handles.len()];
+                let committed = self.commit(handle.inode, sim);
+                let late = self.inode(handle.inode).late.take();
+                committed.and(late.map_or(Ok(()), Err))?;
+                Ok(Answer::Done)
+            }
+            Op::Close { handle } => {
+                let number = handle % self.handles.len();
+                let handle = self.handles.swap_remove(number);
+                let flushed = self.flush(handle.inode, sim);
+                self.close_inode(handle.inode);
+                flushed.map(|()| Answer::Done)
+            }
+            Op::ChangeOpen { handle, change } => {
+                let id = self.handles[handle % self.handles.len()].inode;
+                if let Some(late) = self.inode(id).late.take() {
+                    return Err(late);
+                }
+                self.content_of(id)?;
+                self.describe(id, |inode| apply(inode, change));
+                Ok(Answer::Done)
+            }
+            _ => unreachable!("{op:?} is on no handle"),
+        }
+    }
+
+    fn on_size(&mut self, op: &Op) -> Expectation {
+        match *op {
+            Op::SetLen { handle, len } => {
+                let handle = self.writable(handle)?;
+                let inode = self.inode(handle.inode);
+                resize(inode, len as usize);
+                inode.touch();
+                Ok(Answer::Done)
+            }
+            Op::Zero {
+                handle,
+                at,
+                len,
+                keep_size,
+            } => {
+                let handle = self.writable(handle)?;
+                let inode = self.inode(handle.inode);
+                let (at, end) = (at as usize, (at + len) as usize);
+                if !keep_size && end > inode.cells.len() {
+                    resize(inode, end);
+                }
+                let end = end.min(inode.cells.len());
+                if at < end {
+                    inode.cells[at..end].fill(HOLE);
+                    inode.touch();
+                }
+                Ok(Answer::Done)
+            }
+            Op::Extend { handle, end } => {
+                let handle = self.writable(handle)?;
+                let inode = self.inode(handle.inode);
+                if end as usize > inode.cells.len() {
+                    resize(inode, end as usize);
+                }
+                Ok(Answer::Done)
+            }
+            _ => unreachable!("{op:?} changes no size"),
+        }
+    }
+
+    /// The flush of close(2): attributes alone go on waiting.
+    fn flush(&mut self, id: u64, sim: &Sim) -> Result<(), Code> {
+        let committed = match self.still_waits(id) {
+            true => Ok(()),
+            false => self.commit(id, sim),
+        };
+        let late = self.inode(id).late.take();
+        committed.and(late.map_or(Ok(()), Err))
+    }
+
+    fn read(&self, id: u64, at: usize, len: usize) -> Answer {
+        let cells = &self.inodes[&id].cells;
+        let end = (at + len).min(cells.len());
+        let cells = &cells[at.min(end)..end];
+        let bytes = cells.iter().map(|cell| cell.byte).collect();
+        let is_gone =
+            |cell: &Cell| matches!(cell.home, Home::Object(version, _) if !self.is_live(version));
+        if cells.iter().any(is_gone) {
+            Answer::BytesOrStale(bytes)
+        } else {
+            Answer::Bytes(bytes)
+        }
+    }
+
+    fn copy(&mut self, from: (usize, usize, usize), to: (usize, usize), sim: &Sim) -> Expectation {
+        let (from, at, len) = from;
+        let (to, to_at) = to;
+        let from = self.handles[from % self.handles.len()];
+        let to = self.handles[to % self.handles.len()];
+        if !from.mode.read || !to.mode.write {
+            return Err(Code::BadHandle);
+        }
+        for handle in [from, to] {
+            if self.inodes[&handle.inode].epoch != handle.epoch {
+                return Err(Code::Stale);
+            }
+        }
+        let range = |inode: &Inode| {
+            let end = (at + len).min(inode.cells.len());
+            at.min(end)..end
+        };
+        let source = &self.inodes[&from.inode];
+        let is_staged = |cell: &Cell| cell.home == Home::Staged;
+        if source.cells[range(source)].iter().any(is_staged) && source.path.is_some() {
+            self.commit(from.inode, sim)?;
+        }
+        let source = &self.inodes[&from.inode];
+        let cells = source.cells[range(source)].to_vec();
+        let count = cells.len() as u64;
+        if count > 0 {
+            splice(self.inode(to.inode), to_at, cells);
+        }
+        Ok(Answer::Count(count))
+    }
+
+    /// Changes what is stored beside a content that was counted by [`Self::content`].
+    pub fn describe(&mut self, id: u64, change: impl FnOnce(&mut Inode)) {
+        let inode = self.inode(id);
+        change(inode);
+        inode.dirty = true;
+        inode.refused = false;
+        if inode.path.is_some() && (inode.is_directory || inode.base.is_some()) {
+            inode.waits = true;
+        }
+        self.close_inode(id);
+    }
+
+    /// open(2).
+    pub fn open(&mut self, path: &str, mode: OpenMode) -> Expectation {
+        match self.find(path)? {
+            View::Absent => return Err(Code::NoEntry),
+            View::Directory => return Err(Code::IsDirectory),
+            View::File => {}
+        }
+        let shown = self.shown(path).1;
+        let id = self.content(path)?;
+        let lets_in = |meta: &Meta| {
+            let owner = (meta.uid.unwrap_or(0), meta.gid.unwrap_or(0));
+            let kind = meta.kind.unwrap_or(Kind::File);
+            (kind, meta.mode.unwrap_or(FILE_MODE), owner)
+        };
+        if !mode.truncate && lets_in(&self.inodes[&id].meta) != lets_in(&shown) {
+            self.close_inode(id);
+            return Err(Code::OtherAttributes);
+        }
+        if mode.truncate {
+            let inode = self.inode(id);
+            inode.cells.clear();
+            inode.touch();
+        }
+        self.opened(id, mode)
+    }
+
+    fn opened(&mut self, inode: u64, mode: OpenMode) -> Expectation {
+        let epoch = self.inodes[&inode].epoch;
+        self.handles.push(Handle { inode, mode, epoch });
+        Ok(Answer::Opened)
+    }
+
+    /// open(2) with O_CREAT.
+    pub fn create(&mut self, path: &str, mode: OpenMode, permissions: u16) -> Expectation {
+        match self.find(path)? {
+            View::Absent => {}
+            _ if mode.exclusive => return Err(Code::Exists),
+            _ => return self.open(path, mode),
+        }
+        let meta = self.meta_of_new(path, Kind::File, permissions);
+        let id = self.number();
+        let inode = Inode {
+            path: Some(path.to_owned()),
+            last_path: None,
+            is_directory: false,
+            cells: Vec::new(),
+            meta,
+            base: None,
+            dirty: true,
+            exclusive: mode.exclusive,
+            handles: 1,
+            waits: false,
+            refused: false,
+            epoch: 0,
+            late: None,
+        };
+        self.inodes.insert(id, inode);
+        self.opened(id, mode)
+    }
+
+    /// What is stored with what is made in a directory.
+    pub fn meta_of_new(&self, path: &str, kind: Kind, permissions: u16) -> Meta {
+        let (mut mode, mut gid) = (permissions, 0);
+        let parent = self.shown(parent(path)).1;
+        if parent.mode.unwrap_or(0) & SET_GID != 0 {
+            gid = parent.gid.unwrap_or(0);
+            if kind == Kind::Directory {
+                mode |= SET_GID;
+            }
+        }
+        Meta {
+            kind: Some(kind),
+            mode: Some(mode),
+            uid: Some(0),
+            gid: Some(gid),
+            ..Meta::default()
+        }
+    }
+}
+
+const HOLE: Cell = Cell {
+    byte: 0,
+    home: Home::Hole,
+};
+
+fn resize(inode: &mut Inode, len: usize) {
+    inode.cells.resize(len, HOLE);
+    inode.touch();
+}
+
+fn splice(inode: &mut Inode, at: usize, cells: Vec<Cell>) {
+    let end = at + cells.len();
+    if inode.cells.len() < end {
+        inode.cells.resize(end, HOLE);
+    }
+    inode.cells[at..end].copy_from_slice(&cells);
+    inode.touch();
+}
+
+/// A change of attributes; a new owner of a file takes the set-id bits away.
+pub fn apply(inode: &mut Inode, change: Change) {
+    let meta = &mut inode.meta;
+    match change {
+        Change::Mode(mode) => {
+            // A mode is stored with what it is the mode of.
+            let usual = match inode.is_directory {
+                true => Kind::Directory,
+                false => Kind::File,
+            };
+            meta.kind = meta.kind.or(Some(usual));
+            meta.mode = Some(mode);
+        }
+        Change::Owner(uid, gid) => {
+            if let (false, Some(mode), true) = (
+                inode.is_directory,
+                meta.mode,
+                uid.is_some() || gid.is_some(),
+            ) {
+                let group = if mode & GROUP_EXECUTES != 0 {
+                    SET_GID
+                } else {
+                    0
+                };
+                meta.mode = Some(mode & !(SET_UID | group));
+            }
+            meta.uid = uid.or(meta.uid);
+            meta.gid = gid.or(meta.gid);
+        }
+        Change::Modified(seconds) => {
+            meta.mtime = Some(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds));
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! What the two clients of the bucket may do, and how sequences of it are drawn. Few names, so
+//! that they clash often. Knows neither the filesystem nor what is expected of it.
+
+use proptest::prelude::*;
+use s3fs::fs::{OpenMode, SetExtended};
+
+/// Changes of owner, mode and time.
+#[derive(Clone, Copy, Debug)]
+pub enum Change {
+    Mode(u16),
+    Owner(Option<u32>, Option<u32>),
+    /// Seconds since the epoch.
+    Modified(u64),
+}
+
+/// One call, or the calls that a program makes in one go. A handle is a number modulo those that
+/// are open; lengths and positions are bytes.
+#[derive(Clone, Debug)]
+pub enum Op {
+    Create {
+        path: String,
+        mode: OpenMode,
+        permissions: u16,
+    },
+    Open {
+        path: String,
+        mode: OpenMode,
+    },
+    Write {
+        handle: usize,
+        at: u64,
+        len: usize,
+    },
+    Read {
+        handle: usize,
+        at: u64,
+        len: u64,
+    },
+    SetLen {
+        handle: usize,
+        len: u64,
+    },
+    Zero {
+        handle: usize,
+        at: u64,
+        len: u64,
+        keep_size: bool,
+    },
+    Extend {
+        handle: usize,
+        end: u64,
+    },
+    Copy {
+        from: usize,
+        at: u64,
+        len: u64,
+        to: usize,
+        to_at: u64,
+    },
+    Sync {
+        handle: usize,
+    },
+    Close {
+        handle: usize,
+    },
+    ChangeOpen {
+        handle: usize,
+        change: Change,
+    },
+    Truncate {
+        path: String,
+        len: u64,
+    },
+    Change {
+        path: String,
+        change: Change,
+    },
+    SetExtended {
+        path: String,
+        name: &'static str,
+        len: usize,
+        how: SetExtended,
+    },
+    RemoveExtended {
+        path: String,
+        name: &'static str,
+    },
+    MakeDirectory {
+        path: String,
+        permissions: u16,
+    },
+    RemoveDirectory {
+        path: String,
+    },
+    Unlink {
+        path: String,
+    },
+    Rename {
+        from: String,
+        to: String,
+        replace: bool,
+    },
+    Link {
+        path: String,
+        len: usize,
+    },
+    /// fsync(2) of a directory, which stores all changed attributes that wait.
+    SyncAttributes,
+    OtherPut {
+        path: String,
+        len: usize,
+        mode: Option<u16>,
+    },
+    OtherDelete {
+        path: String,
+    },
+    OtherMark {
+        path: String,
+    },
+    OtherUnmark {
+        path: String,
+    },
+}
+
+/// A path of at most three names.
+fn path() -> impl Strategy<Value = String> {
+    let name = || prop::sample::select(vec!["a", "b"]);
+    let first = prop::sample::select(vec!["a", "b", "a-"]);
+    prop_oneof![
+        2 => first.clone().prop_map(String::from),
+        4 => (first.clone(), name()).prop_map(|(one, two)| format!("{one}/{two}")),
+        1 => (first, name(), name()).prop_map(|(one, two, three)| format!("{one}/{two}/{three}")),
+    ]
+}
+
+fn mode() -> impl Strategy<Value = OpenMode> {
+    let flags = prop_oneof![
+        3 => Just((true, true, false, false)),
+        3 => Just((true, false, false, false)),
+        1 => Just((false, true, false, false)),
+        1 => Just((true, true, true, false)),
+        2 => Just((true, true, false, true)),
+    ];
+    flags.prop_map(|(read, write, append, truncate)| OpenMode {
+        read,
+        write,
+        append,
+        truncate,
+        exclusive: false,
+    })
+}
+
+fn permissions() -> impl Strategy<Value = u16> {
+    prop::sample::select(vec![0o644, 0o600, 0o755, 0o6755, 0o2755, 0o4640, 0o2644])
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let id = || prop::option::of(0_u32..3);
+    prop_oneof![
+        permissions().prop_map(Change::Mode),
+        (id(), id())
+            .prop_map(|(uid, gid)| Change::Owner(uid.or((gid.is_none()).then_some(1)), gid)),
+        (1_000_000_000_u64..2_000_000_000).prop_map(Change::Modified),
+    ]
+}
+
+/// Mostly less than an uploaded part, sometimes several.
+fn len() -> impl Strategy<Value = u64> {
+    prop_oneof![4 => 1_u64..30, 1 => 30_u64..250]
+}
+
+fn at() -> impl Strategy<Value = u64> {
+    prop_oneof![2 => Just(0_u64), 4 => 0_u64..30, 1 => 30_u64..200]
+}
+
+fn handle() -> impl Strategy<Value = usize> {
+    0_usize..12
+}
+
+fn content() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        8 => (handle(), at(), len()).prop_map(|(handle, at, len)| {
+            Op::Write { handle, at, len: len as usize }
+        }),
+        3 => (handle(), at(), len()).prop_map(|(handle, at, len)| Op::Read { handle, at, len }),
+        3 => (handle(), at()).prop_map(|(handle, len)| Op::SetLen { handle, len }),
+        1 => (handle(), at(), len(), any::<bool>()).prop_map(|(handle, at, len, keep_size)| {
+            Op::Zero { handle, at, len, keep_size }
+        }),
+        1 => (handle(), at()).prop_map(|(handle, end)| Op::Extend { handle, end }),
+        8 => (handle(), at(), len(), handle(), at()).prop_map(|(from, at, len, to, to_at)| {
+            Op::Copy { from, at, len, to, to_at }
+        }),
+    ]
+}
+
+fn attributes() -> impl Strategy<Value = Op> {
+    let name = || prop::sample::select(vec!["user.a", "user.b"]);
+    let how = prop::sample::select(vec![
+        SetExtended::Either,
+        SetExtended::Create,
+        SetExtended::Replace,
+    ]);
+    prop_oneof![
+        4 => (path(), change()).prop_map(|(path, change)| Op::Change { path, change }),
+        1 => (handle(), change()).prop_map(|(handle, change)| Op::ChangeOpen { handle, change }),
+        3 => (path(), name(), 0_usize..9, how).prop_map(|(path, name, len, how)| {
+            Op::SetExtended { path, name, len, how }
+        }),
+        1 => (path(), name()).prop_map(|(path, name)| Op::RemoveExtended { path, name }),
+        2 => Just(Op::SyncAttributes),
+    ]
+}
+
+fn names() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        3 => (path(), permissions()).prop_map(|(path, permissions)| {
+            Op::MakeDirectory { path, permissions }
+        }),
+        2 => path().prop_map(|path| Op::RemoveDirectory { path }),
+        3 => path().prop_map(|path| Op::Unlink { path }),
+        7 => (path(), path(), prop::bool::weighted(0.85)).prop_map(|(from, to, replace)| {
+            Op::Rename { from, to, replace }
+        }),
+        1 => (path(), 1_usize..20).prop_map(|(path, len)| Op::Link { path, len }),
+    ]
+}
+
+fn handles() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        6 => (path(), mode(), any::<bool>(), permissions()).prop_map(
+            |(path, mode, exclusive, permissions)| Op::Create {
+                path,
+                mode: OpenMode { exclusive, ..mode },
+                permissions,
+            }
+        ),
+        5 => (path(), mode()).prop_map(|(path, mode)| Op::Open { path, mode }),
+        3 => handle().prop_map(|handle| Op::Sync { handle }),
+        6 => handle().prop_map(|handle| Op::Close { handle }),
+        1 => (path(), at()).prop_map(|(path, len)| Op::Truncate { path, len }),
+    ]
+}
+
+fn others() -> impl Strategy<Value = Op> {
+    let mode = prop::option::of(permissions());
+    prop_oneof![
+        6 => (path(), 1_usize..120, mode).prop_map(|(path, len, mode)| {
+            Op::OtherPut { path, len, mode }
+        }),
+        3 => path().prop_map(|path| Op::OtherDelete { path }),
+        1 => path().prop_map(|path| Op::OtherMark { path }),
+        1 => path().prop_map(|path| Op::OtherUnmark { path }),
+    ]
+}
+
+/// What this mount may do.
+fn own() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        4 => handles(),
+        4 => content(),
+        2 => attributes(),
+        3 => names(),
+    ]
+}
+
+/// Objects that are there before the mount is, without attributes: paths and sizes.
+pub fn objects() -> impl Strategy<Value = Vec<(String, usize)>> {
+    prop::collection::vec((path(), 1_usize..120), 0..4)
+}
+
+/// A sequence with nobody else in the bucket.
+pub fn alone() -> impl Strategy<Value = Vec<Op>> {
+    prop::collection::vec(own(), 1..60)
+}
+
+/// A sequence in which another client writes too.
+pub fn beside_another() -> impl Strategy<Value = Vec<Op>> {
+    let either = prop_oneof![4 => own().boxed(), 1 => others().boxed()];
+    prop::collection::vec(either, 1..60)
+}

@@ -1,0 +1,256 @@
+//! What becomes of the bucket: which files are published, by what, and when that fails because
+//! another client was there. Looks at the bucket only where both are right.
+
+use s3fs::sim::Sim;
+
+use super::expected::{Cell, Code, Expected, Home, Inode, Meta, Object};
+use super::shown::stored;
+
+/// A file of at least as many bytes may be uploaded ahead, and published whenever its beginning is
+/// wanted again.
+pub const AHEAD_BYTES_MIN: usize = 48;
+
+impl Expected {
+    /// Takes in that files were published which may be at any time: those that were uploaded ahead
+    /// or that take bytes from other objects.
+    pub fn absorb(&mut self, sim: &Sim) {
+        let may = |inode: &Inode| {
+            let foreign = inode
+                .versions()
+                .into_iter()
+                .any(|version| Some(version) != inode.base);
+            inode.dirty && (inode.cells.len() >= AHEAD_BYTES_MIN || foreign)
+        };
+        let ids = self.inodes.iter().filter(|(_, inode)| may(inode));
+        let ids: Vec<u64> = ids.map(|(id, _)| *id).collect();
+        for id in ids {
+            if self.is_there(id, sim) {
+                self.published(id);
+            }
+        }
+    }
+
+    /// Whether the bucket has an inode as it is, and has not had before.
+    fn is_there(&self, id: u64, sim: &Sim) -> bool {
+        let inode = &self.inodes[&id];
+        let Some(key) = inode.key() else { return false };
+        let Some((bytes, meta)) = stored(sim, &key) else {
+            return false;
+        };
+        let known = self.store.get(&key);
+        let was = known.is_some_and(|object| object.bytes == bytes && object.meta == meta);
+        !was && bytes == inode.bytes() && same(&meta, &inode.meta)
+    }
+
+    /// An inode was published as it is.
+    pub fn published(&mut self, id: u64) {
+        let inode = &self.inodes[&id];
+        let Some(key) = inode.key() else { return };
+        let version = self.put(&key, inode.bytes(), inode.meta.clone());
+        let inode = self.inode(id);
+        for (at, cell) in inode.cells.iter_mut().enumerate() {
+            cell.home = Home::Object(version, at);
+        }
+        inode.base = Some(version);
+        inode.dirty = false;
+        inode.exclusive = false;
+    }
+
+    pub fn has_new_content(&self, id: u64) -> bool {
+        self.inodes[&id].has_new_content(|version| self.size_of(version))
+    }
+
+    /// A commit that a caller hears of.
+    pub fn commit(&mut self, id: u64, sim: &Sim) -> Result<(), Code> {
+        let committed = self.commit_on_path(id, &mut Vec::new(), sim);
+        if committed.is_err() {
+            self.inode(id).refused = true;
+        }
+        committed
+    }
+
+    fn commit_on_path(&mut self, id: u64, path: &mut Vec<u64>, sim: &Sim) -> Result<(), Code> {
+        let inode = &self.inodes[&id];
+        let Some(key) = inode.key().filter(|_| inode.dirty) else {
+            return Ok(());
+        };
+        path.push(id);
+        let before = self.commit_dependents_on_path(&key, path, sim);
+        path.pop();
+        before?;
+        self.publish(id, &key, sim)
+    }
+
+    /// Commits the files that take bytes from what is about to be replaced.
+    pub fn commit_dependents(&mut self, key: &str, sim: &Sim) -> Result<(), Code> {
+        self.commit_dependents_on_path(key, &mut Vec::new(), sim)
+    }
+
+    fn commit_dependents_on_path(
+        &mut self,
+        key: &str,
+        path: &mut Vec<u64>,
+        sim: &Sim,
+    ) -> Result<(), Code> {
+        let refers = |inode: &Inode| {
+            let mut versions = inode.versions().into_iter();
+            inode.dirty
+                && inode.key().or(inode.last_path.clone()).as_deref() != Some(key)
+                && versions
+                    .any(|version| self.key_of(version) == key && !self.hidden.contains(&version))
+        };
+        let dependents = self.inodes.iter().filter(|(_, inode)| refers(inode));
+        let dependents: Vec<u64> = dependents.map(|(id, _)| *id).collect();
+        for id in dependents {
+            if path.contains(&id) || self.inodes[&id].path.is_none() {
+                self.localise(id, key)?;
+            } else {
+                self.commit_on_path(id, path, sim)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stages the bytes that a file takes from under a key.
+    fn localise(&mut self, id: u64, key: &str) -> Result<(), Code> {
+        let versions = self.inodes[&id].versions().into_iter();
+        let from: Vec<_> = versions
+            .filter(|version| self.key_of(*version) == key && !self.hidden.contains(version))
+            .collect();
+        if from.iter().any(|version| !self.is_live(*version)) {
+            return Err(Code::Stale);
+        }
+        let of =
+            |cell: &Cell| matches!(cell.home, Home::Object(version, _) if from.contains(&version));
+        for cell in self.inode(id).cells.iter_mut().filter(|cell| of(cell)) {
+            cell.home = Home::Staged;
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, id: u64, key: &str, sim: &Sim) -> Result<(), Code> {
+        let inode = &self.inodes[&id];
+        let there = self.store.get(key).map(|object| object.version);
+        // An edit of an object must not undo another writer's, nor must a change of attributes.
+        if let Some(base) = inode.base
+            && there != Some(base)
+            && (inode.uses(base) || !(inode.is_directory || self.has_new_content(id)))
+        {
+            return Err(Code::Stale);
+        }
+        if inode.exclusive && inode.base.is_none() && there.is_some() {
+            return Err(Code::Exists);
+        }
+        // What another client replaced may have been read before.
+        let is_gone = inode
+            .versions()
+            .into_iter()
+            .any(|version| !self.is_live(version));
+        if is_gone && !self.is_there(id, sim) {
+            return Err(Code::Stale);
+        }
+        self.published(id);
+        Ok(())
+    }
+
+    /// Whether attributes wait to be stored, and nothing else is to be published.
+    pub fn still_waits(&self, id: u64) -> bool {
+        let inode = &self.inodes[&id];
+        inode.waits && inode.dirty && !self.has_new_content(id) && !inode.refused
+    }
+
+    /// One handle less; what is left of the inode.
+    pub fn close_inode(&mut self, id: u64) {
+        let waits = self.still_waits(id);
+        let inode = self.inode(id);
+        inode.handles = inode.handles.saturating_sub(1);
+        if inode.handles == 0 && !(inode.path.is_some() && inode.dirty && waits) {
+            self.inodes.remove(&id);
+        }
+    }
+
+    /// Stores the attributes that wait.
+    pub fn sync_attributes(&mut self, sim: &Sim) {
+        let waiting = self.inodes.iter().filter(|(_, inode)| inode.waits);
+        let waiting: Vec<u64> = waiting.map(|(id, _)| *id).collect();
+        for id in waiting {
+            let new_content = self.has_new_content(id);
+            let inode = self.inode(id);
+            inode.waits = false;
+            if inode.handles > 0 && inode.dirty && new_content {
+                continue;
+            }
+            let stored = self.commit(id, sim);
+            let inode = self.inode(id);
+            inode.late = stored.err().or(inode.late.take());
+            if inode.handles == 0 {
+                self.inodes.remove(&id);
+            }
+        }
+    }
+
+    /// The content of what is under a path of a file, with one handle more: what is there now,
+    /// unless it was changed here.
+    pub fn content(&mut self, path: &str) -> Result<u64, Code> {
+        if let Some(id) = self.open_at(path) {
+            return self.content_of(id);
+        }
+        let object = self.store.get(path).cloned().ok_or(Code::NoEntry)?;
+        let id = self.number();
+        self.inodes.insert(id, inode_of(path, object));
+        Ok(id)
+    }
+
+    /// As [`Self::content`], of an inode in memory.
+    pub fn content_of(&mut self, id: u64) -> Result<u64, Code> {
+        let inode = &self.inodes[&id];
+        if let Some(key) = inode.key()
+            && !inode.dirty
+        {
+            let object = self.store.get(&key).cloned().ok_or(Code::NoEntry)?;
+            if inode.base != Some(object.version) {
+                let now = inode_of(&key, object);
+                let inode = self.inode(id);
+                inode.cells = now.cells;
+                inode.meta = now.meta;
+                inode.base = now.base;
+                inode.epoch += 1;
+            }
+        }
+        self.inode(id).handles += 1;
+        Ok(id)
+    }
+}
+
+/// A clean file on an object, with one handle.
+pub fn inode_of(path: &str, object: Object) -> Inode {
+    let cell = |(at, byte): (usize, &u8)| Cell {
+        byte: *byte,
+        home: Home::Object(object.version, at),
+    };
+    Inode {
+        path: Some(path.trim_end_matches('/').to_owned()),
+        last_path: None,
+        is_directory: path.ends_with('/'),
+        cells: object.bytes.iter().enumerate().map(cell).collect(),
+        meta: object.meta,
+        base: Some(object.version),
+        dirty: false,
+        exclusive: false,
+        handles: 1,
+        waits: false,
+        refused: false,
+        epoch: 0,
+        late: None,
+    }
+}
+
+/// Whether attributes that are stored are those expected; a time only if it was set by hand.
+pub fn same(stored: &Meta, expected: &Meta) -> bool {
+    let timed = expected.mtime.is_none() || stored.mtime == expected.mtime;
+    let untimed = |meta: &Meta| Meta {
+        mtime: None,
+        ..meta.clone()
+    };
+    timed && untimed(stored) == untimed(expected)
+}
