@@ -206,3 +206,16 @@ fn a_write_takes_the_set_id_bits_away() {
     assert_eq!(sh(&mounted.dir(), script), "9 -rw-r--r--\n9 drwxr-sr-x\n");
     mounted.unmount();
 }
+
+#[test]
+fn attributes_changed_just_before_the_end_of_a_mount_are_stored() {
+    let rig = Rig::new();
+    rig.sim.put(BUCKET, "d/f", "content");
+    let mounted = rig.mount();
+    sh(&mounted.dir(), "chmod 600 d/f; chmod 700 d");
+    mounted.unmount();
+    for (key, mode) in [("d/f", "33152"), ("d/", "16832")] {
+        let metadata = rig.sim.stat(BUCKET, key).unwrap().headers.metadata;
+        assert_eq!(metadata["mode"], mode, "{key}");
+    }
+}
