@@ -166,6 +166,8 @@ impl Committer {
         precondition: &Precondition,
     ) -> Result<Arc<ObjectVersion>, CommitError> {
         let map = ExtentMap::of_object(source.clone());
+        // Written anew, an empty object would be whatever has become of it meanwhile.
+        let is_empty = source.size == 0;
         let asked;
         let headers = match carried {
             Carried::These(headers) => headers,
@@ -173,11 +175,8 @@ impl Committer {
                 headers,
                 storage_class,
             } => {
-                let is_single = matches!(
-                    plan(&map, None, place.bucket.limits())?,
-                    Plan::CopyObject(_)
-                );
-                if is_single {
+                let plan = plan(&map, None, place.bucket.limits())?;
+                if is_empty || matches!(plan, Plan::CopyObject(_)) {
                     let _permit = self.permit(&self.copies).await;
                     let class = headers.map(|known| &known.storage_class);
                     let storage_class = class.unwrap_or(storage_class).clone();
@@ -198,6 +197,13 @@ impl Committer {
         };
         // The tags of the source go along too.
         let headers = self.told(headers, Some(source)).await?;
+        if is_empty {
+            let _permit = self.permit(&self.copies).await;
+            let headers = CopyHeaders::Replace(headers.into_owned());
+            let bucket = &place.bucket;
+            let copy = bucket.copy(source, &place.key, &headers, precondition);
+            return Ok(Arc::new(copy.await?));
+        }
         let target = Target {
             place,
             headers: &headers,

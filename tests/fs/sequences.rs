@@ -115,3 +115,14 @@ fn an_open_file_that_was_removed_moves_with_its_directory() {
     });
     assert_eq!(world.sim.keys(BUCKET), ["e/f", "e/g"]);
 }
+
+#[test]
+fn an_empty_file_that_another_client_has_filled_is_renamed_as_it_is_now() {
+    let world = World::new();
+    world.sim.put(BUCKET, "f", "");
+    world.list();
+    world.sim.put(BUCKET, "f", "content of another");
+    world.run(world.rename("f", "g")).unwrap();
+    let moved = world.sim.content(BUCKET, "g").unwrap();
+    assert_eq!(moved, b"content of another");
+}
