@@ -303,7 +303,9 @@ impl State {
     fn entry_attr(&mut self, parent: Ino, entry: &Entry) -> Option<Attr> {
         if let Some(child) = self.tree.child(parent, &entry.name) {
             self.refresh(child, entry);
-            if let Some(attr) = self.attr(child) {
+            // Unless what is listed is of another kind.
+            let is_still = self.tree.child(parent, &entry.name) == Some(child);
+            if let Some(attr) = self.attr(child).filter(|_| is_still) {
                 return Some(attr);
             }
         }
