@@ -102,6 +102,10 @@ impl Expected {
     fn on_size(&mut self, op: &Op) -> Expectation {
         match *op {
             Op::SetLen { handle, len } => {
+                let id = self.handles[handle % self.handles.len()].inode;
+                if let Some(late) = self.inode(id).late.take() {
+                    return Err(late);
+                }
                 let handle = self.writable(handle)?;
                 let inode = self.inode(handle.inode);
                 resize(inode, len as usize);

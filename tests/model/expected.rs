@@ -170,6 +170,8 @@ pub struct Expected {
     /// Whether another client writes to the bucket.
     pub others: bool,
     next: u64,
+    /// Contents made up so far.
+    contents: u64,
 }
 
 /// The directory of a path; empty for the root.
@@ -190,14 +192,15 @@ impl Expected {
     /// A model of nothing that counts on from here.
     pub fn numbered(&self) -> Self {
         Self {
-            next: self.next,
+            contents: self.contents,
             ..Self::default()
         }
     }
 
     /// Bytes that were nowhere before.
     pub fn fresh(&mut self, len: usize) -> Vec<u8> {
-        let mut state = self.number().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.contents += 1;
+        let mut state = self.contents.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let byte = |_| {
             state ^= state << 13;
             state ^= state >> 7;
@@ -330,6 +333,26 @@ impl Expected {
         let rest = all.filter_map(|key| key.strip_prefix(&prefix));
         let names = rest.map(|rest| rest.split('/').next().unwrap_or(rest).to_owned());
         names.filter(|name| !name.is_empty()).collect()
+    }
+
+    /// Everything that is shown, and the directories of it, the root included.
+    pub fn everything(&self) -> (Vec<String>, Vec<String>) {
+        let (mut things, mut directories) = (Vec::new(), vec![String::new()]);
+        let mut next = 0;
+        while let Some(directory) = directories.get(next).cloned() {
+            next += 1;
+            for name in self.children(&directory) {
+                let path = match directory.as_str() {
+                    "" => name,
+                    directory => format!("{directory}/{name}"),
+                };
+                if self.view(&path) == View::Directory {
+                    directories.push(path.clone());
+                }
+                things.push(path);
+            }
+        }
+        (things, directories)
     }
 
     /// Directories below ones that are gone are gone.

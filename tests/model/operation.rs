@@ -122,14 +122,89 @@ pub enum Op {
     },
 }
 
-/// A path of at most three names.
+/// A path, or what [`Op::resolved`] makes one of: `#N` is the N-th thing there is, `#N/NAME` a
+/// name in the N-th directory. Else most calls would name nothing.
 fn path() -> impl Strategy<Value = String> {
     let name = || prop::sample::select(vec!["a", "b"]);
     let first = prop::sample::select(vec!["a", "b", "a-"]);
     prop_oneof![
-        2 => first.clone().prop_map(String::from),
-        4 => (first.clone(), name()).prop_map(|(one, two)| format!("{one}/{two}")),
-        1 => (first, name(), name()).prop_map(|(one, two, three)| format!("{one}/{two}/{three}")),
+        1 => first.clone().prop_map(String::from),
+        1 => (first, name()).prop_map(|(one, two)| format!("{one}/{two}")),
+        4 => (0_usize..60).prop_map(|number| format!("#{number}")),
+        3 => (0_usize..60, name()).prop_map(|(number, name)| format!("#{number}/{name}")),
+    ]
+}
+
+/// Directories are not nested deeper.
+const DEPTH_MAX: usize = 3;
+
+fn resolved(path: &str, things: &[String], directories: &[String]) -> String {
+    let nth = |all: &[String], number: &str| {
+        let number: usize = number.parse().expect("a number stands behind #");
+        all.get(number % all.len().max(1)).cloned()
+    };
+    let Some(rest) = path.strip_prefix('#') else {
+        return path.to_owned();
+    };
+    match rest.split_once('/') {
+        None => nth(things, rest).unwrap_or_else(|| "a".to_owned()),
+        Some((number, name)) => match nth(directories, number) {
+            Some(directory) if !directory.is_empty() => format!("{directory}/{name}"),
+            _ => name.to_owned(),
+        },
+    }
+}
+
+impl Op {
+    /// The same with paths of what is there now: everything, and the directories.
+    pub fn resolved(&self, things: &[String], directories: &[String]) -> Self {
+        let mut op = self.clone();
+        let shallow = |path: &&String| path.matches('/').count() + 1 < DEPTH_MAX;
+        let directories: Vec<String> = directories.iter().filter(shallow).cloned().collect();
+        for path in op.paths() {
+            *path = resolved(path, things, &directories);
+        }
+        op
+    }
+
+    fn paths(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::Rename { from, to, .. } => vec![from, to],
+            Self::Create { path, .. }
+            | Self::Open { path, .. }
+            | Self::Truncate { path, .. }
+            | Self::Change { path, .. }
+            | Self::SetExtended { path, .. }
+            | Self::RemoveExtended { path, .. }
+            | Self::MakeDirectory { path, .. }
+            | Self::RemoveDirectory { path }
+            | Self::Unlink { path }
+            | Self::Link { path, .. }
+            | Self::OtherPut { path, .. }
+            | Self::OtherDelete { path }
+            | Self::OtherMark { path }
+            | Self::OtherUnmark { path } => vec![path],
+            Self::Write { .. }
+            | Self::Read { .. }
+            | Self::SetLen { .. }
+            | Self::Zero { .. }
+            | Self::Extend { .. }
+            | Self::Copy { .. }
+            | Self::Sync { .. }
+            | Self::Close { .. }
+            | Self::ChangeOpen { .. }
+            | Self::SyncAttributes => Vec::new(),
+        }
+    }
+}
+
+/// A path of objects that are there at first.
+fn first_path() -> impl Strategy<Value = String> {
+    let name = || prop::sample::select(vec!["a", "b"]);
+    prop_oneof![
+        1 => name().prop_map(String::from),
+        2 => (name(), name()).prop_map(|(one, two)| format!("{one}/{two}")),
+        1 => (name(), name(), name()).prop_map(|(one, two, three)| format!("{one}/{two}/{three}")),
     ]
 }
 
@@ -266,7 +341,7 @@ fn own() -> impl Strategy<Value = Op> {
 
 /// Objects that are there before the mount is, without attributes: paths and sizes.
 pub fn objects() -> impl Strategy<Value = Vec<(String, usize)>> {
-    prop::collection::vec((path(), 1_usize..120), 0..4)
+    prop::collection::vec((first_path(), 1_usize..120), 0..4)
 }
 
 /// A sequence with nobody else in the bucket.

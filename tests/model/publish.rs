@@ -1,7 +1,7 @@
 //! What becomes of the bucket: which files are published, by what, and when that fails because
 //! another client was there. Looks at the bucket only where both are right.
 
-use s3fs::sim::Sim;
+use s3fs::sim::{Operation, Sim, SimRequest};
 
 use super::expected::{Cell, Code, Expected, Home, Inode, Meta, Object};
 use super::shown::stored;
@@ -30,16 +30,23 @@ impl Expected {
         }
     }
 
-    /// Whether the bucket has an inode as it is, and has not had before.
+    /// Whether an inode was published as it is since everything was last compared.
     fn is_there(&self, id: u64, sim: &Sim) -> bool {
         let inode = &self.inodes[&id];
         let Some(key) = inode.key() else { return false };
-        let Some((bytes, meta)) = stored(sim, &key) else {
-            return false;
+        let publishes = |request: &SimRequest| {
+            let publishing = [
+                Operation::PutObject,
+                Operation::CopyObject,
+                Operation::CompleteMultipartUpload,
+            ];
+            publishing.contains(&request.operation)
+                && request.key == key
+                && request.status == Some(200)
         };
-        let known = self.store.get(&key);
-        let was = known.is_some_and(|object| object.bytes == bytes && object.meta == meta);
-        !was && bytes == inode.bytes() && same(&meta, &inode.meta)
+        sim.requests().iter().any(publishes)
+            && stored(sim, &key)
+                .is_some_and(|(bytes, meta)| bytes == inode.bytes() && same(&meta, &inode.meta))
     }
 
     /// An inode was published as it is.

@@ -52,6 +52,7 @@ pub fn compare(driven: &mut Driven, expected: &mut Expected) {
     compare_directory(driven, expected, "", 0);
     compare_open(driven, expected);
     driven.forget();
+    driven.world.sim.reset_counters();
 }
 
 fn compare_store(sim: &Sim, expected: &Expected) {
