@@ -257,9 +257,17 @@ impl Fs {
     /// Nobody can reach an unlinked file any more.
     pub(super) async fn end_orphan(&self, gone: &OpenFile) {
         gone.file.discard().await;
-        if let Some(hidden) = &gone.hidden
-            && let Err(error) = hidden.bucket.delete(&hidden.key).await
-        {
+        let Some(hidden) = &gone.hidden else { return };
+        // Copies of it that are not yet durable take its bytes from there.
+        let deleted = match self.shared.commit_dependents(hidden).await {
+            Ok(()) => hidden
+                .bucket
+                .delete(&hidden.key)
+                .await
+                .map_err(FsError::from),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = deleted {
             log::warn!(
                 "{}: kept for a file that is gone, and not deleted: {error}",
                 hidden.key

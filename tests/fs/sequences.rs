@@ -1,7 +1,7 @@
 //! Short sequences of calls that once went wrong, found by the reference model.
 
 use bytes::Bytes;
-use s3fs::fs::{Fh, OpenMode, SetExtended};
+use s3fs::fs::{CopyRequest, Fh, OpenMode, SetExtended};
 use s3fs::limits::Limits;
 use s3fs::range::ByteRange;
 use s3fs::sim::Operation;
@@ -125,4 +125,31 @@ fn an_empty_file_that_another_client_has_filled_is_renamed_as_it_is_now() {
     world.run(world.rename("f", "g")).unwrap();
     let moved = world.sim.content(BUCKET, "g").unwrap();
     assert_eq!(moved, b"content of another");
+}
+
+#[test]
+fn a_copy_of_a_removed_file_outlives_the_last_handle_of_that() {
+    let world = World::new();
+    world.sim.put(BUCKET, "f", "content");
+    let write = OpenMode {
+        write: true,
+        ..READ
+    };
+    world.run(async {
+        let ino = world.look("f").await.unwrap().ino;
+        let from = world.fs.open(ino, READ).await.unwrap().fh;
+        world.fs.unlink(ROOT, name("f")).await.unwrap();
+        let to = world.open_to_write("g", write).await.unwrap();
+        let request = CopyRequest {
+            from,
+            range: ByteRange::at(0, 100),
+            to,
+            at: 0,
+        };
+        assert_eq!(world.fs.copy_file_range(request).await.unwrap(), 7);
+        world.close(from).await.unwrap();
+        world.close(to).await.unwrap();
+    });
+    assert_eq!(world.sim.keys(BUCKET), ["g"]);
+    assert_eq!(world.sim.content(BUCKET, "g").unwrap(), b"content");
 }

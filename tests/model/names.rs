@@ -20,6 +20,12 @@ impl Expected {
             Op::Open { path, mode } => return self.open(path, *mode),
             Op::Truncate { path, len } => self.truncate(path, *len as usize, sim)?,
             Op::Change { path, change } => {
+                self.walk(path)?;
+                if let Some(id) = self.open_at(path)
+                    && let Some(late) = self.inode(id).late.take()
+                {
+                    return Err(late);
+                }
                 let id = self.described(path)?;
                 self.describe(id, |inode| apply(inode, *change));
             }
@@ -96,11 +102,6 @@ impl Expected {
                 self.inodes.insert(id, Inode { base, ..inode });
                 return Ok(id);
             }
-        }
-        if let Some(id) = self.open_at(path)
-            && let Some(late) = self.inode(id).late.take()
-        {
-            return Err(late);
         }
         self.content(path)
     }
