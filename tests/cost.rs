@@ -328,6 +328,11 @@ fn ls_l_where_objects_carry_attributes_is_one_head_each_in_parallel_and_then_non
         world.sim.put_with(BUCKET, &name, "x", carrying("33152"));
     }
     world.run(world.fs.look_for_attributes());
+    // So that requests that may be under way together are.
+    world.sim.set_pace(Pace {
+        delay: Duration::from_millis(2),
+        ..Pace::default()
+    });
     let before = world.sim.counters();
     assert!(ls_l(&world).iter().all(|attr| attr.mode == 0o600));
     let cost = world.sim.counters() - &before;
