@@ -435,6 +435,20 @@ impl File {
         self.state().relocate(place, version);
     }
 
+    /// As [`Self::describe`], for the headers alone; nothing is changed when `change` fails.
+    ///
+    /// # Errors
+    /// Those of `change`.
+    pub fn change_headers<E>(
+        self: &Arc<Self>,
+        change: impl FnOnce(&mut ObjectHeaders) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut state = self.state();
+        state.change_headers(change)?;
+        self.shared.enlist(self);
+        Ok(())
+    }
+
     /// The tags were changed in the store.
     pub fn note_tags(&self, tags: Tags) {
         self.state().note_tags(tags);

@@ -17,7 +17,8 @@ mod tests;
 /// How a map becomes an object.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Plan {
-    /// The map is the base object; nothing to send.
+    /// The map is the base object: no bytes to send. Whoever wants it to have other headers copies
+    /// it onto itself.
     Unchanged,
     /// One PutObject with the bytes of this map; object extents in it are fetched first.
     Put(ExtentMap),

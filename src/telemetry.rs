@@ -125,18 +125,19 @@ impl Log for Logger {
         if !self.filter.matches(record) {
             return;
         }
-        match request::current() {
-            None => self.sink.log(record),
-            Some(id) => self.sink.log(
-                &Record::builder()
-                    .metadata(record.metadata().clone())
-                    .module_path(record.module_path())
-                    .file(record.file())
-                    .line(record.line())
-                    .args(format_args!("req={id} {}", record.args()))
-                    .build(),
-            ),
-        }
+        let text = match request::current() {
+            None => record.args().to_string(),
+            Some(id) => format!("req={id} {}", record.args()),
+        };
+        self.sink.log(
+            &Record::builder()
+                .metadata(record.metadata().clone())
+                .module_path(record.module_path())
+                .file(record.file())
+                .line(record.line())
+                .args(format_args!("{}", in_a_line(&text)))
+                .build(),
+        );
     }
 
     fn flush(&self) {
@@ -144,9 +145,26 @@ impl Log for Logger {
     }
 }
 
+/// Control characters escaped: a name may hold a newline, and must not pass for a line of the log.
+fn in_a_line(text: &str) -> String {
+    let escaped = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(escaped).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Filter;
+    use super::{Filter, in_a_line};
+
+    #[test]
+    fn a_name_with_a_newline_makes_no_line_of_its_own() {
+        assert_eq!(
+            in_a_line("a\nERROR b\u{1b}\u{e9}"),
+            "a\\nERROR b\\u{1b}\u{e9}"
+        );
+    }
 
     #[test]
     fn a_bare_level_leaves_the_libraries_at_warnings() {

@@ -322,9 +322,12 @@ fn attributes_that_cannot_be_stored_are_told_to_the_next_who_can_hear_it() {
         .fault(Fault::on(Operation::CopyObject, refused).times(1_000));
     describe(&world, ino);
     world.wait_until(|| world.sim.counters().of(Operation::CopyObject).requests > 0);
+    // The end of a mount is one who can: its exit status tells.
+    assert_eq!(world.run(world.fs.sync_all()).len(), 1);
     let opened = world.run(world.fs.open(ino, READ)).unwrap();
     let told = world.run(world.fs.fsync(opened.fh));
     assert!(told.is_err(), "nobody was told");
+    assert!(world.run(world.fs.sync_all()).is_empty(), "told once");
     world.run(world.close(opened.fh)).unwrap();
     assert_eq!(world.run(world.look("f")).unwrap().mode, 0o644);
 }

@@ -152,6 +152,17 @@ impl State {
         changed
     }
 
+    /// Changes the headers, all metadata among them; nothing when `change` fails.
+    pub fn change_headers<E>(
+        &mut self,
+        change: impl FnOnce(&mut ObjectHeaders) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut headers = self.headers();
+        change(&mut headers)?;
+        self.describe(|now, _| *now = headers);
+        Ok(())
+    }
+
     /// Takes over the times that the object was given, unless something was done since.
     pub fn adopt_times(&mut self, times: &Attributes, edits: u64) {
         if self.edits == edits && !self.is_time_set {

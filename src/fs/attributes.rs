@@ -77,12 +77,15 @@ impl Fs {
 
     /// Lets changed headers wait for others; stores them now when enough are waiting.
     pub(super) async fn close_described(&self, ino: Ino) -> FsResult<()> {
+        {
+            let mut state = self.state();
+            let parent = state.node(ino)?.parent();
+            state.note_carrier(parent);
+        }
         let stored = if self.defers_no_more() {
             self.commit(ino).await
         } else {
             let mut state = self.state();
-            let parent = state.node(ino)?.parent();
-            state.note_carrier(parent);
             let is_directory = state.node(ino)?.is_directory();
             if let Some(open) = state.open.file_mut(ino)
                 && !open.orphan

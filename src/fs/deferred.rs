@@ -7,14 +7,16 @@ use std::time::Instant;
 use futures_util::{StreamExt, stream};
 use lru::LruCache;
 
+use crate::file::FileError;
 use crate::fs::{Fs, FsError, FsResult, Ino};
+use crate::object::ObjectKey;
 
 /// Failures kept for those who ask; the oldest is given up beyond that, and stays in the log.
 const LATE_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
 /// Why changed attributes could not be stored, until somebody was told.
 #[derive(Debug)]
-pub(super) struct Late(LruCache<Ino, FsError>);
+pub(super) struct Late(LruCache<Ino, (ObjectKey, FsError)>);
 
 impl Default for Late {
     fn default() -> Self {
@@ -25,7 +27,17 @@ impl Default for Late {
 impl Late {
     /// The failure, which is told once.
     pub(super) fn take(&mut self, ino: Ino) -> FsResult<()> {
-        self.0.pop(&ino).map_or(Ok(()), Err)
+        self.0.pop(&ino).map_or(Ok(()), |(_, error)| Err(error))
+    }
+
+    /// What nobody was told.
+    pub(super) fn untold(&self) -> Vec<(ObjectKey, FileError)> {
+        let failed = self.0.iter().filter_map(|(_, failed)| match failed {
+            (key, FsError::File(error)) => Some((key.clone(), error.clone())),
+            // The file is gone.
+            _ => None,
+        });
+        failed.collect()
     }
 }
 
@@ -103,7 +115,7 @@ impl Fs {
             Err(error) => {
                 let key = file.place().key;
                 log::error!("{key}: its changed attributes could not be stored: {error}");
-                self.state().late.0.put(ino, error);
+                self.state().late.0.put(ino, (key, error));
                 if is_closed {
                     self.give_up(ino, &file).await;
                 }

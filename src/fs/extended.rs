@@ -187,13 +187,15 @@ impl Fs {
             });
         }
         let file = self.described(ino).await?;
-        let mut headers = file.headers();
-        let changed = change(&mut headers).and_then(|()| check_size(&file, &headers));
+        let bytes_max = file.place().bucket.limits().metadata_bytes_max;
+        let changed = file.change_headers(|headers| {
+            change(headers)?;
+            check_size(headers, bytes_max)
+        });
         if changed.is_err() {
             self.close_unchanged(ino, &file).await;
             return changed;
         }
-        file.describe(|now, _| *now = headers);
         self.close_described(ino).await
     }
 
@@ -330,8 +332,7 @@ fn change_extended(
 }
 
 /// Stores bound the metadata of an object: names and values together.
-fn check_size(file: &File, headers: &ObjectHeaders) -> FsResult<()> {
-    let bytes_max = file.place().bucket.limits().metadata_bytes_max;
+fn check_size(headers: &ObjectHeaders, bytes_max: u64) -> FsResult<()> {
     let words = headers.metadata.iter();
     let bytes: usize = words.map(|(name, value)| name.len() + value.len()).sum();
     if bytes as u64 > bytes_max {

@@ -53,7 +53,7 @@ impl Fs {
         }
         let (place, was) = {
             let state = self.state();
-            (state.place(ino)?, state.remembered_kind(state.node(ino)?))
+            (state.place(ino)?, Was::of(state.node(ino)?))
         };
         let asked = Instant::now();
         let found = match was {
@@ -254,8 +254,7 @@ impl State {
     fn was(&mut self, parent: Ino, name: &Arc<str>, trusted: impl Fn(Instant) -> bool) -> Was {
         if let Some(child) = self.tree.child(parent, name) {
             let is_fresh = self.is_known(child, trusted);
-            let node = self.tree.node(child);
-            return match node.map(|node| self.remembered_kind(node)) {
+            return match self.tree.node(child).map(Was::of) {
                 // What was an object may have keys below it by now.
                 Some(Was::File) if !is_fresh => Was::Unknown,
                 Some(was) => was,
@@ -267,13 +266,6 @@ impl State {
             Some((Named::File(_), at)) if trusted(at) => Was::File,
             Some((Named::Directory(marker), _)) => Was::Directory(marker.clone()),
             _ => Was::Unknown,
-        }
-    }
-
-    fn remembered_kind(&self, node: &Node) -> Was {
-        match &node.state {
-            NodeState::Directory(directory) => Was::Directory(directory.marker.clone()),
-            NodeState::File(_) => Was::File,
         }
     }
 }
@@ -295,6 +287,15 @@ enum Was {
     Unknown,
     File,
     Directory(Option<Known>),
+}
+
+impl Was {
+    fn of(node: &Node) -> Self {
+        match &node.state {
+            NodeState::Directory(directory) => Self::Directory(directory.marker.clone()),
+            NodeState::File(_) => Self::File,
+        }
+    }
 }
 
 /// The key of the directory whose file's key this would be.

@@ -58,7 +58,7 @@ impl Fs {
     }
 
     /// Commits every dirty file, several at a time; what ends a mount. Returns the keys that could
-    /// not be committed.
+    /// not be committed, and those whose attributes could not be stored without anybody being told.
     pub async fn sync_all(&self) -> Vec<(ObjectKey, FileError)> {
         let open: Vec<Ino> = self.state().open.iter().map(|(ino, _)| ino).collect();
         let commits = open.into_iter().map(|ino| async move {
@@ -78,7 +78,9 @@ impl Fs {
         });
         let commits_max = self.shared.bounds.copy_requests_max;
         let commits = stream::iter(commits).buffer_unordered(commits_max);
-        commits.filter_map(std::future::ready).collect().await
+        let mut failed: Vec<_> = commits.filter_map(std::future::ready).collect().await;
+        failed.extend(self.state().late.untold());
+        failed
     }
 
     /// Gives up the content of a file that nobody has open and that is stored.
