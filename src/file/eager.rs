@@ -102,7 +102,9 @@ impl File {
 
     /// The part to upload next, if the writer is far enough behind it.
     fn next_part(&self, state: &State) -> Option<(PartNumber, ByteRange)> {
-        if state.orphan || state.moving {
+        // What is sent ahead cannot be saved when the commit is refused, as that of an edit is if
+        // another client has replaced the object.
+        if state.orphan || state.moving || state.edits_base() {
             return None;
         }
         let limits = state.place.bucket.limits();

@@ -183,6 +183,12 @@ impl State {
         at < self.ahead
     }
 
+    /// Whether bytes of its object are part of the content.
+    pub fn edits_base(&self) -> bool {
+        let base = self.base.as_ref();
+        base.is_some_and(|base| self.map.versions().contains(base))
+    }
+
     /// What a commit asks of the object now at the place. An edit of an object must not undo
     /// another writer's, nor must new attributes, which an empty object is written anew for; a
     /// whole new content replaces whatever is there.
@@ -190,9 +196,7 @@ impl State {
         match (&self.base, self.creation) {
             (None, Creation::Exclusive) => Precondition::Absent,
             (None, Creation::Replace) => Precondition::None,
-            (Some(base), _)
-                if self.map.versions().contains(base) || self.has_new_headers_only() =>
-            {
+            (Some(base), _) if self.edits_base() || self.has_new_headers_only() => {
                 Precondition::Unchanged(base.etag.clone())
             }
             (Some(_), _) => Precondition::None,

@@ -127,7 +127,10 @@ impl State {
         match &entry.named {
             Named::Absent => false,
             Named::Directory(_) => {
-                plus && !entry.is_told && child.is_none_or(|child| !self.is_told(child))
+                let ttl = self.attr_ttl;
+                let trusted = |at: Instant| at.elapsed() < ttl;
+                let is_known = |child| self.is_told(child) && self.is_known(child, trusted);
+                plus && !entry.is_told && !child.is_some_and(is_known)
             }
             Named::File(listed) => {
                 let before = match child {

@@ -83,6 +83,18 @@ impl Fs {
         failed
     }
 
+    /// Gives up the content of all files that nobody has open and that are stored.
+    pub(super) fn forget_closed(&self) {
+        let closed: Vec<Ino> = {
+            let state = self.state();
+            let closed = state.open.iter().filter(|(_, open)| open.handles == 0);
+            closed.map(|(ino, _)| ino).collect()
+        };
+        for ino in closed {
+            self.forget_committed(ino);
+        }
+    }
+
     /// Gives up the content of a file that nobody has open and that is stored.
     pub(super) fn forget_committed(&self, ino: Ino) {
         let mut state = self.state();

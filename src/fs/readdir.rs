@@ -13,6 +13,7 @@ use crate::fs::state::{State, directory_state, file_state};
 use crate::fs::{DirEntry, Fh, Fs, FsError, FsResult, Ino, Opened};
 use crate::namespace::knowledge::{NameKnown, Named};
 use crate::namespace::listing::{Entry, Fold};
+use crate::namespace::tree::Node;
 use crate::namespace::{Attr, names};
 use crate::store::ListRequest;
 
@@ -352,18 +353,28 @@ impl State {
         if self.is_known(ino, |at| at >= entry.at) {
             return;
         }
+        let parent = self.tree.node(ino).map(Node::parent);
+        let may_carry = parent.is_some_and(|parent| self.may_carry(parent));
+        let is_shown_anyway = self.is_shown_anyway(ino);
         match &entry.named {
             Named::File(listed) => match self.tree.file_mut(ino) {
                 Some(file) => {
                     file.known = Some(listed.clone().after(file.known.as_ref()));
                 }
+                None if is_shown_anyway => {}
                 None => self.tree.detach(ino),
             },
             Named::Directory(marker) => match self.tree.directory_mut(ino) {
+                // That it is there is all that a listing tells.
+                Some(_) if !entry.is_told => {}
                 Some(directory) => {
                     directory.known_at = Some(entry.at);
-                    directory.marker = marker.clone().or(directory.marker.take());
-                    directory.marker_at = entry.is_told.then_some(entry.at).or(directory.marker_at);
+                    directory.marker = match marker {
+                        // It was not looked for: nothing points to attributes.
+                        None if !may_carry => directory.marker.take(),
+                        marker => marker.clone(),
+                    };
+                    directory.marker_at = Some(entry.at);
                 }
                 None => self.tree.detach(ino),
             },

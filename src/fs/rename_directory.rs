@@ -102,6 +102,7 @@ impl Fs {
         let open = self.state().open_below(&ends);
         let _moving: Vec<_> = open.values().map(File::begin_move).collect();
         self.commit_below(&ends).await?;
+        self.forget_closed();
         let orphaned = match plan.target {
             Some(target) => self.orphan(target).await?,
             None => None,

@@ -47,7 +47,7 @@ pub(super) struct State {
     pub(super) late: Late,
     roots: Vec<Root>,
     pub(super) ownership: Ownership,
-    attr_ttl: Duration,
+    pub(super) attr_ttl: Duration,
     pub(super) mounted: SystemTime,
 }
 
@@ -157,6 +157,12 @@ impl State {
             .any(|(file, _)| self.tree.ancestors(file).contains(&ino))
     }
 
+    /// Whether a directory is shown whatever the store has of it.
+    pub(super) fn is_shown_anyway(&self, ino: Ino) -> bool {
+        let is_directory = self.tree.node(ino).is_some_and(Node::is_directory);
+        is_directory && (self.tree.is_retained(ino) || self.holds_open(ino))
+    }
+
     /// Whether an inode can be answered for without asking.
     pub(super) fn is_known(&self, ino: Ino, trusted: impl Fn(Instant) -> bool) -> bool {
         if self.tree.is_synthetic(ino) || self.tree.top(ino).is_some() {
@@ -167,11 +173,7 @@ impl State {
                 self.open.file(ino).is_some()
                     || file.known.as_ref().is_some_and(|known| trusted(known.at))
             }
-            Some(NodeState::Directory(directory)) => {
-                directory.known_at.is_some_and(&trusted)
-                    || self.tree.is_retained(ino)
-                    || self.holds_open(ino)
-            }
+            Some(NodeState::Directory(directory)) => directory.known_at.is_some_and(&trusted),
             None => false,
         }
     }
@@ -245,6 +247,15 @@ impl State {
             return Ok(answer);
         }
         let child = self.tree.child(parent, name);
+        let found = match found {
+            // What has its name then is beside it.
+            Found::Absent | Found::File(_)
+                if child.is_some_and(|child| self.is_shown_anyway(child)) =>
+            {
+                Found::Directory(None)
+            }
+            found => found,
+        };
         match found {
             Found::Absent => {
                 if let Some(child) = child {
@@ -354,18 +365,23 @@ impl State {
         let (Some(version), false) = (stat.version, stat.dirty) else {
             return;
         };
-        let known = match self.tree.node_mut(ino).map(|node| &mut node.state) {
-            Some(NodeState::File(node)) => &mut node.known,
-            Some(NodeState::Directory(node)) => &mut node.marker,
-            None => return,
-        };
         let headers = stat.is_described.then(|| Arc::new(file.headers()));
-        let is_news = |known: &Known| {
-            known.etag.as_ref() != Some(&version.etag)
-                || (headers.is_some() && known.headers != headers)
+        let now = Instant::now();
+        let guessed = || Known::guessed(&version, headers.clone(), now);
+        let is_news = |known: &Option<Known>| {
+            known.as_ref().is_none_or(|known| {
+                known.etag.as_ref() != Some(&version.etag)
+                    || (headers.is_some() && known.headers != headers)
+            })
         };
-        if known.as_ref().is_none_or(is_news) {
-            *known = Some(Known::guessed(&version, headers, Instant::now()));
+        match self.tree.node_mut(ino).map(|node| &mut node.state) {
+            Some(NodeState::File(node)) if is_news(&node.known) => node.known = Some(guessed()),
+            Some(NodeState::Directory(node)) if is_news(&node.marker) => {
+                node.marker = Some(guessed());
+                node.known_at = Some(now);
+                node.marker_at = Some(now);
+            }
+            Some(_) | None => {}
         }
     }
 

@@ -1,6 +1,9 @@
 //! Short sequences of calls that once went wrong, found by the reference model.
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use s3fs::config::AttributeSource;
 use s3fs::fs::{CopyRequest, Fh, OpenMode, SetExtended};
 use s3fs::limits::Limits;
 use s3fs::range::ByteRange;
@@ -152,4 +155,68 @@ fn a_copy_of_a_removed_file_outlives_the_last_handle_of_that() {
     });
     assert_eq!(world.sim.keys(BUCKET), ["g"]);
     assert_eq!(world.sim.content(BUCKET, "g").unwrap(), b"content");
+}
+
+#[test]
+fn an_edit_from_the_start_can_be_given_up_when_another_client_replaced_its_object() {
+    let limits = Limits {
+        part_size_min: 4,
+        upload_part_size: 16,
+        ..Limits::aws()
+    };
+    let world = World::chosen(limits, |_| ());
+    world.sim.put(BUCKET, "f", vec![0; 100]);
+    let write = OpenMode {
+        write: true,
+        ..READ
+    };
+    world.run(async {
+        let ino = world.look("f").await.unwrap().ino;
+        let fh = world.fs.open(ino, write).await.unwrap().fh;
+        let bytes = Bytes::from(vec![1; 64]);
+        world.fs.write(fh, 0, bytes).await.unwrap();
+        world.sim.put(BUCKET, "f", "content of another");
+        assert!(world.close(fh).await.is_err());
+        // What was written is in a file of its own, and the name shows what the store has.
+        let now = world.read("f", ByteRange::at(0, 100)).await.unwrap();
+        assert_eq!(now, "content of another");
+        assert!(world.fs.sync_all().await.is_empty());
+    });
+    assert_eq!(world.sim.uploads(BUCKET), []);
+}
+
+/// A filesystem that trusts nothing it knows.
+fn distrustful() -> World {
+    World::chosen(Limits::aws(), |config| {
+        config.bounds.attr_ttl = Duration::ZERO;
+        config.attributes = AttributeSource::Objects;
+    })
+}
+
+#[test]
+fn a_marker_that_another_client_removes_is_missed_while_a_file_below_is_open() {
+    let world = distrustful();
+    world.sim.put(BUCKET, "d/f", "1");
+    let fh = world.run(open_below(&world, "f", READ));
+    let ino = world.run(world.look("d")).unwrap().ino;
+    describe(&world, ino);
+    world.wait_until(|| world.sim.stat(BUCKET, "d/").is_some());
+    world.sim.delete(BUCKET, "d/");
+    assert_eq!(world.run(world.look("d")).unwrap().mode, 0o755);
+    // Nothing is left of it in the store, but a file is open below.
+    world.sim.delete(BUCKET, "d/f");
+    world.run(world.look("d")).unwrap();
+    world.run(world.close(fh)).unwrap();
+    assert!(world.run(world.look("d")).is_err());
+}
+
+#[test]
+fn a_directory_renamed_while_its_attributes_wait_can_be_removed_by_another_client() {
+    let world = distrustful();
+    let made = world.fs.mkdir(ROOT, name("d"), DIRECTORY);
+    let ino = world.run(made).unwrap().value.ino;
+    describe(&world, ino);
+    world.run(world.rename("d", "e")).unwrap();
+    world.sim.delete(BUCKET, "e/");
+    assert!(world.run(world.look("e")).is_err());
 }

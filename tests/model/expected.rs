@@ -169,6 +169,8 @@ pub struct Expected {
     pub hidden: BTreeSet<Version>,
     /// Whether another client writes to the bucket.
     pub others: bool,
+    /// Keys whose attributes could not be stored, of which nobody is to be told but by the end.
+    pub untold: BTreeSet<String>,
     next: u64,
     /// Contents made up so far.
     contents: u64,
@@ -353,6 +355,13 @@ impl Expected {
             }
         }
         (things, directories)
+    }
+
+    /// The paths of what is open, once for each handle.
+    pub fn open_paths(&self) -> Vec<String> {
+        let paths = self.handles.iter();
+        let paths = paths.map(|handle| self.inodes[&handle.inode].path.clone());
+        paths.flatten().collect()
     }
 
     /// Directories below ones that are gone are gone.

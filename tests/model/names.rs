@@ -358,24 +358,9 @@ impl Expected {
         Ok(())
     }
 
-    /// Whether the mount shows a directory without asking for it: a file is open there, or it is
-    /// kept.
-    fn is_remembered(&self, path: &str) -> bool {
-        let mut open = self.inodes.values().filter_map(|inode| inode.path.as_ref());
-        self.kept.contains(path)
-            || self.maybe_kept.contains(path)
-            || open.any(|open| open == path || open.starts_with(&below(path)))
-    }
-
     /// What another client does to the bucket; `None` when it is not to be done: it would take the
-    /// last object from a directory in which a file is open, or change the attributes of one that
-    /// is remembered.
+    /// last object from a directory in which a file is open.
     pub fn by_other(&mut self, op: &Op) -> Option<()> {
-        if let Op::OtherMark { path } | Op::OtherUnmark { path } = op
-            && self.is_remembered(path)
-        {
-            return None;
-        }
         let before = self.store.clone();
         match op {
             Op::OtherPut { path, len, mode } => {

@@ -123,7 +123,8 @@ pub enum Op {
 }
 
 /// A path, or what [`Op::resolved`] makes one of: `#N` is the N-th thing there is, `#N/NAME` a
-/// name in the N-th directory. Else most calls would name nothing.
+/// name in the N-th directory, `@N` what the N-th handle is of. Else most calls would name nothing
+/// that matters.
 fn path() -> impl Strategy<Value = String> {
     let name = || prop::sample::select(vec!["a", "b"]);
     let first = prop::sample::select(vec!["a", "b", "a-"]);
@@ -132,17 +133,21 @@ fn path() -> impl Strategy<Value = String> {
         1 => (first, name()).prop_map(|(one, two)| format!("{one}/{two}")),
         4 => (0_usize..60).prop_map(|number| format!("#{number}")),
         3 => (0_usize..60, name()).prop_map(|(number, name)| format!("#{number}/{name}")),
+        3 => handle().prop_map(|number| format!("@{number}")),
     ]
 }
 
 /// Directories are not nested deeper.
 const DEPTH_MAX: usize = 3;
 
-fn resolved(path: &str, things: &[String], directories: &[String]) -> String {
+fn resolved(path: &str, [things, directories, open]: &[&[String]; 3]) -> String {
     let nth = |all: &[String], number: &str| {
-        let number: usize = number.parse().expect("a number stands behind #");
+        let number: usize = number.parse().expect("a number stands behind the sign");
         all.get(number % all.len().max(1)).cloned()
     };
+    if let Some(number) = path.strip_prefix('@') {
+        return nth(open, number).unwrap_or_else(|| "a".to_owned());
+    }
     let Some(rest) = path.strip_prefix('#') else {
         return path.to_owned();
     };
@@ -156,13 +161,13 @@ fn resolved(path: &str, things: &[String], directories: &[String]) -> String {
 }
 
 impl Op {
-    /// The same with paths of what is there now: everything, and the directories.
-    pub fn resolved(&self, things: &[String], directories: &[String]) -> Self {
+    /// The same with paths of what is there now: everything, the directories, and what is open.
+    pub fn resolved(&self, [things, directories, open]: &[&[String]; 3]) -> Self {
         let mut op = self.clone();
         let shallow = |path: &&String| path.matches('/').count() + 1 < DEPTH_MAX;
         let directories: Vec<String> = directories.iter().filter(shallow).cloned().collect();
         for path in op.paths() {
-            *path = resolved(path, things, &directories);
+            *path = resolved(path, &[things, &directories, open]);
         }
         op
     }

@@ -191,6 +191,8 @@ impl Expected {
             let inode = self.inode(id);
             inode.late = stored.err().or(inode.late.take());
             if inode.handles == 0 {
+                let untold = inode.key().filter(|_| inode.late.is_some());
+                self.untold.extend(untold);
                 self.inodes.remove(&id);
             }
         }
