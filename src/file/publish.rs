@@ -39,6 +39,20 @@ impl Shared {
         self.commit_dependents_on_path(place, &mut Vec::new()).await
     }
 
+    /// As [`Self::commit_dependents`], for an object nobody can read any more: files that cannot be
+    /// committed fetch what they take from it.
+    ///
+    /// # Errors
+    /// The first failure to fetch; the object must stay then.
+    pub async fn release_dependents(&self, place: &Place) -> Result<(), FileError> {
+        for file in self.dependents(place) {
+            if file.state().orphan || file.commit().await.is_err() {
+                file.localise(place).await?;
+            }
+        }
+        Ok(())
+    }
+
     fn dependents(&self, place: &Place) -> Vec<Arc<File>> {
         let mut files = self.dirty_files();
         files.retain(|file| file.refers_to(place));

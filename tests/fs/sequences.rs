@@ -220,3 +220,36 @@ fn a_directory_renamed_while_its_attributes_wait_can_be_removed_by_another_clien
     world.sim.delete(BUCKET, "e/");
     assert!(world.run(world.look("e")).is_err());
 }
+
+#[test]
+fn what_was_kept_of_a_removed_file_goes_with_it_though_a_copy_of_it_is_refused() {
+    let world = World::new();
+    world.sim.put(BUCKET, "f", "content");
+    world.sim.put(BUCKET, "g", "12345678 and more");
+    let write = OpenMode {
+        write: true,
+        ..READ
+    };
+    world.run(async {
+        let ino = world.look("f").await.unwrap().ino;
+        let from = world.fs.open(ino, READ).await.unwrap().fh;
+        let ino = world.look("g").await.unwrap().ino;
+        let to = world.fs.open(ino, write).await.unwrap().fh;
+        world.fs.unlink(ROOT, name("f")).await.unwrap();
+        let request = CopyRequest {
+            from,
+            range: ByteRange::at(0, 100),
+            to,
+            at: 0,
+        };
+        world.fs.copy_file_range(request).await.unwrap();
+        world.sim.put(BUCKET, "g", "another's");
+        world.close(from).await.unwrap();
+        assert_eq!(world.sim.keys(BUCKET), ["g"]);
+        let all = ByteRange::at(0, 100);
+        let shown = world.fs.read(to, ByteRange::at(0, 7)).await.unwrap();
+        assert_eq!(shown, "content");
+        assert!(world.close(to).await.is_err());
+        assert_eq!(world.read("g", all).await.unwrap(), "another's");
+    });
+}
