@@ -55,12 +55,15 @@ fn toy_limits() -> Limits {
     }
 }
 
-/// A filesystem with nobody else in the bucket, which trusts what it knows.
-fn alone(forgets: bool) -> Driven {
+/// A filesystem with nobody else in the bucket.
+fn alone(forgets: bool, trusts: bool) -> Driven {
     let world = World::chosen(toy_limits(), |config| {
         config.bounds.block_bytes = 16;
         // Only what is synced is stored; what a timer does is tested elsewhere.
         config.bounds.attributes_delay = Duration::from_secs(3_600);
+        if !trusts {
+            config.bounds.attr_ttl = Duration::ZERO;
+        }
     });
     Driven::new(world, forgets)
 }
@@ -99,11 +102,10 @@ fn is_sent(op: &Op, expected: &Expected) -> bool {
             to,
             to_at,
         } => {
-            let count = expected.handles.len();
-            if count == 0 {
+            if expected.handles.is_empty() {
                 return false;
             }
-            let (from, to) = (expected.handles[from % count], expected.handles[to % count]);
+            let (from, to) = (expected.handle(*from), expected.handle(*to));
             let apart = at + len <= *to_at || to_at + len <= *at;
             !to.mode.append && (from.inode != to.inode || apart)
         }
@@ -229,8 +231,9 @@ proptest! {
         objects in operation::objects(),
         ops in operation::alone(),
         forgets in any::<bool>(),
+        trusts in any::<bool>(),
     ) {
-        let mut driven = alone(forgets);
+        let mut driven = alone(forgets, trusts);
         let mut expected = start(&driven, &objects);
         for op in &ops {
             step(&mut driven, &mut expected, op);

@@ -16,7 +16,7 @@ use s3fs::store::{ObjectHeaders, StoreError};
 
 use super::edits::Answer;
 use super::expected::{Code, parent};
-use super::operation::{Change, Op};
+use super::operation::{Change, Op, nth};
 use super::world::{BUCKET, NEW, World};
 
 pub const ROOT: Ino = Ino(1);
@@ -65,7 +65,7 @@ impl Driven {
             } => self.create(path, *mode, *permissions),
             Op::Open { path, mode } => self.open(path, *mode),
             Op::Close { handle } => {
-                let (fh, _) = self.handles.swap_remove(handle % self.handles.len());
+                let (fh, _) = self.handles.swap_remove(nth(*handle, self.handles.len()));
                 self.world.run(self.world.close(fh)).map(|()| Answer::Done)
             }
             op => self.world.run(self.call(op, bytes)),
@@ -127,7 +127,7 @@ impl Driven {
     }
 
     fn handle(&self, number: usize) -> (Fh, Ino) {
-        self.handles[number % self.handles.len()]
+        self.handles[nth(number, self.handles.len())]
     }
 
     async fn call(&self, op: &Op, bytes: Vec<u8>) -> FsResult<Answer> {

@@ -4,7 +4,7 @@ use s3fs::fs::{Kind, OpenMode};
 use s3fs::sim::Sim;
 
 use super::expected::{Cell, Code, Expected, FILE_MODE, Handle, Home, Inode, Meta, View, parent};
-use super::operation::{Change, Op};
+use super::operation::{Change, Op, nth};
 
 /// What a call answers when it succeeds.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,7 +27,7 @@ const GROUP_EXECUTES: u16 = 0o0010;
 impl Expected {
     /// The handle of that number, if it is good for that, and of the version its file is at.
     fn usable(&self, number: usize, is_for: impl Fn(OpenMode) -> bool) -> Result<Handle, Code> {
-        let handle = self.handles[number % self.handles.len()];
+        let handle = self.handle(number);
         if !is_for(handle.mode) {
             return Err(Code::BadHandle);
         }
@@ -73,21 +73,21 @@ impl Expected {
                 to_at,
             } => self.copy((from, at as usize, len as usize), (to, to_at as usize), sim),
             Op::Sync { handle } => {
-                let handle = self.handles[handle % self.handles.len()];
+                let handle = self.handle(handle);
                 let committed = self.commit(handle.inode, sim);
                 let late = self.inode(handle.inode).late.take();
                 committed.and(late.map_or(Ok(()), Err))?;
                 Ok(Answer::Done)
             }
             Op::Close { handle } => {
-                let number = handle % self.handles.len();
+                let number = nth(handle, self.handles.len());
                 let handle = self.handles.swap_remove(number);
                 let flushed = self.flush(handle.inode, sim);
                 self.close_inode(handle.inode);
                 flushed.map(|()| Answer::Done)
             }
             Op::ChangeOpen { handle, change } => {
-                let id = self.handles[handle % self.handles.len()].inode;
+                let id = self.handle(handle).inode;
                 if let Some(late) = self.inode(id).late.take() {
                     return Err(late);
                 }
@@ -102,7 +102,7 @@ impl Expected {
     fn on_size(&mut self, op: &Op) -> Expectation {
         match *op {
             Op::SetLen { handle, len } => {
-                let id = self.handles[handle % self.handles.len()].inode;
+                let id = self.handle(handle).inode;
                 if let Some(late) = self.inode(id).late.take() {
                     return Err(late);
                 }
@@ -170,8 +170,8 @@ impl Expected {
     fn copy(&mut self, from: (usize, usize, usize), to: (usize, usize), sim: &Sim) -> Expectation {
         let (from, at, len) = from;
         let (to, to_at) = to;
-        let from = self.handles[from % self.handles.len()];
-        let to = self.handles[to % self.handles.len()];
+        let from = self.handle(from);
+        let to = self.handle(to);
         if !from.mode.read || !to.mode.write {
             return Err(Code::BadHandle);
         }

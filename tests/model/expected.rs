@@ -8,6 +8,8 @@ use std::time::SystemTime;
 use s3fs::attributes::extended::Extended;
 use s3fs::fs::{Kind, OpenMode};
 
+use super::operation::nth;
+
 /// The mode of a file, and of a directory, that tells none.
 pub const FILE_MODE: u16 = 0o644;
 pub const DIRECTORY_MODE: u16 = 0o755;
@@ -26,6 +28,8 @@ pub enum Code {
     NotPermitted,
     OtherAttributes,
     Stale,
+    /// One or the other: both are true.
+    ExistsOrStale,
     Other(String),
 }
 
@@ -357,11 +361,15 @@ impl Expected {
         (things, directories)
     }
 
-    /// The paths of what is open, once for each handle.
+    pub fn handle(&self, number: usize) -> Handle {
+        self.handles[nth(number, self.handles.len())]
+    }
+
+    /// The paths of what is open, one for each handle; empty of what has none any more.
     pub fn open_paths(&self) -> Vec<String> {
         let paths = self.handles.iter();
         let paths = paths.map(|handle| self.inodes[&handle.inode].path.clone());
-        paths.flatten().collect()
+        paths.map(Option::unwrap_or_default).collect()
     }
 
     /// Directories below ones that are gone are gone.

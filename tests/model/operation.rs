@@ -13,8 +13,19 @@ pub enum Change {
     Modified(u64),
 }
 
-/// One call, or the calls that a program makes in one go. A handle is a number modulo those that
-/// are open; lengths and positions are bytes.
+/// Handles from here on are counted from the one opened last.
+const FROM_LAST: usize = 1_000;
+
+/// Which of `count` things, at least one, a number means: modulo their number.
+pub const fn nth(number: usize, count: usize) -> usize {
+    match number.checked_sub(FROM_LAST) {
+        Some(number) => count - 1 - number % count,
+        None => number % count,
+    }
+}
+
+/// One call, or the calls that a program makes in one go. A handle is the [`nth`] of those that are
+/// open; lengths and positions are bytes.
 #[derive(Clone, Debug)]
 pub enum Op {
     Create {
@@ -143,10 +154,11 @@ const DEPTH_MAX: usize = 3;
 fn resolved(path: &str, [things, directories, open]: &[&[String]; 3]) -> String {
     let nth = |all: &[String], number: &str| {
         let number: usize = number.parse().expect("a number stands behind the sign");
-        all.get(number % all.len().max(1)).cloned()
+        (!all.is_empty()).then(|| all[nth(number, all.len())].clone())
     };
     if let Some(number) = path.strip_prefix('@') {
-        return nth(open, number).unwrap_or_else(|| "a".to_owned());
+        let open = nth(open, number).filter(|path| !path.is_empty());
+        return open.unwrap_or_else(|| "a".to_owned());
     }
     let Some(rest) = path.strip_prefix('#') else {
         return path.to_owned();
@@ -349,13 +361,166 @@ pub fn objects() -> impl Strategy<Value = Vec<(String, usize)>> {
     prop::collection::vec((first_path(), 1_usize..120), 0..4)
 }
 
+const LAST: usize = FROM_LAST;
+const BEFORE_LAST: usize = FROM_LAST + 1;
+
+fn at_last(handle: usize) -> String {
+    format!("@{handle}")
+}
+
+const BOTH: OpenMode = OpenMode {
+    read: true,
+    write: true,
+    append: false,
+    truncate: false,
+    exclusive: false,
+};
+
+fn made(path: String) -> Op {
+    Op::Create {
+        path,
+        mode: BOTH,
+        permissions: 0o644,
+    }
+}
+
+/// What happens to a file while another has bytes of it, or it is being edited.
+fn disturbance(path: String) -> impl Strategy<Value = Op> {
+    let (from, to) = (path.clone(), path.clone());
+    prop_oneof![
+        2 => Just(Op::Unlink { path: path.clone() }),
+        2 => super::operation::path().prop_map(move |to| {
+            Op::Rename { from: from.clone(), to, replace: true }
+        }),
+        2 => super::operation::path().prop_map(move |from| {
+            Op::Rename { from, to: to.clone(), replace: true }
+        }),
+        1 => (0_u64..20).prop_map(move |len| Op::Truncate { path: path.clone(), len }),
+        1 => (any::<usize>(), super::operation::path()).prop_map(|(number, to)| {
+            Op::Rename { from: format!("#{}", number % 60), to, replace: true }
+        }),
+    ]
+}
+
+/// A file takes bytes from another, which then changes or goes.
+fn copied() -> impl Strategy<Value = Vec<Op>> {
+    let lens = (1_usize..60, 0_u64..20, 1_u64..60, 0_u64..20);
+    let disturbed = disturbance(at_last(BEFORE_LAST));
+    (path(), path(), lens, disturbed).prop_map(
+        |(from, to, (written, at, len, to_at), disturbance)| {
+            let copy = Op::Copy {
+                from: BEFORE_LAST,
+                at,
+                len,
+                to: LAST,
+                to_at,
+            };
+            let sync = Op::Sync { handle: LAST };
+            let close = Op::Close { handle: LAST };
+            vec![
+                made(from),
+                self::written(written),
+                sync,
+                made(to),
+                copy,
+                disturbance,
+                close,
+            ]
+        },
+    )
+}
+
+fn written(len: usize) -> Op {
+    Op::Write {
+        handle: LAST,
+        at: 0,
+        len,
+    }
+}
+
+/// A file is edited while another client replaces or removes it.
+fn edited() -> impl Strategy<Value = Vec<Op>> {
+    let others = prop_oneof![
+        3 => (1_usize..120).prop_map(|len| Op::OtherPut { path: at_last(LAST), len, mode: None }),
+        1 => Just(Op::OtherDelete { path: at_last(LAST) }),
+    ];
+    let lens = (1_usize..250, 1_usize..150);
+    (path(), lens, others).prop_map(|(path, (there, written), other)| {
+        let put = Op::OtherPut {
+            path: path.clone(),
+            len: there,
+            mode: None,
+        };
+        let close = Op::Close { handle: LAST };
+        vec![put, made(path), self::written(written), other, close]
+    })
+}
+
+/// A directory gets attributes, perhaps while a file below it is open, and another client changes
+/// or removes its marker.
+fn marked() -> impl Strategy<Value = Vec<Op>> {
+    let directory = || prop::sample::select(vec!["a", "b", "a-", "a/b"]);
+    (directory(), directory(), any::<[bool; 4]>(), change()).prop_map(
+        |(at, to, [is_held, is_synced, is_moved, is_removed], change)| {
+            let mut path = at.to_owned();
+            let permissions = 0o700;
+            let mut ops = vec![Op::MakeDirectory {
+                path: path.clone(),
+                permissions,
+            }];
+            if is_held {
+                let below = format!("{path}/a");
+                ops.push(Op::OtherPut {
+                    path: below.clone(),
+                    len: 1,
+                    mode: None,
+                });
+                ops.push(made(below));
+            }
+            ops.push(Op::Change {
+                path: path.clone(),
+                change,
+            });
+            if is_synced {
+                ops.push(Op::SyncAttributes);
+            }
+            if is_moved {
+                ops.push(Op::Rename {
+                    from: path,
+                    to: to.to_owned(),
+                    replace: true,
+                });
+                path = to.to_owned();
+            }
+            ops.push(match is_removed {
+                true => Op::OtherUnmark { path },
+                false => Op::OtherMark { path },
+            });
+            ops
+        },
+    )
+}
+
+fn flat(parts: impl Strategy<Value = Vec<Op>>) -> impl Strategy<Value = Vec<Op>> {
+    prop::collection::vec(parts, 1..50).prop_map(|parts| parts.concat())
+}
+
+fn one(op: impl Strategy<Value = Op>) -> impl Strategy<Value = Vec<Op>> {
+    op.prop_map(|op| vec![op])
+}
+
 /// A sequence with nobody else in the bucket.
 pub fn alone() -> impl Strategy<Value = Vec<Op>> {
-    prop::collection::vec(own(), 1..60)
+    flat(prop_oneof![20 => one(own()), 1 => copied()])
 }
 
 /// A sequence in which another client writes too.
 pub fn beside_another() -> impl Strategy<Value = Vec<Op>> {
-    let either = prop_oneof![4 => own().boxed(), 1 => others().boxed()];
-    prop::collection::vec(either, 1..60)
+    flat(prop_oneof![
+        20 => one(own()),
+        5 => one(others()),
+        1 => copied(),
+        1 => edited(),
+        1 => marked(),
+    ])
 }

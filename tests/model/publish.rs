@@ -25,6 +25,10 @@ impl Expected {
         let ids: Vec<u64> = ids.map(|(id, _)| *id).collect();
         for id in ids {
             if self.is_there(id, sim) {
+                // As every commit does first.
+                if let Some(key) = self.inodes[&id].key() {
+                    let _ = self.commit_dependents(&key, sim);
+                }
                 self.published(id);
             }
         }
@@ -145,14 +149,17 @@ impl Expected {
         {
             return Err(Code::Stale);
         }
-        if inode.exclusive && inode.base.is_none() && there.is_some() {
-            return Err(Code::Exists);
-        }
-        // What another client replaced may have been read before.
         let is_gone = inode
             .versions()
             .into_iter()
             .any(|version| !self.is_live(version));
+        if inode.exclusive && inode.base.is_none() && there.is_some() {
+            return Err(match is_gone {
+                true => Code::ExistsOrStale,
+                false => Code::Exists,
+            });
+        }
+        // What another client replaced may have been read before.
         if is_gone && !self.is_there(id, sim) {
             return Err(Code::Stale);
         }
