@@ -31,7 +31,7 @@ mod publish;
 mod shown;
 
 use driven::Driven;
-use expected::{Expected, Meta, View};
+use expected::{Code, Expected, Meta, View};
 use operation::Op;
 use publish::AHEAD_BYTES_MIN;
 use shown::{assert_answer, compare};
@@ -192,8 +192,8 @@ fn end(driven: &mut Driven, expected: &mut Expected) {
 fn start(driven: &Driven, objects: &[(String, usize)]) -> Expected {
     let mut expected = Expected::default();
     for (path, len) in objects {
-        let clashes = expected.view(path) != View::Absent || expected.walk(path).is_err();
-        if clashes {
+        let is_taken = expected.view(path) != View::Absent;
+        if is_taken || expected.walk(path) == Err(Code::NotDirectory) {
             continue;
         }
         let bytes = expected.fresh(*len);

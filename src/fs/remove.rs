@@ -239,16 +239,18 @@ impl State {
 
     /// An entry of a directory is about to go. A directory without a marker would go with its last
     /// one, under the user's feet; to ask whether it was the last would cost a LIST, so the
-    /// directory is kept for the session instead, until somebody removes it.
+    /// directory is kept for the session instead, until somebody removes it; and so are those above.
     pub(super) fn entry_removed(&mut self, parent: Ino, name: &Arc<str>) {
         self.names.forget(parent, name);
         self.entries_changed(parent);
-        let marked = match self.tree.node(parent).map(|node| &node.state) {
-            Some(NodeState::Directory(directory)) => directory.marker.is_some(),
-            Some(NodeState::File(_)) | None => true,
-        };
-        if !marked {
-            self.tree.retain(parent);
+        for directory in self.tree.ancestors(parent) {
+            let marked = match self.tree.node(directory).map(|node| &node.state) {
+                Some(NodeState::Directory(node)) => node.marker.is_some(),
+                Some(NodeState::File(_)) | None => true,
+            };
+            if !marked {
+                self.tree.retain(directory);
+            }
         }
     }
 }

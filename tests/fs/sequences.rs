@@ -253,3 +253,20 @@ fn what_was_kept_of_a_removed_file_goes_with_it_though_a_copy_of_it_is_refused()
         assert_eq!(world.read("g", all).await.unwrap(), "another's");
     });
 }
+
+#[test]
+fn the_directories_above_one_that_lost_its_last_file_are_kept_too() {
+    let world = distrustful();
+    world.sim.put(BUCKET, "d/e/f", "1");
+    world.run(async {
+        let above = world.look("d").await.unwrap().ino;
+        let directory = world.fs.lookup(above, name("e")).await.unwrap().value.ino;
+        world.fs.unlink(directory, name("f")).await.unwrap();
+        world.fs.forget(directory, 1);
+        assert_eq!(world.look("d").await.unwrap().ino, above);
+        world.fs.lookup(above, name("e")).await.unwrap();
+        world.fs.rmdir(above, name("e")).await.unwrap();
+        world.fs.rmdir(ROOT, name("d")).await.unwrap();
+        assert!(world.look("d").await.is_err());
+    });
+}

@@ -4,7 +4,7 @@ use s3fs::fs::{Kind, SetExtended};
 use s3fs::sim::Sim;
 
 use super::edits::{Answer, Expectation, apply};
-use super::expected::{Code, Expected, Home, Inode, Meta, Object, View, below, parent};
+use super::expected::{Code, Expected, Home, Inode, Meta, Object, View, below};
 use super::operation::Op;
 use super::publish::inode_of;
 
@@ -212,16 +212,15 @@ impl Expected {
         inode.base = Some(to);
     }
 
-    /// A directory does not go with its last entry.
+    /// A directory does not go with its last entry, nor do those above.
     fn entry_removed(&mut self, path: &str) {
-        let parent = parent(path);
-        if parent.is_empty() {
-            return;
-        }
-        if self.others {
-            self.maybe_kept.insert(parent.to_owned());
-        } else if !self.store.contains_key(&below(parent)) {
-            self.kept.insert(parent.to_owned());
+        for (end, _) in path.match_indices('/') {
+            let directory = &path[..end];
+            if self.others {
+                self.maybe_kept.insert(directory.to_owned());
+            } else if !self.store.contains_key(&below(directory)) {
+                self.kept.insert(directory.to_owned());
+            }
         }
     }
 
