@@ -258,8 +258,8 @@ proptest! {
         for op in &ops {
             // What was sent ahead of a new file whose name another client took is kept until the
             // end.
-            let may_be_sent_ahead = uploads_ahead && matches!(op, Op::Create { mode, .. } if mode.exclusive);
-            if may_be_sent_ahead {
+            let is_exclusive = matches!(op, Op::Create { mode, .. } if mode.exclusive);
+            if uploads_ahead && is_exclusive {
                 continue;
             }
             step(&mut driven, &mut expected, op);

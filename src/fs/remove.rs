@@ -239,7 +239,8 @@ impl State {
 
     /// An entry of a directory is about to go. A directory without a marker would go with its last
     /// one, under the user's feet; to ask whether it was the last would cost a LIST, so the
-    /// directory is kept for the session instead, until somebody removes it; and so are those above.
+    /// directory is kept for the session instead, until somebody removes it; and so are those
+    /// above.
     pub(super) fn entry_removed(&mut self, parent: Ino, name: &Arc<str>) {
         self.names.forget(parent, name);
         self.entries_changed(parent);
