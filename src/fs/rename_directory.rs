@@ -413,6 +413,9 @@ impl State {
         self.forget_below(plan.source);
         self.entry_removed(plan.from.0, &plan.from.1);
         self.entries_changed(plan.to.0);
+        if self.may_carry(plan.from.0) {
+            self.note_carrier(plan.to.0);
+        }
         if let Some(directory) = self.tree.directory_mut(plan.source) {
             directory.known_at = Some(Instant::now());
             directory.times.changed = Some(SystemTime::now());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use s3fs::config::AttributeSource;
-use s3fs::fs::{CopyRequest, Fh, OpenMode, SetExtended};
+use s3fs::fs::{CopyRequest, DirEntry, Fh, OpenMode, RenameMode, SetExtended};
 use s3fs::limits::Limits;
 use s3fs::range::ByteRange;
 use s3fs::sim::Operation;
@@ -268,5 +268,34 @@ fn the_directories_above_one_that_lost_its_last_file_are_kept_too() {
         world.fs.rmdir(above, name("e")).await.unwrap();
         world.fs.rmdir(ROOT, name("d")).await.unwrap();
         assert!(world.look("d").await.is_err());
+    });
+}
+
+#[test]
+fn a_renamed_directory_is_listed_with_its_attributes() {
+    let world = World::chosen(Limits::aws(), |config| {
+        config.bounds.attr_ttl = Duration::ZERO;
+    });
+    world.sim.put(BUCKET, "d/f", "1");
+    world.sim.put(BUCKET, "e/f", "1");
+    let ino = world.run(world.look("d")).unwrap().ino;
+    describe(&world, ino);
+    world.run(async {
+        let to = world.look("e").await.unwrap().ino;
+        let from = (ROOT, name("d"));
+        let moved = world.fs.rename(from, (to, name("d")), RenameMode::Replace);
+        moved.await.unwrap();
+        world.fs.forget(ino, 1);
+        let fh = world.fs.opendir(to).await.unwrap().fh;
+        let mut mode = None;
+        let mut take = |entry: &DirEntry| {
+            if entry.name == "d" {
+                mode = Some(entry.attr.mode);
+            }
+            true
+        };
+        world.fs.readdir(fh, 0, true, &mut take).await.unwrap();
+        world.fs.releasedir(fh);
+        assert_eq!(mode, Some(0o640));
     });
 }

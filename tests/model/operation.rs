@@ -134,8 +134,8 @@ pub enum Op {
 }
 
 /// A path, or what [`Op::resolved`] makes one of: `#N` is the N-th thing there is, `#N/NAME` a
-/// name in the N-th directory, `@N` what the N-th handle is of. Else most calls would name nothing
-/// that matters.
+/// name in the N-th directory, `@N` what the N-th handle is of, and `@N/..` the directory that is in.
+/// Else most calls would name nothing that matters.
 fn path() -> impl Strategy<Value = String> {
     let name = || prop::sample::select(vec!["a", "b"]);
     let first = prop::sample::select(vec!["a", "b", "a-"]);
@@ -148,6 +148,8 @@ fn path() -> impl Strategy<Value = String> {
     ]
 }
 
+const ABOVE: &str = "/..";
+
 /// Directories are not nested deeper.
 const DEPTH_MAX: usize = 3;
 
@@ -157,8 +159,12 @@ fn resolved(path: &str, [things, directories, open]: &[&[String]; 3]) -> String 
         (!all.is_empty()).then(|| all[nth(number, all.len())].clone())
     };
     if let Some(number) = path.strip_prefix('@') {
-        let open = nth(open, number).filter(|path| !path.is_empty());
-        return open.unwrap_or_else(|| "a".to_owned());
+        let open = nth(open, number.trim_end_matches(ABOVE)).unwrap_or_default();
+        let path = match number.ends_with(ABOVE) {
+            true => open.rsplit_once('/').map_or("", |(above, _)| above),
+            false => &open,
+        };
+        return if path.is_empty() { "a" } else { path }.to_owned();
     }
     let Some(rest) = path.strip_prefix('#') else {
         return path.to_owned();
@@ -386,7 +392,7 @@ fn made(path: String) -> Op {
 
 /// What happens to a file while another has bytes of it, or it is being edited.
 fn disturbance(path: String) -> impl Strategy<Value = Op> {
-    let (from, to) = (path.clone(), path.clone());
+    let (from, to, above) = (path.clone(), path.clone(), format!("{path}{ABOVE}"));
     prop_oneof![
         2 => Just(Op::Unlink { path: path.clone() }),
         2 => super::operation::path().prop_map(move |to| {
@@ -396,8 +402,8 @@ fn disturbance(path: String) -> impl Strategy<Value = Op> {
             Op::Rename { from, to: to.clone(), replace: true }
         }),
         1 => (0_u64..20).prop_map(move |len| Op::Truncate { path: path.clone(), len }),
-        1 => (any::<usize>(), super::operation::path()).prop_map(|(number, to)| {
-            Op::Rename { from: format!("#{}", number % 60), to, replace: true }
+        2 => super::operation::path().prop_map(move |to| {
+            Op::Rename { from: above.clone(), to, replace: true }
         }),
     ]
 }
