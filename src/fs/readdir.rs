@@ -378,7 +378,14 @@ impl State {
                 }
                 None => self.tree.detach(ino),
             },
-            Named::Absent => {}
+            Named::Absent => {
+                // Shown though the store has nothing of it, its marker included.
+                if let Some(directory) = self.tree.directory_mut(ino) {
+                    directory.known_at = Some(entry.at);
+                    directory.marker = None;
+                    directory.marker_at = Some(entry.at);
+                }
+            }
         }
     }
 }

@@ -299,3 +299,34 @@ fn a_renamed_directory_is_listed_with_its_attributes() {
         assert_eq!(mode, Some(0o640));
     });
 }
+
+#[test]
+fn a_directory_that_is_kept_is_listed_as_it_is_now() {
+    let world = distrustful();
+    let listed = |directory| {
+        world.run(async {
+            let fh = world.fs.opendir(directory).await.unwrap().fh;
+            let mut mode = None;
+            let mut take = |entry: &DirEntry| {
+                if entry.name == "d" {
+                    mode = Some(entry.attr.mode);
+                }
+                true
+            };
+            world.fs.readdir(fh, 0, true, &mut take).await.unwrap();
+            world.fs.releasedir(fh);
+            mode
+        })
+    };
+    world.sim.put(BUCKET, "d/f", "1");
+    world.run(async {
+        let directory = world.look("d").await.unwrap().ino;
+        world.fs.unlink(directory, name("f")).await.unwrap();
+    });
+    let ino = world.run(world.look("d")).unwrap().ino;
+    describe(&world, ino);
+    world.wait_until(|| world.sim.stat(BUCKET, "d/").is_some());
+    assert_eq!(listed(ROOT), Some(0o640));
+    world.sim.delete(BUCKET, "d/");
+    assert_eq!(listed(ROOT), Some(0o755));
+}
