@@ -24,6 +24,32 @@ pub struct Source {
 pub enum Provider {
     /// AWS S3, and stores that do all that it does.
     Aws,
+    /// Directory buckets of AWS S3 (S3 Express One Zone).
+    Express,
+    /// Alibaba Cloud OSS.
+    Oss,
+    /// Tencent Cloud COS.
+    Cos,
+    /// Huawei Cloud and Open Telekom Cloud OBS.
+    Obs,
+    /// Naver Cloud Ncloud Storage.
+    Ncloud,
+    /// Cloudflare R2.
+    R2,
+    /// Backblaze B2.
+    B2,
+    /// Wasabi.
+    Wasabi,
+    /// Ceph RADOS Gateway.
+    Ceph,
+    /// Garage.
+    Garage,
+    /// MinIO.
+    Minio,
+    /// RustFS.
+    Rustfs,
+    /// SeaweedFS.
+    Seaweedfs,
     /// One of which nothing is taken on trust.
     Other,
 }

@@ -8,7 +8,7 @@ use s3fs::config::{StaticCredentials, StoreConfig};
 use s3fs::limits::Limits;
 use s3fs::object::{BucketName, ObjectKey};
 use s3fs::sim::{Fault, How, Operation, Sim};
-use s3fs::store::dialect::{Dialect, Tagging};
+use s3fs::store::dialect::{Conditions, Dialect, Tagging};
 use s3fs::store::s3::S3Store;
 use s3fs::store::{Bucket, CopyHeaders, ObjectHeaders, PartNumber, Payload, Precondition};
 
@@ -84,6 +84,20 @@ macro_rules! conformance {
             #[tokio::test]
             async fn $name() {
                 let dialect = super::Dialect { limits: super::toy(), ..super::Dialect::strict() };
+                super::run("bucket", dialect, true, super::suite::$name).await;
+            }
+        )* }
+
+        /// A service that ignores conditions, and a dialect that knows it.
+        mod unconditional { $(
+            #[tokio::test]
+            async fn $name() {
+                let dialect = super::Dialect {
+                    limits: super::toy(),
+                    copy_conditions: super::Conditions::None,
+                    write_conditions: super::Conditions::None,
+                    ..super::Dialect::strict()
+                };
                 super::run("bucket", dialect, true, super::suite::$name).await;
             }
         )* }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use s3fs::config::{StaticCredentials, StoreConfig};
+use s3fs::config::{Provider, StaticCredentials, StoreConfig};
 use s3fs::object::{BucketName, ETag, ObjectKey, ObjectRange, ObjectVersion};
 use s3fs::range::ByteRange;
-use s3fs::store::dialect::Dialect;
+use s3fs::store::dialect::{Conditions, Dialect};
 use s3fs::store::retry::Timeouts;
 use s3fs::store::s3::S3Store;
 use s3fs::store::{
@@ -551,4 +551,72 @@ async fn an_untrusted_store_is_not_asked_to_publish_when_a_source_changed() {
         .await;
     assert!(matches!(stale, Err(StoreError::Stale { .. })), "{stale:?}");
     assert_eq!(server.received().len(), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_knows_no_conditions_is_sent_none_and_looked_at() {
+    let dialect = Dialect {
+        copy_conditions: Conditions::None,
+        write_conditions: Conditions::None,
+        ..Dialect::strict()
+    };
+    let copied = "<CopyObjectResult><ETag>\"e\"</ETag></CopyObjectResult>";
+    let head = || Answer::Bytes(text(200, E, 9, ""));
+    let script = vec![
+        head(),
+        answer(404, "", ""),
+        answer(200, "", copied),
+        head(),
+        head(),
+    ];
+    let server = Scripted::start(script).await;
+    let bucket = connect(&server.endpoint, dialect).await;
+    let source = version("source", 9);
+    bucket
+        .copy(&source, &key(), &KEEP, &Precondition::Absent)
+        .await
+        .unwrap();
+    let received = server.received();
+    assert_eq!(received.len(), 5);
+    let mut names = received.iter().flat_map(|request| &request.headers);
+    assert!(names.all(|(name, _)| !name.contains("if-")));
+}
+
+#[tokio::test]
+async fn no_request_deletes_more_keys_than_the_store_takes() {
+    let done = || answer(200, "", "<DeleteResult></DeleteResult>");
+    let server = Scripted::start(vec![done(), done()]).await;
+    let bucket = connect(&server.endpoint, Dialect::r2()).await;
+    let keys: Vec<ObjectKey> = (0..701).map(|n| ObjectKey::new(n.to_string())).collect();
+    assert!(bucket.delete_many(&keys).await.unwrap().is_empty());
+    let bodies = server.received().into_iter().map(|request| request.body);
+    let counts = bodies.map(|body| body.windows(5).filter(|at| at == b"<Key>").count());
+    assert_eq!(counts.collect::<Vec<_>>(), [700, 1]);
+}
+
+#[tokio::test]
+async fn the_provider_decides_where_the_bucket_is_named_and_which_region_signs() {
+    let server = Scripted::start(vec![answer(204, "", "")]).await;
+    // An address would be named in the path whatever the provider wants.
+    let endpoint = server.endpoint.replace("127.0.0.1", "localhost");
+    let config = StoreConfig {
+        endpoint: Some(endpoint),
+        provider: Some(Provider::R2),
+        credentials: Some(StaticCredentials {
+            access_key_id: "id".to_owned(),
+            secret_access_key: "secret".to_owned(),
+        }),
+        ..StoreConfig::default()
+    };
+    let store = S3Store::connect(&config).await.unwrap();
+    let bucket = store.bucket(&BucketName::new("bkt"));
+    bucket.delete(&key()).await.unwrap();
+    let request = &server.received()[0];
+    assert!(
+        request.line.starts_with("DELETE /bkt/k"),
+        "{}",
+        request.line
+    );
+    let signed = request.header("authorization").unwrap();
+    assert!(signed.contains("/auto/s3/"), "{signed}");
 }

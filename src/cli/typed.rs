@@ -90,8 +90,8 @@ pub(super) struct TypedStore {
     #[arg(long, value_name = "URL", visible_alias = "url")]
     pub(super) endpoint_url: Option<String>,
 
-    /// Whose rules the service keeps: one that does all that AWS does is spared the requests that
-    /// verify it [default: aws without --endpoint-url, other with it]
+    /// Whose rules the service keeps: the limits it has, and what need not be verified by further
+    /// requests [default: aws without --endpoint-url, other with it]
     #[arg(long, value_name = "NAME")]
     pub(super) provider: Option<TypedProvider>,
 
@@ -121,6 +121,32 @@ pub(super) struct TypedStore {
 pub(super) enum TypedProvider {
     /// AWS S3, or one that does all that it does
     Aws,
+    /// Directory buckets of AWS S3
+    Express,
+    /// Alibaba Cloud OSS
+    Oss,
+    /// Tencent Cloud COS
+    Cos,
+    /// Huawei Cloud and Open Telekom Cloud OBS
+    Obs,
+    /// Naver Cloud Ncloud Storage
+    Ncloud,
+    /// Cloudflare R2
+    R2,
+    /// Backblaze B2
+    B2,
+    /// Wasabi
+    Wasabi,
+    /// Ceph RADOS Gateway
+    Ceph,
+    /// Garage
+    Garage,
+    /// MinIO
+    Minio,
+    /// RustFS
+    Rustfs,
+    /// SeaweedFS
+    Seaweedfs,
     /// One of which nothing is taken on trust
     Other,
 }

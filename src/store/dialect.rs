@@ -1,16 +1,24 @@
 //! What a provider does differently, as data: its limits and which of S3's promises it keeps.
-//! Knows no client library and guesses no provider from a host name.
+//! Knows no client library.
 
-use crate::limits::{GIB, Limits, MIB};
+use crate::config::Provider;
+use crate::limits::Limits;
+
+mod providers;
+#[cfg(test)]
+mod tests;
 
 /// Whether a store does what a condition on a request asks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Conditions {
     /// It answers 412 when the condition does not hold; nothing else is asked.
     Honoured,
-    /// It may ignore the condition and answer 200 (Ceph, Cloudflare R2 and moto do so for copies;
-    /// Garage and JuiceFS for writes): the condition is sent, and a HEAD looks as well.
+    /// It may ignore the condition and answer 200 (moto does so for copies, JuiceFS for writes):
+    /// the condition is sent, and a HEAD looks as well.
     Unverified,
+    /// It is known to ignore the condition, or to refuse the request: none is sent, and a HEAD
+    /// looks instead.
+    None,
 }
 
 /// How the size of an object made of parts is verified.
@@ -41,13 +49,32 @@ pub enum Tagging {
     None,
 }
 
+/// Where a request names the bucket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Addressing {
+    /// In the host name.
+    Host,
+    /// In the path.
+    Path,
+}
+
 /// What a store does and allows.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Dialect {
-    /// A word for it in logs.
+    /// The word for it: what `provider=` takes.
     pub name: &'static str,
+    /// What its makers call it.
+    pub title: &'static str,
+    /// Ends of the host names of its endpoints.
+    pub hosts: &'static [&'static str],
+    /// Where the bucket is named unless the mount says otherwise.
+    pub addressing: Addressing,
+    /// The region that requests are signed for where none is configured.
+    pub region: &'static str,
     /// Sizes and counts.
     pub limits: Limits,
+    /// Most keys of one DeleteObjects.
+    pub delete_many_max: usize,
     /// `x-amz-copy-source-if-match` on CopyObject and UploadPartCopy.
     pub copy_conditions: Conditions,
     /// `If-None-Match` and `If-Match` on PutObject, CompleteMultipartUpload and the destination
@@ -59,51 +86,62 @@ pub struct Dialect {
     pub multipart_etag: MultipartETag,
     /// Whether objects have tags.
     pub tagging: Tagging,
+    /// Where it is written, or how it was seen: a field or several, and the source.
+    pub sources: &'static [(&'static str, &'static str)],
 }
 
 impl Dialect {
-    /// AWS S3 (Amazon S3 API reference).
-    pub const fn aws() -> Self {
-        Self {
-            name: "aws",
-            limits: Limits::aws(),
-            copy_conditions: Conditions::Honoured,
-            write_conditions: Conditions::Honoured,
-            size_check: SizeCheck::ByStore,
-            multipart_etag: MultipartETag::Numbered,
-            tagging: Tagging::Offered,
+    /// The rules of a provider.
+    pub const fn of(provider: Provider) -> Self {
+        match provider {
+            Provider::Aws => Self::aws(),
+            Provider::Express => Self::express(),
+            Provider::Oss => Self::oss(),
+            Provider::Cos => Self::cos(),
+            Provider::Obs => Self::obs(),
+            Provider::Ncloud => Self::ncloud(),
+            Provider::R2 => Self::r2(),
+            Provider::B2 => Self::b2(),
+            Provider::Wasabi => Self::wasabi(),
+            Provider::Ceph => Self::ceph(),
+            Provider::Garage => Self::garage(),
+            Provider::Minio => Self::minio(),
+            Provider::Rustfs => Self::rustfs(),
+            Provider::Seaweedfs => Self::seaweedfs(),
+            Provider::Other => Self::strict(),
         }
     }
 
-    /// A store of which only the endpoint is known: nothing it promises is taken on trust, and
-    /// every limit is the smallest of the stores known (Alibaba OSS copies at most 1 GB in one
-    /// request; Backblaze B2 counts its 5 GB in thousands).
-    pub const fn strict() -> Self {
-        let mut limits = Limits::aws();
-        limits.part_size_max = 5 * GIB - 512 * MIB;
-        limits.put_max = 5 * GIB - 512 * MIB;
-        limits.copy_object_max = 1_000_000_000;
-        Self {
-            name: "strict",
-            limits,
-            copy_conditions: Conditions::Unverified,
-            write_conditions: Conditions::Unverified,
-            size_check: SizeCheck::ByHead,
-            multipart_etag: MultipartETag::Opaque,
-            tagging: Tagging::None,
-        }
+    /// The provider that has endpoints on such a host, as far as known. A hint for people: nothing
+    /// is decided by it.
+    pub fn suggested(host: &str) -> Option<Self> {
+        let of_host = |dialect: &Self| {
+            let mut ends = dialect.hosts.iter();
+            ends.any(|end| host.strip_suffix(end).is_some_and(is_label_end))
+        };
+        PROVIDERS.map(Self::of).into_iter().find(of_host)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::Dialect;
+/// All providers, in the order of the document that lists them.
+pub const PROVIDERS: [Provider; 15] = [
+    Provider::Aws,
+    Provider::Express,
+    Provider::Oss,
+    Provider::Cos,
+    Provider::Obs,
+    Provider::Ncloud,
+    Provider::R2,
+    Provider::B2,
+    Provider::Wasabi,
+    Provider::Ceph,
+    Provider::Garage,
+    Provider::Minio,
+    Provider::Rustfs,
+    Provider::Seaweedfs,
+    Provider::Other,
+];
 
-    #[test]
-    fn five_decimal_gigabytes_bound_parts_and_puts_of_an_unknown_store() {
-        let limits = Dialect::strict().limits;
-        assert!(limits.part_size_max < 5_000_000_000);
-        assert!(limits.put_max < 5_000_000_000);
-        assert!(limits.copy_object_preferred_max <= limits.copy_object_max);
-    }
+fn is_label_end(rest: &str) -> bool {
+    rest.is_empty() || rest.ends_with('.')
 }

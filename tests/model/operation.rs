@@ -134,8 +134,8 @@ pub enum Op {
 }
 
 /// A path, or what [`Op::resolved`] makes one of: `#N` is the N-th thing there is, `#N/NAME` a
-/// name in the N-th directory, `@N` what the N-th handle is of, and `@N/..` the directory that is in.
-/// Else most calls would name nothing that matters.
+/// name in the N-th directory, `@N` what the N-th handle is of, and `@N/..` the directory that is
+/// in. Else most calls would name nothing that matters.
 fn path() -> impl Strategy<Value = String> {
     let name = || prop::sample::select(vec!["a", "b"]);
     let first = prop::sample::select(vec!["a", "b", "a-"]);

@@ -66,7 +66,7 @@ pub const IMPORTS: &[Row] = &[
     row("plan", &["range", "object", "limits", "extent"]),
     row("config", &["limits", "object"]),
     row("store", &["range", "limits", "object"]),
-    row("store::dialect", &["limits", "store"]),
+    row("store::dialect", &["limits", "config", "store"]),
     row(
         "store::s3",
         &[

@@ -27,13 +27,9 @@ use super::call::LOG_TARGET;
 use super::wire::{LenientClient, RequestRules};
 use crate::config::{Provider, StoreConfig};
 use crate::object::BucketName;
-use crate::store::dialect::Dialect;
+use crate::store::dialect::{Addressing, Dialect};
 use crate::store::retry::Timeouts;
 use crate::store::{Bucket, StoreResult};
-
-/// The region that signs requests to an endpoint of one's own, where none is configured: what
-/// servers that do not care expect.
-const REGION_DEFAULT: &str = "us-east-1";
 
 /// A store: an endpoint and the credentials for it.
 pub struct S3Store {
@@ -107,23 +103,16 @@ impl S3Store {
     /// By meaning. Credentials are looked for with the first request, not here.
     pub async fn connect(config: &StoreConfig) -> StoreResult<Self> {
         let (sdk, http) = load(config, &Timeouts::default()).await;
-        let provider = config.provider.unwrap_or_else(|| {
-            if endpoint_url(config, &sdk).is_some() {
+        let provider = match (config.provider, endpoint_url(config, &sdk)) {
+            (Some(provider), _) => provider,
+            (None, Some(url)) => {
+                suggest(&url);
                 Provider::Other
-            } else {
-                Provider::Aws
             }
-        });
-        let dialect = match provider {
-            Provider::Aws => Dialect::aws(),
-            Provider::Other => Dialect::strict(),
+            (None, None) => Provider::Aws,
         };
-        Ok(Self::build(
-            config,
-            &sdk,
-            http,
-            (dialect, Timeouts::default()),
-        ))
+        let rules = (Dialect::of(provider), Timeouts::default());
+        Ok(Self::build(config, &sdk, http, rules))
     }
 
     /// A store that is known to speak that dialect.
@@ -170,7 +159,7 @@ impl S3Store {
         let region = sdk
             .region()
             .cloned()
-            .unwrap_or(Region::from_static(REGION_DEFAULT));
+            .unwrap_or(Region::from_static(dialect.region));
         let url = endpoint_url(config, sdk);
         let endpoint = url
             .clone()
@@ -181,7 +170,7 @@ impl S3Store {
                 requester_pays: config.requester_pays,
             })
             .region(region)
-            .force_path_style(config.path_style)
+            .force_path_style(config.path_style || dialect.addressing == Addressing::Path)
             .retry_config(RetryConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(
@@ -273,9 +262,10 @@ async fn load(config: &StoreConfig, timeouts: &Timeouts) -> (SdkConfig, SharedHt
         if let Some(name) = &config.profile {
             profile = profile.profile_name(name);
         }
+        let dialect = Dialect::of(config.provider.unwrap_or(Provider::Other));
         let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
             .or_else(profile.build())
-            .or_else(Region::from_static(REGION_DEFAULT));
+            .or_else(Region::from_static(dialect.region));
         loader = loader.region(chain);
     }
     (loader.load().await, http)
@@ -317,13 +307,24 @@ fn http_client(endpoint: Option<&str>) -> SharedHttpClient {
     })
 }
 
+/// Says which provider an endpoint seems to be of, when it was not said.
+fn suggest(url: &str) {
+    if let Some(Dialect { name, title, .. }) = host(url).as_deref().and_then(Dialect::suggested) {
+        log::info!(
+            target: LOG_TARGET,
+            "{url} seems to be {title}: provider={name} keeps its own limits, and spares the \
+             requests that verify what it promises"
+        );
+    }
+}
+
+fn host(url: &str) -> Option<String> {
+    let uri = url.parse::<http::Uri>().ok()?;
+    uri.host().map(str::to_ascii_lowercase)
+}
+
 fn is_loopback(endpoint: &str) -> bool {
-    let uri = endpoint.parse::<http::Uri>();
-    let host = uri
-        .as_ref()
-        .ok()
-        .and_then(http::Uri::host)
-        .unwrap_or_default();
+    let host = host(endpoint).unwrap_or_default();
     let address = host
         .trim_start_matches('[')
         .trim_end_matches(']')

@@ -143,7 +143,7 @@ impl S3Bucket {
             .bucket(self.name.as_str())
             .key(sendable(key))
             .copy_source(copy_source(source))
-            .copy_source_if_match(source.etag.as_str())
+            .set_copy_source_if_match(self.source_condition(source))
             .set_if_none_match(if_none_match)
             .set_if_match(if_match)
             .metadata_directive(directive)
@@ -216,7 +216,7 @@ impl S3Bucket {
             .upload_id(&upload.id)
             .part_number(i32::try_from(number.0).unwrap_or(i32::MAX))
             .copy_source(copy_source(version))
-            .copy_source_if_match(version.etag.as_str())
+            .set_copy_source_if_match(self.source_condition(version))
             .set_copy_source_range(copy_range(source))
             .send()
             .await?;

@@ -42,8 +42,8 @@ impl S3Bucket {
         }
         let (keys, single): (Vec<_>, Vec<_>) = keys.iter().cloned().partition(fits_xml);
         let mut kept = self.delete_singly(single).await;
-        if !keys.is_empty() {
-            kept.extend(self.delete_in_bulk(&keys).await?);
+        for keys in keys.chunks(self.connection.dialect.delete_many_max) {
+            kept.extend(self.delete_in_bulk(keys).await?);
         }
         Ok(kept)
     }

@@ -30,9 +30,11 @@ impl S3Bucket {
         }
     }
 
-    /// What of a precondition is sent: nothing once the store has said that it knows none.
+    /// What of a precondition is sent: nothing if the store knows none, or has said so.
     pub(super) fn sendable<'p>(&self, precondition: &'p Precondition) -> &'p Precondition {
-        if self.connection.offers.write_conditions.is_there() {
+        if self.connection.dialect.write_conditions != Conditions::None
+            && self.connection.offers.write_conditions.is_there()
+        {
             precondition
         } else {
             NO_PRECONDITION
@@ -72,10 +74,15 @@ impl S3Bucket {
         }
     }
 
+    /// The condition that a copy's source be this version, if the store knows conditions.
+    pub(super) fn source_condition(&self, source: &ObjectVersion) -> Option<String> {
+        let is_known = self.connection.dialect.copy_conditions != Conditions::None;
+        is_known.then(|| source.etag.as_str().to_owned())
+    }
+
     /// Whether a copy from this version needs [`Self::look_at_source`] as well.
     pub(super) fn is_source_to_be_watched(&self, source: &ObjectVersion) -> bool {
-        self.connection.dialect.copy_conditions == Conditions::Unverified
-            && !is_pinned_by_id(source)
+        self.connection.dialect.copy_conditions != Conditions::Honoured && !is_pinned_by_id(source)
     }
 
     /// Looks whether the source's key still holds the version.

@@ -1,0 +1,392 @@
+//! The table of providers. What no document states and nobody measured has the safe value: a
+//! condition is unverified, a limit the least of those known.
+
+use super::{Addressing, Conditions, Dialect, MultipartETag, SizeCheck, Tagging};
+use crate::limits::{GIB, Limits, MIB};
+
+/// 1,000 keys (Amazon S3 API reference, DeleteObjects).
+const DELETE_MANY_MAX: usize = 1000;
+/// The region of servers that do not care, or give none of their own.
+const REGION: &str = "us-east-1";
+const TIB: u64 = 1024 * GIB;
+/// Documents that say GB may mean this, which is less than a GiB.
+const GB: u64 = 1_000_000_000;
+
+/// Decimal gigabytes where a document does not say which it means.
+const fn decimal() -> Limits {
+    let mut limits = Limits::aws();
+    limits.part_size_max = 5 * GB;
+    limits.put_max = 5 * GB;
+    limits.copy_object_max = 5 * GB;
+    limits
+}
+
+impl Dialect {
+    /// AWS S3.
+    pub const fn aws() -> Self {
+        Self {
+            name: "aws",
+            title: "AWS S3",
+            hosts: &["amazonaws.com", "amazonaws.com.cn"],
+            addressing: Addressing::Host,
+            region: REGION,
+            limits: Limits::aws(),
+            delete_many_max: DELETE_MANY_MAX,
+            copy_conditions: Conditions::Honoured,
+            write_conditions: Conditions::Honoured,
+            size_check: SizeCheck::ByStore,
+            multipart_etag: MultipartETag::Numbered,
+            tagging: Tagging::Offered,
+            sources: &[
+                (
+                    "limits",
+                    "Amazon S3 user guide, \"Amazon S3 multipart upload limits\"",
+                ),
+                (
+                    "copy_conditions",
+                    "Amazon S3 API reference, UploadPartCopy: 412 for each condition that fails",
+                ),
+                (
+                    "write_conditions",
+                    "Amazon S3 user guide, \"Conditional requests\"",
+                ),
+                (
+                    "size_check",
+                    "Amazon S3 API reference, CompleteMultipartUpload: x-amz-mp-object-size",
+                ),
+            ],
+        }
+    }
+
+    /// Directory buckets of AWS S3.
+    pub const fn express() -> Self {
+        let mut limits = Limits::aws();
+        limits.put_max = 5 * GB;
+        limits.copy_object_max = 5 * GB;
+        Self {
+            name: "express",
+            title: "AWS S3 directory buckets",
+            hosts: &[],
+            limits,
+            multipart_etag: MultipartETag::Opaque,
+            tagging: Tagging::None,
+            sources: &[
+                (
+                    "limits",
+                    "Amazon S3 user guide, \"Working with objects in a directory bucket\"",
+                ),
+                (
+                    "multipart_etag",
+                    "rclone, backend/s3: entity tags of directory buckets are random",
+                ),
+                (
+                    "tagging",
+                    "Amazon S3 API reference, CopyObject: 501 for any but the empty tag set",
+                ),
+            ],
+            ..Self::aws()
+        }
+    }
+
+    /// Alibaba Cloud OSS.
+    pub const fn oss() -> Self {
+        let mut limits = decimal();
+        limits.part_size_min = 100 * 1024;
+        limits.copy_object_max = GB;
+        Self {
+            name: "oss",
+            title: "Alibaba Cloud OSS",
+            hosts: &["aliyuncs.com"],
+            limits,
+            copy_conditions: Conditions::Honoured,
+            write_conditions: Conditions::None,
+            sources: &[
+                (
+                    "part_size_min, copy_object_max",
+                    "OSS, UploadPartCopy: parts of 100 KB to 5 GB; larger than 1 GB must use it",
+                ),
+                (
+                    "copy_conditions",
+                    "OSS, UploadPartCopy: x-oss-copy-source-if-match, 412",
+                ),
+                (
+                    "write_conditions",
+                    "walgit issue 67: 501 NotImplemented for If-None-Match and If-Match",
+                ),
+                (
+                    "addressing",
+                    "OSS, \"Compatibility with Amazon S3\": virtual hosts only",
+                ),
+            ],
+            ..Self::strict()
+        }
+    }
+
+    /// Tencent Cloud COS.
+    pub const fn cos() -> Self {
+        let mut limits = decimal();
+        limits.part_size_min = MIB;
+        Self {
+            name: "cos",
+            title: "Tencent Cloud COS",
+            hosts: &["myqcloud.com"],
+            limits,
+            copy_conditions: Conditions::Honoured,
+            sources: &[
+                (
+                    "part_size_min, part_size_max",
+                    "COS, Upload Part - Copy: 1 MB to 5 GB",
+                ),
+                (
+                    "copy_conditions",
+                    "COS, Upload Part - Copy: x-cos-copy-source-If-Match, 412",
+                ),
+            ],
+            ..Self::strict()
+        }
+    }
+
+    /// Huawei Cloud and Open Telekom Cloud OBS.
+    pub const fn obs() -> Self {
+        Self {
+            name: "obs",
+            title: "Huawei Cloud OBS, Open Telekom Cloud OBS",
+            hosts: &["myhuaweicloud.com", "otc.t-systems.com"],
+            limits: decimal(),
+            sources: &[
+                (
+                    "part_size_min, part_size_max",
+                    "OTC OBS, S3 API, Upload Part - Copy: 5 MB to 5 GB",
+                ),
+                ("copy_conditions", "OTC OBS, Upload Part - Copy lists none"),
+            ],
+            ..Self::strict()
+        }
+    }
+
+    /// Naver Cloud Ncloud Storage.
+    pub const fn ncloud() -> Self {
+        let mut limits = decimal();
+        limits.object_size_max = 5000 * GB;
+        Self {
+            name: "ncloud",
+            title: "Naver Cloud Ncloud Storage",
+            hosts: &["ncloudstorage.com"],
+            limits,
+            sources: &[
+                (
+                    "object_size_max, put_max, copy_object_max",
+                    "Ncloud Storage API guide: objects of 5 TB, requests of 5 GB",
+                ),
+                (
+                    "copy_conditions",
+                    "Ncloud Storage API guide, UploadPartCopy lists none",
+                ),
+            ],
+            ..Self::strict()
+        }
+    }
+
+    /// Cloudflare R2.
+    pub const fn r2() -> Self {
+        let mut limits = Limits::aws();
+        // 4.995 GiB and TiB, rounded down to a MiB.
+        limits.part_size_max = 5114 * MIB;
+        limits.put_max = 5114 * MIB;
+        limits.copy_object_max = 5114 * MIB;
+        limits.object_size_max = 5114 * GIB;
+        limits.parts_equal = true;
+        Self {
+            name: "r2",
+            title: "Cloudflare R2",
+            hosts: &["r2.cloudflarestorage.com"],
+            addressing: Addressing::Path,
+            region: "auto",
+            limits,
+            delete_many_max: 700,
+            copy_conditions: Conditions::None,
+            multipart_etag: MultipartETag::Numbered,
+            sources: &[
+                (
+                    "limits",
+                    "R2, \"Limits\": 4.995 GiB a part, 4.995 TiB an object",
+                ),
+                (
+                    "parts_equal",
+                    "R2, \"Multipart upload\": error 10048 unless all parts but the last are equal",
+                ),
+                (
+                    "delete_many_max",
+                    "opendal, core/services/s3: more than 700 keys answer Internal Error",
+                ),
+                (
+                    "copy_conditions",
+                    "R2, \"S3 API compatibility\": not implemented on UploadPartCopy",
+                ),
+                ("region", "R2, \"S3 API compatibility\": auto"),
+            ],
+            ..Self::strict()
+        }
+    }
+
+    /// Backblaze B2.
+    pub const fn b2() -> Self {
+        let mut limits = decimal();
+        limits.copy_object_max = 4768 * MIB;
+        Self {
+            name: "b2",
+            title: "Backblaze B2",
+            hosts: &["backblazeb2.com"],
+            limits,
+            copy_conditions: Conditions::Honoured,
+            write_conditions: Conditions::None,
+            sources: &[
+                (
+                    "copy_object_max",
+                    "rclone, backend/s3: 4,768 MiB, since B2 counts 5 GB in thousands",
+                ),
+                (
+                    "copy_conditions",
+                    "Backblaze, \"S3-Compatible API\": 412 for each condition that fails",
+                ),
+                ("write_conditions", "obsidian-s3-sync pull request 84: 501"),
+            ],
+            ..Self::strict()
+        }
+    }
+
+    /// Wasabi.
+    pub const fn wasabi() -> Self {
+        Self {
+            name: "wasabi",
+            title: "Wasabi",
+            hosts: &["wasabisys.com"],
+            addressing: Addressing::Path,
+            sources: &[(
+                "addressing",
+                "Wasabi, \"REST API introduction\": path style recommended",
+            )],
+            ..Self::strict()
+        }
+    }
+
+    /// Ceph RADOS Gateway.
+    pub const fn ceph() -> Self {
+        Self {
+            name: "ceph",
+            title: "Ceph RADOS Gateway",
+            addressing: Addressing::Path,
+            copy_conditions: Conditions::None,
+            multipart_etag: MultipartETag::Numbered,
+            tagging: Tagging::Offered,
+            sources: &[
+                (
+                    "copy_conditions",
+                    "ceph/s3-tests, test_s3.py: fails_on_rgw for copy conditions; tracker 40808",
+                ),
+                ("multipart_etag, tagging", "ceph/s3-tests, test_s3.py"),
+            ],
+            ..Self::strict()
+        }
+    }
+
+    /// Garage.
+    pub const fn garage() -> Self {
+        Self {
+            name: "garage",
+            title: "Garage",
+            addressing: Addressing::Path,
+            region: "garage",
+            copy_conditions: Conditions::Honoured,
+            write_conditions: Conditions::None,
+            multipart_etag: MultipartETag::Numbered,
+            sources: &[
+                ("copy_conditions", "Garage 1.2, src/api/s3/copy.rs: 412"),
+                ("write_conditions", "Garage 1.2 has no code for them"),
+                ("region", "Garage, \"Quick start\": s3_region = \"garage\""),
+            ],
+            ..Self::strict()
+        }
+    }
+
+    /// MinIO.
+    pub const fn minio() -> Self {
+        let mut limits = Limits::aws();
+        limits.copy_object_max = 5 * TIB;
+        Self {
+            name: "minio",
+            title: "MinIO",
+            addressing: Addressing::Path,
+            limits,
+            copy_conditions: Conditions::Honoured,
+            multipart_etag: MultipartETag::Numbered,
+            tagging: Tagging::Offered,
+            sources: &[
+                (
+                    "copy_object_max",
+                    "minio/minio, cmd/object-multipart-handlers.go: 5 TiB",
+                ),
+                (
+                    "copy_conditions",
+                    "minio/minio, cmd/object-handlers-common.go: 412",
+                ),
+            ],
+            ..Self::strict()
+        }
+    }
+
+    /// RustFS.
+    pub const fn rustfs() -> Self {
+        Self {
+            name: "rustfs",
+            title: "RustFS",
+            addressing: Addressing::Path,
+            copy_conditions: Conditions::Honoured,
+            sources: &[(
+                "copy_conditions",
+                "rustfs/rustfs, multipart_usecase.rs: 412",
+            )],
+            ..Self::strict()
+        }
+    }
+
+    /// SeaweedFS.
+    pub const fn seaweedfs() -> Self {
+        Self {
+            name: "seaweedfs",
+            title: "SeaweedFS",
+            addressing: Addressing::Path,
+            copy_conditions: Conditions::Honoured,
+            sources: &[(
+                "copy_conditions",
+                "seaweedfs/seaweedfs, s3api_object_handlers_copy.go: 412",
+            )],
+            ..Self::strict()
+        }
+    }
+
+    /// A store of which only the endpoint is known: nothing it promises is taken on trust, and
+    /// every limit is the smallest of the stores known (Alibaba OSS copies at most 1 GB in one
+    /// request; Backblaze B2 counts its 5 GB in thousands).
+    pub const fn strict() -> Self {
+        let mut limits = Limits::aws();
+        limits.part_size_max = 5 * GIB - 512 * MIB;
+        limits.put_max = 5 * GIB - 512 * MIB;
+        limits.copy_object_max = GB;
+        Self {
+            name: "other",
+            title: "any other",
+            hosts: &[],
+            addressing: Addressing::Host,
+            region: REGION,
+            limits,
+            delete_many_max: DELETE_MANY_MAX,
+            copy_conditions: Conditions::Unverified,
+            write_conditions: Conditions::Unverified,
+            size_check: SizeCheck::ByHead,
+            multipart_etag: MultipartETag::Opaque,
+            tagging: Tagging::None,
+            sources: &[],
+        }
+    }
+}

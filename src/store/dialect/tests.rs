@@ -1,0 +1,170 @@
+//! The table of providers agrees with itself, and with the document made of it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use super::{Addressing, Conditions, Dialect, MultipartETag, PROVIDERS, SizeCheck, Tagging};
+use crate::limits::{GIB, PartCopy};
+
+#[test]
+fn five_decimal_gigabytes_bound_parts_and_puts_of_an_unknown_store() {
+    let limits = Dialect::strict().limits;
+    assert!(limits.part_size_max < 5_000_000_000);
+    assert!(limits.put_max < 5_000_000_000);
+}
+
+#[test]
+fn every_dialect_has_a_word_of_its_own_and_limits_that_agree() {
+    let dialects = PROVIDERS.map(Dialect::of);
+    for (at, dialect) in dialects.iter().enumerate() {
+        let Dialect { name, limits, .. } = dialect;
+        assert!(
+            dialects[..at].iter().all(|other| other.name != *name),
+            "{name}"
+        );
+        assert!(limits.part_size_max >= 2 * limits.part_size_min, "{name}");
+        assert!(
+            limits.copy_object_preferred_max <= limits.copy_object_max,
+            "{name}"
+        );
+        assert!(limits.copy_part_size <= limits.part_size_max, "{name}");
+        assert!(limits.upload_part_size >= limits.part_size_min, "{name}");
+        assert!((1..=1000).contains(&dialect.delete_many_max), "{name}");
+    }
+}
+
+#[test]
+fn a_provider_is_suggested_by_the_end_of_its_host_names() {
+    let suggested = |host| Dialect::suggested(host).map(|dialect| dialect.name);
+    assert_eq!(suggested("s3.oss-cn-hangzhou.aliyuncs.com"), Some("oss"));
+    assert_eq!(suggested("cos.ap-guangzhou.myqcloud.com"), Some("cos"));
+    assert_eq!(suggested("obs.eu-de.otc.t-systems.com"), Some("obs"));
+    assert_eq!(suggested("kr.ncloudstorage.com"), Some("ncloud"));
+    assert_eq!(suggested("ncloudstorage.com"), Some("ncloud"));
+    assert_eq!(suggested("notamazonaws.com"), None);
+    assert_eq!(suggested("s3.example.com"), None);
+}
+
+#[test]
+fn the_document_of_providers_says_what_the_table_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let written = fs::read_to_string(root.join("doc/providers.md")).unwrap_or_default();
+    let wanted = document();
+    if written != wanted {
+        let new = root.join("target/providers.md");
+        fs::write(&new, wanted).expect("the build directory can be written to");
+        panic!(
+            "doc/providers.md is not what the table says; see {}",
+            new.display()
+        );
+    }
+}
+
+fn document() -> String {
+    let mut text = String::from(
+        "# Providers\n\n\
+         What `provider=NAME` stands for: the table of `src/store/dialect/providers.rs`. What no\n\
+         source states has the safe value: a limit the least of those known, and a promise is\n\
+         verified by a HEAD. Sizes are in bytes unless they have a unit.\n",
+    );
+    for dialect in PROVIDERS.map(Dialect::of) {
+        describe(&mut text, &dialect).expect("a string takes what is written to it");
+    }
+    text
+}
+
+fn describe(text: &mut String, dialect: &Dialect) -> std::fmt::Result {
+    let limits = &dialect.limits;
+    writeln!(
+        text,
+        "\n## `{}`: {}\n\n| | |\n| --- | --- |",
+        dialect.name, dialect.title
+    )?;
+    let hosts: Vec<String> = dialect
+        .hosts
+        .iter()
+        .map(|end| format!("`*.{end}`"))
+        .collect();
+    let mut row = |what: &str, value: String| writeln!(text, "| {what} | {value} |");
+    if !hosts.is_empty() {
+        row("endpoints", hosts.join(", "))?;
+    }
+    let named = match dialect.addressing {
+        Addressing::Host => "host name",
+        Addressing::Path => "path",
+    };
+    row("bucket named in the", named.to_owned())?;
+    row(
+        "region where none is configured",
+        format!("`{}`", dialect.region),
+    )?;
+    let (min, max) = (bytes(limits.part_size_min), bytes(limits.part_size_max));
+    let equal = if limits.parts_equal {
+        ", all but the last equal"
+    } else {
+        ""
+    };
+    let count = limits.part_count_max;
+    row("parts", format!("{min} to {max}, at most {count}{equal}"))?;
+    let copied = match limits.part_copy {
+        PartCopy::Ranges => "yes",
+        PartCopy::None => "no",
+    };
+    row("parts copied from objects", copied.to_owned())?;
+    row("one PutObject", bytes(limits.put_max))?;
+    row("one CopyObject", bytes(limits.copy_object_max))?;
+    row("object", bytes(limits.object_size_max))?;
+    row(
+        "keys of one DeleteObjects",
+        dialect.delete_many_max.to_string(),
+    )?;
+    row("conditions on copies", conditions(dialect.copy_conditions))?;
+    row("conditions on writes", conditions(dialect.write_conditions))?;
+    let size = match dialect.size_check {
+        SizeCheck::ByStore => "by the store (`x-amz-mp-object-size`)",
+        SizeCheck::ByHead => "by HEAD",
+    };
+    row("size of what was made of parts, verified", size.to_owned())?;
+    let etag = match dialect.multipart_etag {
+        MultipartETag::Numbered => "ends in `-` and the number of parts",
+        MultipartETag::Opaque => "anything",
+    };
+    row("its entity tag", etag.to_owned())?;
+    let tags = match dialect.tagging {
+        Tagging::Offered => "kept",
+        Tagging::None => "not asked for",
+    };
+    row("tags", tags.to_owned())?;
+    if !dialect.sources.is_empty() {
+        writeln!(text, "\nSources:\n")?;
+    }
+    for (fields, source) in dialect.sources {
+        writeln!(text, "- {fields}: {source}")?;
+    }
+    Ok(())
+}
+
+fn conditions(conditions: Conditions) -> String {
+    let text = match conditions {
+        Conditions::Honoured => "honoured",
+        Conditions::Unverified => "sent, and verified by HEAD",
+        Conditions::None => "not sent; HEAD instead",
+    };
+    text.to_owned()
+}
+
+/// A size in the largest unit that divides it.
+fn bytes(count: u64) -> String {
+    let units = [
+        ("TiB", 1024 * GIB),
+        ("GiB", GIB),
+        ("MiB", 1 << 20),
+        ("KiB", 1 << 10),
+    ];
+    let exact = units.iter().find(|(_, unit)| count.is_multiple_of(*unit));
+    exact.map_or_else(
+        || count.to_string(),
+        |(name, unit)| format!("{} {name}", count / unit),
+    )
+}
