@@ -194,7 +194,13 @@ impl From<CommitError> for FileError {
 }
 
 impl FileError {
-    /// Whether another writer got in the way: trying again cannot help.
+    /// Whether another writer made an object where this was to be a new one, or replaced what this
+    /// goes back to: trying again cannot help.
+    pub const fn is_conflict(&self) -> bool {
+        self.is_stale() || matches!(self, Self::Store(StoreError::Exists { .. }))
+    }
+
+    /// Whether another writer replaced what this goes back to.
     pub const fn is_stale(&self) -> bool {
         matches!(
             self,

@@ -101,11 +101,13 @@ impl File {
     }
 
     /// Fetches the bytes the content takes from `place` into staging: for when that object is
-    /// about to be replaced and this file cannot be committed before.
+    /// about to be replaced and this file cannot be committed before. What is gone already stays as
+    /// it is, and is an error.
     pub(super) async fn localise(self: &Arc<Self>, place: &Place) -> Result<(), FileError> {
         // Whoever copied out of this file meanwhile would take over what is about to be replaced.
         let _publishing = self.publishing.lock().await;
         let map = self.map();
+        let mut gone = Ok(());
         for (at, extent) in map.walk(ByteRange::new(0, map.len())) {
             if let Extent::Object {
                 version,
@@ -118,12 +120,15 @@ impl File {
                 while done < len {
                     let stride = LOCALISE_BYTES.min(len - done);
                     let source = ByteRange::at(offset + done, stride);
-                    self.localise_run(at + done, &version, source).await?;
+                    match self.localise_run(at + done, &version, source).await {
+                        Err(error) if error.is_stale() => gone = Err(error),
+                        done => done?,
+                    }
                     done += stride;
                 }
             }
         }
-        Ok(())
+        gone
     }
 
     async fn localise_run(

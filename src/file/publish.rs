@@ -31,25 +31,14 @@ struct Snapshot {
 
 impl Shared {
     /// Commits every file whose content takes bytes from the object of `place`: to be called by
-    /// whoever is about to delete or replace it.
+    /// whoever is about to delete or replace it. A file whose commit another writer has spoilt
+    /// fetches the bytes; if they are gone already, its next reader is told.
     ///
     /// # Errors
     /// The first failure; the object must stay then.
     pub async fn commit_dependents(&self, place: &Place) -> Result<(), FileError> {
-        self.commit_dependents_on_path(place, &mut Vec::new()).await
-    }
-
-    /// As [`Self::commit_dependents`], for an object nobody can read any more: files that cannot be
-    /// committed fetch what they take from it.
-    ///
-    /// # Errors
-    /// The first failure to fetch; the object must stay then.
-    pub async fn release_dependents(&self, place: &Place) -> Result<(), FileError> {
-        for file in self.dependents(place) {
-            if file.state().orphan || file.commit().await.is_err() {
-                file.localise(place).await?;
-            }
-        }
+        self.commit_dependents_on_path(place, &mut Vec::new())
+            .await?;
         Ok(())
     }
 
@@ -61,19 +50,30 @@ impl Shared {
 
     /// `path` holds the files whose commits led here, each waiting for the next. A file that is on
     /// it cannot be committed first; nor can one that is never published: these fetch the bytes.
+    /// Returns the files that could not, since another writer has replaced what they take.
     async fn commit_dependents_on_path(
         &self,
         place: &Place,
         path: &mut Vec<u64>,
-    ) -> Result<(), FileError> {
+    ) -> Result<Vec<u64>, FileError> {
+        let mut lost = Vec::new();
         for file in self.dependents(place) {
-            if path.contains(&file.id) || file.state().orphan {
-                file.localise(place).await?;
-            } else {
-                file.commit_on_path(path).await?;
+            let is_stuck = path.contains(&file.id) || file.state().orphan;
+            let committed = match is_stuck {
+                true => None,
+                false => Some(file.commit_on_path(path).await),
+            };
+            match committed {
+                Some(Ok(())) => continue,
+                Some(Err(error)) if !error.is_conflict() => return Err(error),
+                Some(Err(_)) | None => {}
+            }
+            match file.localise(place).await {
+                Err(error) if error.is_stale() => lost.push(file.id),
+                localised => localised?,
             }
         }
-        Ok(())
+        Ok(lost)
     }
 }
 
@@ -98,20 +98,22 @@ impl File {
         path: &'a mut Vec<u64>,
     ) -> Pin<Box<dyn Future<Output = Result<(), FileError>> + Send + 'a>> {
         Box::pin(async move {
+            let mut lost = Vec::new();
             loop {
                 if self.has_something_to_commit() {
                     path.push(self.id);
                     let place = self.place();
                     let dependents = self.shared.commit_dependents_on_path(&place, path).await;
                     path.pop();
-                    dependents?;
+                    lost = dependents?;
                 }
                 // While this is held nobody can come to depend on the object.
                 let _publishing = self.publishing.lock().await;
                 if !self.has_something_to_commit() {
                     return Ok(());
                 }
-                if self.shared.dependents(&self.place()).is_empty() {
+                let dependents = self.shared.dependents(&self.place());
+                if dependents.iter().all(|file| lost.contains(&file.id)) {
                     self.wait_for_parts().await;
                     return self.publish().await;
                 }

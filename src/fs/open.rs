@@ -259,7 +259,7 @@ impl Fs {
         gone.file.discard().await;
         let Some(hidden) = &gone.hidden else { return };
         // Copies of it that are not yet durable take its bytes from there.
-        let deleted = match self.shared.release_dependents(hidden).await {
+        let deleted = match self.shared.commit_dependents(hidden).await {
             Ok(()) => hidden
                 .bucket
                 .delete(&hidden.key)

@@ -330,3 +330,38 @@ fn a_directory_that_is_kept_is_listed_as_it_is_now() {
     world.sim.delete(BUCKET, "d/");
     assert_eq!(listed(ROOT), Some(0o755));
 }
+
+#[test]
+fn a_file_is_rewritten_though_another_takes_bytes_from_a_version_that_is_gone() {
+    let world = World::new();
+    world.sim.put(BUCKET, "f", "content");
+    let write = OpenMode {
+        write: true,
+        ..READ
+    };
+    world.run(async {
+        let ino = world.look("f").await.unwrap().ino;
+        let from = world.fs.open(ino, READ).await.unwrap().fh;
+        let to = world.open_to_write("g", write).await.unwrap();
+        let request = CopyRequest {
+            from,
+            range: ByteRange::at(0, 100),
+            to,
+            at: 0,
+        };
+        world.fs.copy_file_range(request).await.unwrap();
+        world.close(from).await.unwrap();
+        world.sim.put(BUCKET, "f", "content of another");
+        let cut = OpenMode {
+            truncate: true,
+            ..write
+        };
+        let again = world.fs.open(ino, cut).await.unwrap().fh;
+        let bytes = Bytes::from_static(b"ours");
+        world.fs.write(again, 0, bytes).await.unwrap();
+        world.close(again).await.unwrap();
+        // Whoever wrote the copy is told.
+        assert!(world.close(to).await.is_err());
+    });
+    assert_eq!(world.sim.content(BUCKET, "f").unwrap(), b"ours");
+}
