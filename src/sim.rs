@@ -70,6 +70,7 @@ pub struct SimBuilder {
     access_key: (String, String),
     dir: Option<PathBuf>,
     conditions: bool,
+    forbid_overwrite: Option<&'static str>,
 }
 
 impl SimBuilder {
@@ -119,6 +120,14 @@ impl SimBuilder {
         self
     }
 
+    /// Refuses conditions on writes with 501 NotImplemented, and takes this header for a write that
+    /// overwrites nothing, as Alibaba OSS does (OSS, PutObject, `x-oss-forbid-overwrite`).
+    #[must_use]
+    pub fn forbid_overwrite(mut self, header: &'static str) -> Self {
+        self.forbid_overwrite = Some(header);
+        self
+    }
+
     /// The state, without a service.
     ///
     /// # Errors
@@ -127,7 +136,7 @@ impl SimBuilder {
         let state = State::new(
             self.limits,
             self.access_key,
-            self.conditions,
+            (self.conditions, self.forbid_overwrite),
             self.dir.as_deref(),
         )?;
         for (name, versioned) in self.buckets {
@@ -161,6 +170,7 @@ impl Sim {
             access_key: (id.into(), secret.into()),
             dir: None,
             conditions: true,
+            forbid_overwrite: None,
         }
     }
 

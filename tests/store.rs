@@ -7,7 +7,7 @@ use bytes::Bytes;
 use s3fs::config::{StaticCredentials, StoreConfig};
 use s3fs::limits::Limits;
 use s3fs::object::{BucketName, ObjectKey};
-use s3fs::sim::{Fault, How, Operation, Sim};
+use s3fs::sim::{Fault, How, Operation, Sim, SimBuilder};
 use s3fs::store::dialect::{Conditions, Dialect, Tagging};
 use s3fs::store::s3::S3Store;
 use s3fs::store::{Bucket, CopyHeaders, ObjectHeaders, PartNumber, Payload, Precondition};
@@ -66,7 +66,7 @@ macro_rules! conformance {
             #[tokio::test]
             async fn $name() {
                 let dialect = super::Dialect { limits: super::toy(), ..super::Dialect::aws() };
-                super::run("bucket", dialect, false, super::suite::$name).await;
+                super::run("bucket", dialect, |sim| sim, super::suite::$name).await;
             }
         )* }
 
@@ -75,7 +75,7 @@ macro_rules! conformance {
             #[tokio::test]
             async fn $name() {
                 let dialect = super::Dialect { limits: super::toy(), ..super::Dialect::aws() };
-                super::run("versioned", dialect, false, super::suite::$name).await;
+                super::run("versioned", dialect, |sim| sim, super::suite::$name).await;
             }
         )* }
 
@@ -84,7 +84,8 @@ macro_rules! conformance {
             #[tokio::test]
             async fn $name() {
                 let dialect = super::Dialect { limits: super::toy(), ..super::Dialect::strict() };
-                super::run("bucket", dialect, true, super::suite::$name).await;
+                let rules = super::SimBuilder::ignore_conditions;
+                super::run("bucket", dialect, rules, super::suite::$name).await;
             }
         )* }
 
@@ -98,7 +99,20 @@ macro_rules! conformance {
                     write_conditions: super::Conditions::None,
                     ..super::Dialect::strict()
                 };
-                super::run("bucket", dialect, true, super::suite::$name).await;
+                let rules = super::SimBuilder::ignore_conditions;
+                super::run("bucket", dialect, rules, super::suite::$name).await;
+            }
+        )* }
+
+        /// A service that refuses conditions on writes and has a header that forbids to overwrite,
+        /// and a dialect that knows both.
+        mod forbidding { $(
+            #[tokio::test]
+            async fn $name() {
+                let dialect = super::Dialect { limits: super::toy(), ..super::Dialect::oss() };
+                let header = "x-oss-forbid-overwrite";
+                let rules = |sim: super::SimBuilder| sim.forbid_overwrite(header);
+                super::run("bucket", dialect, rules, super::suite::$name).await;
             }
         )* }
     };
@@ -107,17 +121,15 @@ macro_rules! conformance {
 async fn run<T: Future<Output = ()>>(
     bucket: &str,
     dialect: Dialect,
-    ignores_conditions: bool,
+    rules: impl FnOnce(SimBuilder) -> SimBuilder,
     test: impl FnOnce(Subject) -> T,
 ) {
-    let mut builder = Sim::builder()
+    let builder = Sim::builder()
         .bucket("bucket")
         .bucket("other")
         .versioned("versioned");
-    if ignores_conditions {
-        builder = builder.ignore_conditions();
-    }
-    let sim = builder.limits(toy()).start("127.0.0.1:0").await.unwrap();
+    let sim = rules(builder.limits(toy()));
+    let sim = sim.start("127.0.0.1:0").await.unwrap();
     test(subject(&sim, &dialect, bucket).await).await;
 }
 

@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use http::StatusCode;
 use s3s::dto::ETagCondition;
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 
@@ -77,10 +78,19 @@ impl BucketState {
 pub(super) struct WriteCondition {
     pub(super) if_match: Option<ETagCondition>,
     pub(super) if_none_match: Option<ETagCondition>,
+    /// A vendor's header for nothing to be overwritten.
+    pub(super) forbids_overwrite: bool,
 }
 
 impl WriteCondition {
-    pub(super) fn check(&self, current: Option<&Arc<Stored>>) -> S3Result<()> {
+    fn check(&self, current: Option<&Arc<Stored>>, versioned: bool) -> S3Result<()> {
+        // OSS, PutObject: 409, and no effect where versioning is or was enabled.
+        if self.forbids_overwrite && !versioned && current.is_some() {
+            let code = S3ErrorCode::Custom("FileAlreadyExists".into());
+            let mut error = S3Error::new(code);
+            error.set_status_code(StatusCode::CONFLICT);
+            return Err(error);
+        }
         match (&self.if_match, current) {
             (None, _) => {}
             (Some(_), None) => return Err(s3_error!(NoSuchKey)),
@@ -204,7 +214,7 @@ impl Buckets {
         condition: &WriteCondition,
     ) -> S3Result<Option<String>> {
         let state = self.bucket(bucket)?;
-        condition.check(state.current(key))?;
+        condition.check(state.current(key), state.versioned)?;
         let id = state.versioned.then(|| format!("{:016x}", self.id()));
         let version = Version {
             id: id.clone(),

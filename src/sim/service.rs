@@ -112,11 +112,12 @@ impl S3 for Service {
     }
 
     async fn put_object(&self, req: S3Request<PutObjectInput>) -> Reply<PutObjectOutput> {
-        objects::put(&self.0, req.input).await
+        let condition = objects::write_condition(&self.0, &req.headers)?;
+        objects::put(&self.0, req.input, condition).await
     }
 
     async fn copy_object(&self, req: S3Request<CopyObjectInput>) -> Reply<CopyObjectOutput> {
-        let condition = objects::copy_condition(&self.0, &req.headers)?;
+        let condition = objects::write_condition(&self.0, &req.headers)?;
         objects::copy(&self.0, req.input, condition).await
     }
 
@@ -174,7 +175,8 @@ impl S3 for Service {
         &self,
         req: S3Request<CompleteMultipartUploadInput>,
     ) -> Reply<CompleteMultipartUploadOutput> {
-        uploads::complete(&self.0, req.input)
+        let condition = objects::write_condition(&self.0, &req.headers)?;
+        uploads::complete(&self.0, req.input, &condition)
     }
 
     async fn abort_multipart_upload(

@@ -46,6 +46,8 @@ pub struct State {
     pub(super) access_key: (String, String),
     /// Whether conditions on writes and copies are looked at.
     pub(super) conditions: bool,
+    /// The header that forbids to overwrite; conditions on writes are refused then.
+    pub(super) forbid_overwrite: Option<&'static str>,
     buckets: Mutex<Buckets>,
     ledger: Mutex<Ledger>,
     faults: Mutex<Faults>,
@@ -71,7 +73,7 @@ impl State {
     pub(super) fn new(
         limits: Limits,
         access_key: (String, String),
-        conditions: bool,
+        (conditions, forbid_overwrite): (bool, Option<&'static str>),
         dir: Option<&Path>,
     ) -> io::Result<Self> {
         let buckets = dir.map_or_else(|| Ok(Buckets::new()), Journal::open)?;
@@ -79,6 +81,7 @@ impl State {
             limits,
             access_key,
             conditions,
+            forbid_overwrite,
             buckets: Mutex::new(buckets),
             ledger: Mutex::default(),
             faults: Mutex::default(),

@@ -80,6 +80,9 @@ pub struct Dialect {
     /// `If-None-Match` and `If-Match` on PutObject, CompleteMultipartUpload and the destination
     /// of CopyObject.
     pub write_conditions: Conditions,
+    /// The header that, set to `true`, stands for `If-None-Match: *` on writes. It does nothing in
+    /// a bucket that keeps versions, so a HEAD looks as well.
+    pub forbid_overwrite: Option<&'static str>,
     /// How a completed upload's size is verified.
     pub size_check: SizeCheck,
     /// What tells an object made of parts from another of the same size.

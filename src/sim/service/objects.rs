@@ -264,11 +264,14 @@ fn check_digest<const N: usize>(sent: Option<&str>, digest: impl Fn() -> [u8; N]
     }
 }
 
-pub(super) async fn put(state: &State, input: PutObjectInput) -> Reply<PutObjectOutput> {
+pub(super) async fn put(
+    state: &State,
+    input: PutObjectInput,
+    condition: WriteCondition,
+) -> Reply<PutObjectOutput> {
     if input.write_offset_bytes.is_some() {
         return Err(s3_error!(NotImplemented));
     }
-    let condition = write_condition(state, input.if_match, input.if_none_match);
     let sent = SentDigests {
         md5: input.content_md5,
         crc32: input.checksum_crc32,
@@ -299,23 +302,7 @@ pub(super) async fn put(state: &State, input: PutObjectInput) -> Reply<PutObject
 }
 
 /// The conditions on a write, unless the service is one that ignores them.
-pub(super) fn write_condition(
-    state: &State,
-    if_match: Option<ETagCondition>,
-    if_none_match: Option<ETagCondition>,
-) -> WriteCondition {
-    if state.conditions {
-        WriteCondition {
-            if_match,
-            if_none_match,
-        }
-    } else {
-        WriteCondition::default()
-    }
-}
-
-/// Those of a copy's destination, which the protocol layer does not unpack.
-pub(super) fn copy_condition(state: &State, headers: &HeaderMap) -> S3Result<WriteCondition> {
+pub(super) fn write_condition(state: &State, headers: &HeaderMap) -> S3Result<WriteCondition> {
     let condition = |name| match headers.get(name) {
         None => Ok(None),
         Some(value) => ETagCondition::parse_http_header(value.as_bytes())
@@ -323,11 +310,24 @@ pub(super) fn copy_condition(state: &State, headers: &HeaderMap) -> S3Result<Wri
             .map_err(|_| s3_error!(InvalidArgument)),
     };
     let if_match = condition(http::header::IF_MATCH)?;
-    Ok(write_condition(
-        state,
+    let if_none_match = condition(http::header::IF_NONE_MATCH)?;
+    if let Some(name) = state.forbid_overwrite {
+        if if_match.is_some() || if_none_match.is_some() {
+            return Err(s3_error!(NotImplemented));
+        }
+        return Ok(WriteCondition {
+            forbids_overwrite: headers.get(name).is_some_and(|value| value == "true"),
+            ..WriteCondition::default()
+        });
+    }
+    if !state.conditions {
+        return Ok(WriteCondition::default());
+    }
+    Ok(WriteCondition {
         if_match,
-        condition(http::header::IF_NONE_MATCH)?,
-    ))
+        if_none_match,
+        forbids_overwrite: false,
+    })
 }
 
 /// The version a copy reads.

@@ -6,13 +6,12 @@ use md5::{Digest, Md5};
 use s3s::dto::*;
 use s3s::{S3Response, S3Result, s3_error};
 
-use super::super::buckets::{OpenUpload, Stored, UploadedPart, now};
+use super::super::buckets::{OpenUpload, Stored, UploadedPart, WriteCondition, now};
 use super::super::content::{Content, digest_of, hex};
 use super::super::state::State;
 use super::Reply;
 use super::objects::{
     SentDigests, kept_headers, receive, source, source_condition, take_time_to_copy,
-    write_condition,
 };
 use crate::limits::{Limits, PartCopy};
 use crate::range::ByteRange;
@@ -214,6 +213,7 @@ fn assemble(
 pub(super) fn complete(
     state: &State,
     input: CompleteMultipartUploadInput,
+    condition: &WriteCondition,
 ) -> Reply<CompleteMultipartUploadOutput> {
     let named = input
         .multipart_upload
@@ -237,8 +237,7 @@ pub(super) fn complete(
         headers,
         modified: now(),
     };
-    let condition = write_condition(state, input.if_match, input.if_none_match);
-    let version_id = buckets.publish(&input.bucket, &input.key, stored, &condition)?;
+    let version_id = buckets.publish(&input.bucket, &input.key, stored, condition)?;
     let upload = (input.key.clone(), input.upload_id);
     buckets.bucket_mut(&input.bucket)?.uploads.remove(&upload);
     Ok(S3Response::new(CompleteMultipartUploadOutput {

@@ -34,6 +34,7 @@ impl Dialect {
             delete_many_max: DELETE_MANY_MAX,
             copy_conditions: Conditions::Honoured,
             write_conditions: Conditions::Honoured,
+            forbid_overwrite: None,
             size_check: SizeCheck::ByStore,
             multipart_etag: MultipartETag::Numbered,
             tagging: Tagging::Offered,
@@ -100,6 +101,7 @@ impl Dialect {
             limits,
             copy_conditions: Conditions::Honoured,
             write_conditions: Conditions::None,
+            forbid_overwrite: Some("x-oss-forbid-overwrite"),
             sources: &[
                 (
                     "part_size_min, copy_object_max",
@@ -112,6 +114,10 @@ impl Dialect {
                 (
                     "write_conditions",
                     "walgit issue 67: 501 NotImplemented for If-None-Match and If-Match",
+                ),
+                (
+                    "forbid_overwrite",
+                    "opendal, core/services/oss: on Put, Copy and Complete; 409",
                 ),
                 (
                     "addressing",
@@ -132,6 +138,7 @@ impl Dialect {
             hosts: &["myqcloud.com"],
             limits,
             copy_conditions: Conditions::Honoured,
+            forbid_overwrite: Some("x-cos-forbid-overwrite"),
             sources: &[
                 (
                     "part_size_min, part_size_max",
@@ -140,6 +147,10 @@ impl Dialect {
                 (
                     "copy_conditions",
                     "COS, Upload Part - Copy: x-cos-copy-source-If-Match, 412",
+                ),
+                (
+                    "forbid_overwrite",
+                    "opendal, core/services/cos: on Put, Copy and Complete",
                 ),
             ],
             ..Self::strict()
@@ -383,6 +394,7 @@ impl Dialect {
             delete_many_max: DELETE_MANY_MAX,
             copy_conditions: Conditions::Unverified,
             write_conditions: Conditions::Unverified,
+            forbid_overwrite: None,
             size_check: SizeCheck::ByHead,
             multipart_etag: MultipartETag::Opaque,
             tagging: Tagging::None,

@@ -75,67 +75,15 @@ fn document() -> String {
 }
 
 fn describe(text: &mut String, dialect: &Dialect) -> std::fmt::Result {
-    let limits = &dialect.limits;
-    writeln!(
-        text,
-        "\n## `{}`: {}\n\n| | |\n| --- | --- |",
-        dialect.name, dialect.title
-    )?;
-    let hosts: Vec<String> = dialect
-        .hosts
-        .iter()
-        .map(|end| format!("`*.{end}`"))
-        .collect();
-    let mut row = |what: &str, value: String| writeln!(text, "| {what} | {value} |");
-    if !hosts.is_empty() {
-        row("endpoints", hosts.join(", "))?;
+    let (name, title) = (dialect.name, dialect.title);
+    writeln!(text, "\n## `{name}`: {title}\n\n| | |\n| --- | --- |")?;
+    for (what, value) in reached(dialect)
+        .into_iter()
+        .chain(allowed(dialect))
+        .chain(kept(dialect))
+    {
+        writeln!(text, "| {what} | {value} |")?;
     }
-    let named = match dialect.addressing {
-        Addressing::Host => "host name",
-        Addressing::Path => "path",
-    };
-    row("bucket named in the", named.to_owned())?;
-    row(
-        "region where none is configured",
-        format!("`{}`", dialect.region),
-    )?;
-    let (min, max) = (bytes(limits.part_size_min), bytes(limits.part_size_max));
-    let equal = if limits.parts_equal {
-        ", all but the last equal"
-    } else {
-        ""
-    };
-    let count = limits.part_count_max;
-    row("parts", format!("{min} to {max}, at most {count}{equal}"))?;
-    let copied = match limits.part_copy {
-        PartCopy::Ranges => "yes",
-        PartCopy::None => "no",
-    };
-    row("parts copied from objects", copied.to_owned())?;
-    row("one PutObject", bytes(limits.put_max))?;
-    row("one CopyObject", bytes(limits.copy_object_max))?;
-    row("object", bytes(limits.object_size_max))?;
-    row(
-        "keys of one DeleteObjects",
-        dialect.delete_many_max.to_string(),
-    )?;
-    row("conditions on copies", conditions(dialect.copy_conditions))?;
-    row("conditions on writes", conditions(dialect.write_conditions))?;
-    let size = match dialect.size_check {
-        SizeCheck::ByStore => "by the store (`x-amz-mp-object-size`)",
-        SizeCheck::ByHead => "by HEAD",
-    };
-    row("size of what was made of parts, verified", size.to_owned())?;
-    let etag = match dialect.multipart_etag {
-        MultipartETag::Numbered => "ends in `-` and the number of parts",
-        MultipartETag::Opaque => "anything",
-    };
-    row("its entity tag", etag.to_owned())?;
-    let tags = match dialect.tagging {
-        Tagging::Offered => "kept",
-        Tagging::None => "not asked for",
-    };
-    row("tags", tags.to_owned())?;
     if !dialect.sources.is_empty() {
         writeln!(text, "\nSources:\n")?;
     }
@@ -143,6 +91,82 @@ fn describe(text: &mut String, dialect: &Dialect) -> std::fmt::Result {
         writeln!(text, "- {fields}: {source}")?;
     }
     Ok(())
+}
+
+type Rows = Vec<(&'static str, String)>;
+
+fn reached(dialect: &Dialect) -> Rows {
+    let mut rows = Rows::new();
+    let hosts: Vec<String> = dialect
+        .hosts
+        .iter()
+        .map(|end| format!("`*.{end}`"))
+        .collect();
+    if !hosts.is_empty() {
+        rows.push(("endpoints", hosts.join(", ")));
+    }
+    let named = match dialect.addressing {
+        Addressing::Host => "host name",
+        Addressing::Path => "path",
+    };
+    rows.push(("bucket named in the", named.to_owned()));
+    rows.push((
+        "region where none is configured",
+        format!("`{}`", dialect.region),
+    ));
+    rows
+}
+
+fn allowed(dialect: &Dialect) -> Rows {
+    let limits = &dialect.limits;
+    let (min, max) = (bytes(limits.part_size_min), bytes(limits.part_size_max));
+    let equal = if limits.parts_equal {
+        ", all but the last equal"
+    } else {
+        ""
+    };
+    let count = limits.part_count_max;
+    let copied = match limits.part_copy {
+        PartCopy::Ranges => "yes",
+        PartCopy::None => "no",
+    };
+    vec![
+        ("parts", format!("{min} to {max}, at most {count}{equal}")),
+        ("parts copied from objects", copied.to_owned()),
+        ("one PutObject", bytes(limits.put_max)),
+        ("one CopyObject", bytes(limits.copy_object_max)),
+        ("object", bytes(limits.object_size_max)),
+        (
+            "keys of one DeleteObjects",
+            dialect.delete_many_max.to_string(),
+        ),
+    ]
+}
+
+fn kept(dialect: &Dialect) -> Rows {
+    let mut rows = vec![
+        ("conditions on copies", conditions(dialect.copy_conditions)),
+        ("conditions on writes", conditions(dialect.write_conditions)),
+    ];
+    if let Some(name) = dialect.forbid_overwrite {
+        rows.push(("header for `If-None-Match: *`", format!("`{name}`")));
+    }
+    let size = match dialect.size_check {
+        SizeCheck::ByStore => "by the store (`x-amz-mp-object-size`)",
+        SizeCheck::ByHead => "by HEAD",
+    };
+    let etag = match dialect.multipart_etag {
+        MultipartETag::Numbered => "ends in `-` and the number of parts",
+        MultipartETag::Opaque => "anything",
+    };
+    let tags = match dialect.tagging {
+        Tagging::Offered => "kept",
+        Tagging::None => "not asked for",
+    };
+    rows.push(("size of what was made of parts, verified", size.to_owned()));
+    rows.push(("its entity tag", etag.to_owned()));
+    rows.push(("tags", tags.to_owned()));
+    rows
 }
 
 fn conditions(conditions: Conditions) -> String {

@@ -168,6 +168,7 @@ impl S3Store {
             .http_client(LenientClient::new(http))
             .interceptor(RequestRules {
                 requester_pays: config.requester_pays,
+                forbid_overwrite: dialect.forbid_overwrite,
             })
             .region(region)
             .force_path_style(config.path_style || dialect.addressing == Addressing::Path)

@@ -32,9 +32,12 @@ impl S3Bucket {
 
     /// What of a precondition is sent: nothing if the store knows none, or has said so.
     pub(super) fn sendable<'p>(&self, precondition: &'p Precondition) -> &'p Precondition {
-        if self.connection.dialect.write_conditions != Conditions::None
-            && self.connection.offers.write_conditions.is_there()
-        {
+        let dialect = &self.connection.dialect;
+        let is_known = match precondition {
+            Precondition::Absent if dialect.forbid_overwrite.is_some() => true,
+            _ => dialect.write_conditions != Conditions::None,
+        };
+        if is_known && self.connection.offers.write_conditions.is_there() {
             precondition
         } else {
             NO_PRECONDITION

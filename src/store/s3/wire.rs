@@ -22,6 +22,8 @@ use crate::object::ObjectKey;
 #[derive(Debug)]
 pub(super) struct RequestRules {
     pub requester_pays: bool,
+    /// What the store wants in place of `If-None-Match: *`.
+    pub forbid_overwrite: Option<&'static str>,
 }
 
 #[dyn_dispatch_hint]
@@ -45,6 +47,13 @@ impl Intercept for RequestRules {
         let is_write = matches!(request.method(), "PUT" | "POST" | "DELETE");
         if is_write && request.body().content_length() == Some(0) {
             request.headers_mut().insert("content-length", "0");
+        }
+        if let Some(name) = self.forbid_overwrite
+            && is_write
+            && request.headers().get("if-none-match") == Some("*")
+        {
+            request.headers_mut().remove("if-none-match");
+            request.headers_mut().insert(name, "true");
         }
         if self.requester_pays {
             request
