@@ -54,6 +54,55 @@ pub enum Provider {
     Other,
 }
 
+impl Provider {
+    /// All of them.
+    pub const ALL: [Self; 15] = [
+        Self::Aws,
+        Self::Express,
+        Self::Oss,
+        Self::Cos,
+        Self::Obs,
+        Self::Ncloud,
+        Self::R2,
+        Self::B2,
+        Self::Wasabi,
+        Self::Ceph,
+        Self::Garage,
+        Self::Minio,
+        Self::Rustfs,
+        Self::Seaweedfs,
+        Self::Other,
+    ];
+
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::Express => "express",
+            Self::Oss => "oss",
+            Self::Cos => "cos",
+            Self::Obs => "obs",
+            Self::Ncloud => "ncloud",
+            Self::R2 => "r2",
+            Self::B2 => "b2",
+            Self::Wasabi => "wasabi",
+            Self::Ceph => "ceph",
+            Self::Garage => "garage",
+            Self::Minio => "minio",
+            Self::Rustfs => "rustfs",
+            Self::Seaweedfs => "seaweedfs",
+            Self::Other => "other",
+        }
+    }
+
+    /// The one with that word.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|provider| provider.name() == name)
+    }
+}
+
 /// How to reach the store.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct StoreConfig {

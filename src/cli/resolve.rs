@@ -12,8 +12,7 @@ use super::source::{self, SourceError};
 #[cfg(feature = "sim")]
 use super::typed::TypedDemo;
 use super::typed::{
-    Typed, TypedAttributes, TypedBounds, TypedCommand, TypedMount, TypedProvider, TypedShown,
-    TypedStore,
+    Typed, TypedAttributes, TypedBounds, TypedCommand, TypedMount, TypedShown, TypedStore,
 };
 use super::{Command, MountCommand, UsageError};
 use crate::config::{AttributeSource, Bounds, Config, Ownership, Provider, Source, StoreConfig};
@@ -127,23 +126,7 @@ fn store(typed: TypedStore, bounds: &TypedBounds) -> Result<StoreConfig, UsageEr
     }
     Ok(StoreConfig {
         endpoint,
-        provider: typed.provider.map(|provider| match provider {
-            TypedProvider::Aws => Provider::Aws,
-            TypedProvider::Express => Provider::Express,
-            TypedProvider::Oss => Provider::Oss,
-            TypedProvider::Cos => Provider::Cos,
-            TypedProvider::Obs => Provider::Obs,
-            TypedProvider::Ncloud => Provider::Ncloud,
-            TypedProvider::R2 => Provider::R2,
-            TypedProvider::B2 => Provider::B2,
-            TypedProvider::Wasabi => Provider::Wasabi,
-            TypedProvider::Ceph => Provider::Ceph,
-            TypedProvider::Garage => Provider::Garage,
-            TypedProvider::Minio => Provider::Minio,
-            TypedProvider::Rustfs => Provider::Rustfs,
-            TypedProvider::Seaweedfs => Provider::Seaweedfs,
-            TypedProvider::Other => Provider::Other,
-        }),
+        provider: typed.provider.as_deref().and_then(Provider::of_name),
         region: typed.region,
         profile: typed.profile,
         path_style: typed.path_style,

@@ -4,7 +4,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
+
+use crate::config::Provider;
 
 /// The command line.
 #[derive(Parser, Debug)]
@@ -92,8 +95,8 @@ pub(super) struct TypedStore {
 
     /// Whose rules the service keeps: the limits it has, and what need not be verified by further
     /// requests [default: aws without --endpoint-url, other with it]
-    #[arg(long, value_name = "NAME")]
-    pub(super) provider: Option<TypedProvider>,
+    #[arg(long, value_name = "NAME", value_parser = provider_names())]
+    pub(super) provider: Option<String>,
 
     /// Put the bucket into the path instead of the host name; most servers other than AWS need it
     #[arg(long, visible_alias = "use-path-request-style")]
@@ -114,41 +117,6 @@ pub(super) struct TypedStore {
     /// Send unsigned requests, for public buckets
     #[arg(long)]
     pub(super) no_sign_request: bool,
-}
-
-/// Whose rules a service keeps.
-#[derive(Clone, Copy, clap::ValueEnum, Debug)]
-pub(super) enum TypedProvider {
-    /// AWS S3, or one that does all that it does
-    Aws,
-    /// Directory buckets of AWS S3
-    Express,
-    /// Alibaba Cloud OSS
-    Oss,
-    /// Tencent Cloud COS
-    Cos,
-    /// Huawei Cloud and Open Telekom Cloud OBS
-    Obs,
-    /// Naver Cloud Ncloud Storage
-    Ncloud,
-    /// Cloudflare R2
-    R2,
-    /// Backblaze B2
-    B2,
-    /// Wasabi
-    Wasabi,
-    /// Ceph RADOS Gateway
-    Ceph,
-    /// Garage
-    Garage,
-    /// MinIO
-    Minio,
-    /// RustFS
-    Rustfs,
-    /// SeaweedFS
-    Seaweedfs,
-    /// One of which nothing is taken on trust
-    Other,
 }
 
 /// Where attributes of listed objects come from.
@@ -298,4 +266,8 @@ fn size(text: &str) -> Result<u64, String> {
     shift
         .and_then(|shift| digits.parse::<u64>().ok()?.checked_mul(1 << shift))
         .ok_or_else(|| "give a size in bytes, or with K, M, G or T, like 256M".to_owned())
+}
+
+fn provider_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(Provider::ALL.map(Provider::name))
 }

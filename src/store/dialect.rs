@@ -122,28 +122,9 @@ impl Dialect {
             let mut ends = dialect.hosts.iter();
             ends.any(|end| host.strip_suffix(end).is_some_and(is_label_end))
         };
-        PROVIDERS.map(Self::of).into_iter().find(of_host)
+        Provider::ALL.map(Self::of).into_iter().find(of_host)
     }
 }
-
-/// All providers, in the order of the document that lists them.
-pub const PROVIDERS: [Provider; 15] = [
-    Provider::Aws,
-    Provider::Express,
-    Provider::Oss,
-    Provider::Cos,
-    Provider::Obs,
-    Provider::Ncloud,
-    Provider::R2,
-    Provider::B2,
-    Provider::Wasabi,
-    Provider::Ceph,
-    Provider::Garage,
-    Provider::Minio,
-    Provider::Rustfs,
-    Provider::Seaweedfs,
-    Provider::Other,
-];
 
 fn is_label_end(rest: &str) -> bool {
     rest.is_empty() || rest.ends_with('.')

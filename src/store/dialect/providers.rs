@@ -2,6 +2,7 @@
 //! condition is unverified, a limit the least of those known.
 
 use super::{Addressing, Conditions, Dialect, MultipartETag, SizeCheck, Tagging};
+use crate::config::Provider;
 use crate::limits::{GIB, Limits, MIB};
 
 /// 1,000 keys (Amazon S3 API reference, DeleteObjects).
@@ -25,7 +26,7 @@ impl Dialect {
     /// AWS S3.
     pub const fn aws() -> Self {
         Self {
-            name: "aws",
+            name: Provider::Aws.name(),
             title: "AWS S3",
             hosts: &["amazonaws.com", "amazonaws.com.cn"],
             addressing: Addressing::Host,
@@ -65,7 +66,7 @@ impl Dialect {
         limits.put_max = 5 * GB;
         limits.copy_object_max = 5 * GB;
         Self {
-            name: "express",
+            name: Provider::Express.name(),
             title: "AWS S3 directory buckets",
             hosts: &[],
             limits,
@@ -95,7 +96,7 @@ impl Dialect {
         limits.part_size_min = 100 * 1024;
         limits.copy_object_max = GB;
         Self {
-            name: "oss",
+            name: Provider::Oss.name(),
             title: "Alibaba Cloud OSS",
             hosts: &["aliyuncs.com"],
             limits,
@@ -133,7 +134,7 @@ impl Dialect {
         let mut limits = decimal();
         limits.part_size_min = MIB;
         Self {
-            name: "cos",
+            name: Provider::Cos.name(),
             title: "Tencent Cloud COS",
             hosts: &["myqcloud.com"],
             limits,
@@ -160,7 +161,7 @@ impl Dialect {
     /// Huawei Cloud and Open Telekom Cloud OBS.
     pub const fn obs() -> Self {
         Self {
-            name: "obs",
+            name: Provider::Obs.name(),
             title: "Huawei Cloud OBS, Open Telekom Cloud OBS",
             hosts: &["myhuaweicloud.com", "otc.t-systems.com"],
             limits: decimal(),
@@ -180,7 +181,7 @@ impl Dialect {
         let mut limits = decimal();
         limits.object_size_max = 5000 * GB;
         Self {
-            name: "ncloud",
+            name: Provider::Ncloud.name(),
             title: "Naver Cloud Ncloud Storage",
             hosts: &["ncloudstorage.com"],
             limits,
@@ -208,7 +209,7 @@ impl Dialect {
         limits.object_size_max = 5114 * GIB;
         limits.parts_equal = true;
         Self {
-            name: "r2",
+            name: Provider::R2.name(),
             title: "Cloudflare R2",
             hosts: &["r2.cloudflarestorage.com"],
             addressing: Addressing::Path,
@@ -245,7 +246,7 @@ impl Dialect {
         let mut limits = decimal();
         limits.copy_object_max = 4768 * MIB;
         Self {
-            name: "b2",
+            name: Provider::B2.name(),
             title: "Backblaze B2",
             hosts: &["backblazeb2.com"],
             limits,
@@ -269,7 +270,7 @@ impl Dialect {
     /// Wasabi.
     pub const fn wasabi() -> Self {
         Self {
-            name: "wasabi",
+            name: Provider::Wasabi.name(),
             title: "Wasabi",
             hosts: &["wasabisys.com"],
             addressing: Addressing::Path,
@@ -284,7 +285,7 @@ impl Dialect {
     /// Ceph RADOS Gateway.
     pub const fn ceph() -> Self {
         Self {
-            name: "ceph",
+            name: Provider::Ceph.name(),
             title: "Ceph RADOS Gateway",
             addressing: Addressing::Path,
             copy_conditions: Conditions::None,
@@ -304,7 +305,7 @@ impl Dialect {
     /// Garage.
     pub const fn garage() -> Self {
         Self {
-            name: "garage",
+            name: Provider::Garage.name(),
             title: "Garage",
             addressing: Addressing::Path,
             region: "garage",
@@ -325,7 +326,7 @@ impl Dialect {
         let mut limits = Limits::aws();
         limits.copy_object_max = 5 * TIB;
         Self {
-            name: "minio",
+            name: Provider::Minio.name(),
             title: "MinIO",
             addressing: Addressing::Path,
             limits,
@@ -349,7 +350,7 @@ impl Dialect {
     /// RustFS.
     pub const fn rustfs() -> Self {
         Self {
-            name: "rustfs",
+            name: Provider::Rustfs.name(),
             title: "RustFS",
             addressing: Addressing::Path,
             copy_conditions: Conditions::Honoured,
@@ -364,7 +365,7 @@ impl Dialect {
     /// SeaweedFS.
     pub const fn seaweedfs() -> Self {
         Self {
-            name: "seaweedfs",
+            name: Provider::Seaweedfs.name(),
             title: "SeaweedFS",
             addressing: Addressing::Path,
             copy_conditions: Conditions::Honoured,
@@ -385,7 +386,7 @@ impl Dialect {
         limits.put_max = 5 * GIB - 512 * MIB;
         limits.copy_object_max = GB;
         Self {
-            name: "other",
+            name: Provider::Other.name(),
             title: "any other",
             hosts: &[],
             addressing: Addressing::Host,

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use super::{Addressing, Conditions, Dialect, MultipartETag, PROVIDERS, SizeCheck, Tagging};
+use super::{Addressing, Conditions, Dialect, MultipartETag, SizeCheck, Tagging};
+use crate::config::Provider;
 use crate::limits::{GIB, PartCopy};
 
 #[test]
@@ -16,13 +17,10 @@ fn five_decimal_gigabytes_bound_parts_and_puts_of_an_unknown_store() {
 
 #[test]
 fn every_dialect_has_a_word_of_its_own_and_limits_that_agree() {
-    let dialects = PROVIDERS.map(Dialect::of);
+    let dialects = Provider::ALL.map(Dialect::of);
     for (at, dialect) in dialects.iter().enumerate() {
         let Dialect { name, limits, .. } = dialect;
-        assert!(
-            dialects[..at].iter().all(|other| other.name != *name),
-            "{name}"
-        );
+        assert_eq!(Provider::of_name(name), Some(Provider::ALL[at]));
         assert!(limits.part_size_max >= 2 * limits.part_size_min, "{name}");
         assert!(
             limits.copy_object_preferred_max <= limits.copy_object_max,
@@ -68,7 +66,7 @@ fn document() -> String {
          source states has the safe value: a limit the least of those known, and a promise is\n\
          verified by a HEAD. Sizes are in bytes unless they have a unit.\n",
     );
-    for dialect in PROVIDERS.map(Dialect::of) {
+    for dialect in Provider::ALL.map(Dialect::of) {
         describe(&mut text, &dialect).expect("a string takes what is written to it");
     }
     text
