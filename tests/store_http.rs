@@ -620,3 +620,18 @@ async fn the_provider_decides_where_the_bucket_is_named_and_which_region_signs()
     let signed = request.header("authorization").unwrap();
     assert!(signed.contains("/auto/s3/"), "{signed}");
 }
+
+#[tokio::test]
+async fn a_write_that_overwrites_nothing_says_so_in_the_words_of_the_store() {
+    let taken = answer(409, "", &error("FileAlreadyExists"));
+    let server = Scripted::start(vec![answer(404, "", ""), taken]).await;
+    let bucket = connect(&server.endpoint, Dialect::oss()).await;
+    let refused = put_new(&*bucket).await;
+    assert!(
+        matches!(refused, Err(StoreError::Exists { .. })),
+        "{refused:?}"
+    );
+    let put = &server.received()[1];
+    assert_eq!(put.header("x-oss-forbid-overwrite"), Some("true"));
+    assert_eq!(put.header("if-none-match"), None);
+}
