@@ -2,33 +2,27 @@
 //! Knows no file state.
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, TryStreamExt};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use crate::extent::{Extent, ExtentMap};
-use crate::limits::{Limits, MIB, PartCopy};
-use crate::object::{ObjectKey, ObjectRange, ObjectVersion};
+use crate::extent::ExtentMap;
+use crate::limits::{Limits, PartCopy};
+use crate::object::{ObjectKey, ObjectVersion};
 use crate::plan::{Part, Plan, PlanError, plan};
-use crate::range::ByteRange;
 use crate::staging::{Staging, StagingError, StagingPool};
 use crate::store::{
-    Bucket, Buckets, CopyHeaders, ObjectHeaders, PartNumber, Payload, Precondition, StoreError,
-    StoreResult, StoredPart, Tags,
+    Bucket, Buckets, CopyHeaders, ObjectHeaders, PartNumber, Precondition, StoreError, StoreResult,
+    StoredPart, Tags,
 };
 
+mod payload;
 mod upload;
 
+pub use payload::zeros;
 pub use upload::OpenUpload;
-
-/// Bytes one GET of a part's missing bytes asks for: the unit in which memory is taken.
-const FETCH_BYTES_MAX: u64 = 8 * MIB;
-
-/// Zeros that holes are sent as, shared by all requests.
-static ZEROS: [u8; MIB as usize] = [0; MIB as usize];
 
 /// Where an object is published.
 #[derive(Clone, Debug)]
@@ -136,21 +130,20 @@ impl Committer {
         staging: &Mutex<Staging>,
         target: Target<'_>,
     ) -> Result<Arc<ObjectVersion>, CommitError> {
-        let limits = target.place.bucket.limits();
-        match self.commit_within(map, base, staging, target, limits).await {
-            Err(CommitError::Store(StoreError::CopyRefused { bucket, key, code })) => {
-                log::warn!(
-                    "s3://{bucket}/{key}: the store refuses to copy parts of it ({code}); \
-                     its bytes go through this client"
-                );
-                let limits = Limits {
-                    part_copy: PartCopy::None,
-                    ..limits.clone()
-                };
-                self.commit_within(map, base, staging, target, &limits)
-                    .await
+        let mut limits = Cow::Borrowed(target.place.bucket.limits());
+        loop {
+            let committed = self
+                .commit_within(map, base, staging, target, &limits)
+                .await;
+            match committed {
+                Err(CommitError::Store(StoreError::CopyRefused { bucket, .. }))
+                    if may_copy(&limits) =>
+                {
+                    let is_apart = bucket != *target.place.bucket.name();
+                    withhold_copies(limits.to_mut(), is_apart);
+                }
+                committed => return committed,
             }
-            result => result,
         }
     }
 
@@ -184,7 +177,10 @@ impl Committer {
                     let copy = place
                         .bucket
                         .copy(source, &place.key, &headers, precondition);
-                    return Ok(Arc::new(copy.await?));
+                    match copy.await {
+                        Err(StoreError::CopyRefused { .. }) => {}
+                        copied => return Ok(Arc::new(copied?)),
+                    }
                 }
                 match headers {
                     Some(known) => known,
@@ -199,10 +195,15 @@ impl Committer {
         let headers = self.told(headers, Some(source)).await?;
         if is_empty {
             let _permit = self.permit(&self.copies).await;
-            let headers = CopyHeaders::Replace(headers.into_owned());
+            let headers = CopyHeaders::Replace(headers.clone().into_owned());
             let bucket = &place.bucket;
             let copy = bucket.copy(source, &place.key, &headers, precondition);
-            return Ok(Arc::new(copy.await?));
+            match copy.await {
+                Err(StoreError::CopyRefused { .. }) => {}
+                copied => return Ok(Arc::new(copied?)),
+            }
+            // No bytes have to be fetched, but the source must still be the empty one.
+            self.headers_of(source).await?;
         }
         let target = Target {
             place,
@@ -402,64 +403,26 @@ impl Committer {
         Ok(bucket.upload_part(upload.upload(), number, body).await?)
     }
 
-    /// The bytes of `map`: staged ones shared, zeros shared, object bytes fetched.
-    async fn payload(
-        &self,
-        map: &ExtentMap,
-        staging: &Mutex<Staging>,
-    ) -> Result<Payload, CommitError> {
-        let mut payload = Payload::new();
-        for extent in map.extents() {
-            match extent {
-                Extent::Dirty { offset, len } => {
-                    let range = ByteRange::at(*offset, *len);
-                    let buffers = staging
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .read(range)?;
-                    buffers.into_iter().for_each(|bytes| payload.push(bytes));
-                }
-                Extent::Hole { len } => zeros(*len).for_each(|bytes| payload.push(bytes)),
-                Extent::Object {
-                    version,
-                    offset,
-                    len,
-                } => {
-                    let wanted = ByteRange::at(*offset, *len);
-                    self.fetch(version, wanted, &mut payload).await?;
-                }
-            }
-        }
-        assert!(
-            payload.len() == map.len(),
-            "a body of another length than its map"
-        );
-        Ok(payload)
-    }
-
-    async fn fetch(
-        &self,
-        version: &Arc<ObjectVersion>,
-        wanted: ByteRange,
-        payload: &mut Payload,
-    ) -> Result<(), CommitError> {
-        let bucket = self.buckets.bucket(&version.bucket);
-        for range in strides(wanted, FETCH_BYTES_MAX) {
-            let source = ObjectRange {
-                version: version.clone(),
-                range,
-            };
-            payload.push(bucket.get(&source).await?);
-        }
-        Ok(())
-    }
-
     async fn permit<'a>(&self, bound: &'a Semaphore) -> tokio::sync::SemaphorePermit<'a> {
         bound
             .acquire()
             .await
             .expect("the bounds of a committer are never closed")
     }
+}
+
+/// Whether a plan within these limits may copy on the server.
+fn may_copy(limits: &Limits) -> bool {
+    limits.part_copy == PartCopy::Ranges || limits.copy_object_max > 0
+}
+
+/// Takes away from the limits what the store has refused: first copies of parts, then of objects;
+/// both at once of buckets that are apart.
+fn withhold_copies(limits: &mut Limits, is_apart: bool) {
+    if is_apart || limits.part_copy == PartCopy::None {
+        limits.copy_object_max = 0;
+    }
+    limits.part_copy = PartCopy::None;
 }
 
 /// The distinct versions that parts are copied from.
@@ -473,18 +436,6 @@ pub fn sources(parts: &[Part]) -> Vec<Arc<ObjectVersion>> {
         }
     }
     versions
-}
-
-/// `range` in strides of at most `bytes_max`.
-fn strides(range: ByteRange, bytes_max: u64) -> impl Iterator<Item = ByteRange> {
-    let starts = (range.start()..range.end()).step_by(bytes_max as usize);
-    starts.map(move |start| ByteRange::new(start, range.end().min(start + bytes_max)))
-}
-
-/// `len` zero bytes, in buffers that share one memory.
-pub fn zeros(len: u64) -> impl Iterator<Item = Bytes> {
-    strides(ByteRange::at(0, len), ZEROS.len() as u64)
-        .map(|range| Bytes::from_static(&ZEROS[..range.len() as usize]))
 }
 
 fn stale(version: &ObjectVersion) -> StoreError {

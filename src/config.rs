@@ -38,6 +38,8 @@ pub enum Provider {
     R2,
     /// Backblaze B2.
     B2,
+    /// Google Cloud Storage, by its XML API.
+    Gcs,
     /// Wasabi.
     Wasabi,
     /// Ceph RADOS Gateway.
@@ -56,7 +58,7 @@ pub enum Provider {
 
 impl Provider {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Aws,
         Self::Express,
         Self::Oss,
@@ -65,6 +67,7 @@ impl Provider {
         Self::Ncloud,
         Self::R2,
         Self::B2,
+        Self::Gcs,
         Self::Wasabi,
         Self::Ceph,
         Self::Garage,
@@ -85,6 +88,7 @@ impl Provider {
             Self::Ncloud => "ncloud",
             Self::R2 => "r2",
             Self::B2 => "b2",
+            Self::Gcs => "gcs",
             Self::Wasabi => "wasabi",
             Self::Ceph => "ceph",
             Self::Garage => "garage",

@@ -314,7 +314,8 @@ pub trait Bucket: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::Exists`], [`StoreError::Stale`] when the precondition fails or a source
-    /// changed; nothing is published then and the upload is still there.
+    /// changed, [`StoreError::CopyRefused`] when a part is not what it was said to be; nothing is
+    /// published then and the upload is still there.
     async fn complete_upload(
         &self,
         upload: &Upload,

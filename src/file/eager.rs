@@ -271,9 +271,28 @@ impl Eager {
         self,
         job: Finish<'_>,
     ) -> Result<(Arc<ObjectVersion>, ObjectHeaders), (Self, FileError)> {
-        let (parts, sources) = match self.send_rest(&job).await {
+        let limits = job.target.place.bucket.limits();
+        let finished = match self.finish_within(&job, limits).await {
+            Err((eager, CommitError::Store(StoreError::CopyRefused { .. }))) => {
+                let limits = Limits {
+                    part_copy: PartCopy::None,
+                    ..limits.clone()
+                };
+                eager.finish_within(&job, &limits).await
+            }
+            finished => finished,
+        };
+        finished.map_err(|(eager, error)| (eager, error.into()))
+    }
+
+    async fn finish_within(
+        self,
+        job: &Finish<'_>,
+        limits: &Limits,
+    ) -> Result<(Arc<ObjectVersion>, ObjectHeaders), (Self, CommitError)> {
+        let (parts, sources) = match self.send_rest(job, limits).await {
             Ok(sent) => sent,
-            Err(error) => return Err((self, error.into())),
+            Err(error) => return Err((self, error)),
         };
         let Self {
             upload,
@@ -300,7 +319,7 @@ impl Eager {
                         len,
                         tasks,
                     },
-                    error.into(),
+                    error,
                 ))
             }
         }
@@ -310,21 +329,11 @@ impl Eager {
     async fn send_rest(
         &self,
         job: &Finish<'_>,
+        limits: &Limits,
     ) -> Result<(Vec<StoredPart>, Vec<Arc<ObjectVersion>>), CommitError> {
         let ahead = self.parts.len() as u32;
-        let limits = job.target.place.bucket.limits();
         let rest = plan_after(job.map, self.len, ahead, limits)?;
-        match self.send(job, &rest).await {
-            Err(CommitError::Store(StoreError::CopyRefused { .. })) => {
-                let limits = Limits {
-                    part_copy: PartCopy::None,
-                    ..limits.clone()
-                };
-                let rest = plan_after(job.map, self.len, ahead, &limits)?;
-                Ok((self.send(job, &rest).await?, Vec::new()))
-            }
-            sent => Ok((sent?, crate::commit::sources(&rest))),
-        }
+        Ok((self.send(job, &rest).await?, crate::commit::sources(&rest)))
     }
 
     /// Sends the parts that failed and `rest`; all parts of the upload, in order.

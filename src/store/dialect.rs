@@ -26,8 +26,32 @@ pub enum Conditions {
 pub enum SizeCheck {
     /// CompleteMultipartUpload refuses when `x-amz-mp-object-size` is not the size.
     ByStore,
-    /// One HEAD after CompleteMultipartUpload.
-    ByHead,
+    /// Every part's size, by ListParts before CompleteMultipartUpload: the store may take a range
+    /// that it cannot read for the whole object (Alibaba OSS, UploadPartCopy), or one past the end
+    /// for a part of that length (moto). By HEAD afterwards where it has no ListParts.
+    ByParts,
+}
+
+/// The operation that lists objects.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ListVersion {
+    /// ListObjects: pages go on from a key.
+    One,
+    /// ListObjectsV2: pages go on from a token.
+    Two,
+}
+
+/// How objects are listed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Listing {
+    /// The operation.
+    pub version: ListVersion,
+    /// Whether `encoding-type=url` is asked for. Without it a key with a character that XML lacks
+    /// is listed under another name.
+    pub is_url_encoded: bool,
+    /// Whether keys come in the order of their bytes. Where they do not, all pages of a listing
+    /// are fetched before the first is given out.
+    pub is_sorted: bool,
 }
 
 /// What the entity tag of an object made of parts looks like.
@@ -83,6 +107,8 @@ pub struct Dialect {
     /// The header that, set to `true`, stands for `If-None-Match: *` on writes. It does nothing in
     /// a bucket that keeps versions, so a HEAD looks as well.
     pub forbid_overwrite: Option<&'static str>,
+    /// How objects are listed.
+    pub listing: Listing,
     /// How a completed upload's size is verified.
     pub size_check: SizeCheck,
     /// What tells an object made of parts from another of the same size.
@@ -105,6 +131,7 @@ impl Dialect {
             Provider::Ncloud => Self::ncloud(),
             Provider::R2 => Self::r2(),
             Provider::B2 => Self::b2(),
+            Provider::Gcs => Self::gcs(),
             Provider::Wasabi => Self::wasabi(),
             Provider::Ceph => Self::ceph(),
             Provider::Garage => Self::garage(),

@@ -1,14 +1,22 @@
 //! The table of providers. What no document states and nobody measured has the safe value: a
 //! condition is unverified, a limit the least of those known.
 
-use super::{Addressing, Conditions, Dialect, MultipartETag, SizeCheck, Tagging};
+use super::{
+    Addressing, Conditions, Dialect, ListVersion, Listing, MultipartETag, SizeCheck, Tagging,
+};
 use crate::config::Provider;
-use crate::limits::{GIB, Limits, MIB};
+use crate::limits::{GIB, Limits, MIB, PartCopy};
 
 /// 1,000 keys (Amazon S3 API reference, DeleteObjects).
 const DELETE_MANY_MAX: usize = 1000;
 /// The region of servers that do not care, or give none of their own.
 const REGION: &str = "us-east-1";
+/// What most stores offer.
+const LISTING: Listing = Listing {
+    version: ListVersion::Two,
+    is_url_encoded: true,
+    is_sorted: true,
+};
 const TIB: u64 = 1024 * GIB;
 /// Documents that say GB may mean this, which is less than a GiB.
 const GB: u64 = 1_000_000_000;
@@ -36,6 +44,7 @@ impl Dialect {
             copy_conditions: Conditions::Honoured,
             write_conditions: Conditions::Honoured,
             forbid_overwrite: None,
+            listing: LISTING,
             size_check: SizeCheck::ByStore,
             multipart_etag: MultipartETag::Numbered,
             tagging: Tagging::Offered,
@@ -70,12 +79,20 @@ impl Dialect {
             title: "AWS S3 directory buckets",
             hosts: &[],
             limits,
+            listing: Listing {
+                is_sorted: false,
+                ..LISTING
+            },
             multipart_etag: MultipartETag::Opaque,
             tagging: Tagging::None,
             sources: &[
                 (
                     "limits",
                     "Amazon S3 user guide, \"Working with objects in a directory bucket\"",
+                ),
+                (
+                    "listing",
+                    "Amazon S3 API reference, ListObjectsV2: directory buckets list in no order",
                 ),
                 (
                     "multipart_etag",
@@ -140,7 +157,12 @@ impl Dialect {
             limits,
             copy_conditions: Conditions::Honoured,
             forbid_overwrite: Some("x-cos-forbid-overwrite"),
+            listing: Listing {
+                version: ListVersion::One,
+                ..LISTING
+            },
             sources: &[
+                ("listing", "rclone, backend/s3, TencentCOS: list_version 1"),
                 (
                     "part_size_min, part_size_max",
                     "COS, Upload Part - Copy: 1 MB to 5 GB",
@@ -165,7 +187,16 @@ impl Dialect {
             title: "Huawei Cloud OBS, Open Telekom Cloud OBS",
             hosts: &["myhuaweicloud.com", "otc.t-systems.com"],
             limits: decimal(),
+            listing: Listing {
+                version: ListVersion::One,
+                is_url_encoded: false,
+                ..LISTING
+            },
             sources: &[
+                (
+                    "listing",
+                    "rclone, backend/s3, HuaweiOBS: with encoding-type=url a marker does not work",
+                ),
                 (
                     "part_size_min, part_size_max",
                     "OTC OBS, S3 API, Upload Part - Copy: 5 MB to 5 GB",
@@ -185,7 +216,16 @@ impl Dialect {
             title: "Naver Cloud Ncloud Storage",
             hosts: &["ncloudstorage.com"],
             limits,
+            listing: Listing {
+                is_sorted: false,
+                ..LISTING
+            },
             sources: &[
+                (
+                    "listing",
+                    "Naver Cloud API guide: Object Storage lists in random order, of Ncloud \
+                     Storage it says nothing",
+                ),
                 (
                     "object_size_max, put_max, copy_object_max",
                     "Ncloud Storage API guide: objects of 5 TB, requests of 5 GB",
@@ -262,6 +302,38 @@ impl Dialect {
                     "Backblaze, \"S3-Compatible API\": 412 for each condition that fails",
                 ),
                 ("write_conditions", "obsidian-s3-sync pull request 84: 501"),
+            ],
+            ..Self::strict()
+        }
+    }
+
+    /// Google Cloud Storage, by its XML API.
+    pub const fn gcs() -> Self {
+        let mut limits = decimal();
+        limits.part_copy = PartCopy::None;
+        limits.copy_object_max = 5 * TIB;
+        Self {
+            name: Provider::Gcs.name(),
+            title: "Google Cloud Storage (XML API)",
+            hosts: &["storage.googleapis.com"],
+            addressing: Addressing::Path,
+            region: "auto",
+            limits,
+            write_conditions: Conditions::None,
+            sources: &[
+                (
+                    "part_copy",
+                    "rclone, backend/s3: no multipart server-side copy, issuetracker 323465186",
+                ),
+                (
+                    "copy_object_max",
+                    "rclone, backend/s3/provider/GCS.yaml: no limit to one copy",
+                ),
+                (
+                    "write_conditions",
+                    "Cloud Storage, \"XML API multipart uploads\": no preconditions; If-Match is \
+                     for reads",
+                ),
             ],
             ..Self::strict()
         }
@@ -396,7 +468,8 @@ impl Dialect {
             copy_conditions: Conditions::Unverified,
             write_conditions: Conditions::Unverified,
             forbid_overwrite: None,
-            size_check: SizeCheck::ByHead,
+            listing: LISTING,
+            size_check: SizeCheck::ByParts,
             multipart_etag: MultipartETag::Opaque,
             tagging: Tagging::None,
             sources: &[],

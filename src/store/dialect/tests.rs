@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use super::{Addressing, Conditions, Dialect, MultipartETag, SizeCheck, Tagging};
+use super::{Addressing, Conditions, Dialect, ListVersion, MultipartETag, SizeCheck, Tagging};
 use crate::config::Provider;
 use crate::limits::{GIB, PartCopy};
 
@@ -149,9 +149,10 @@ fn kept(dialect: &Dialect) -> Rows {
     if let Some(name) = dialect.forbid_overwrite {
         rows.push(("header for `If-None-Match: *`", format!("`{name}`")));
     }
+    rows.push(("listed by", listing(dialect)));
     let size = match dialect.size_check {
         SizeCheck::ByStore => "by the store (`x-amz-mp-object-size`)",
-        SizeCheck::ByHead => "by HEAD",
+        SizeCheck::ByParts => "by ListParts, before it is published",
     };
     let etag = match dialect.multipart_etag {
         MultipartETag::Numbered => "ends in `-` and the number of parts",
@@ -165,6 +166,20 @@ fn kept(dialect: &Dialect) -> Rows {
     rows.push(("its entity tag", etag.to_owned()));
     rows.push(("tags", tags.to_owned()));
     rows
+}
+
+fn listing(dialect: &Dialect) -> String {
+    let mut text = match dialect.listing.version {
+        ListVersion::One => "ListObjects".to_owned(),
+        ListVersion::Two => "ListObjectsV2".to_owned(),
+    };
+    if !dialect.listing.is_url_encoded {
+        text.push_str(", keys not encoded");
+    }
+    if !dialect.listing.is_sorted {
+        text.push_str(", in no order");
+    }
+    text
 }
 
 fn conditions(conditions: Conditions) -> String {

@@ -1,10 +1,11 @@
 //! Reaching a store: credentials and region by the standard AWS chain, the client library's
 //! settings, the renewal of credentials. Knows no operation.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
@@ -26,7 +27,7 @@ use super::S3Bucket;
 use super::call::LOG_TARGET;
 use super::wire::{LenientClient, RequestRules};
 use crate::config::{Provider, StoreConfig};
-use crate::object::BucketName;
+use crate::object::{BucketName, ObjectVersion};
 use crate::store::dialect::{Addressing, Dialect};
 use crate::store::retry::Timeouts;
 use crate::store::{Bucket, StoreResult};
@@ -43,6 +44,8 @@ pub(super) struct Connection {
     pub timeouts: Timeouts,
     pub endpoint: String,
     pub offers: Offers,
+    /// The pairs of buckets between which a copy was refused.
+    refusals: Mutex<BTreeSet<(BucketName, BucketName)>>,
 }
 
 /// The client and how often its credentials were renewed.
@@ -57,6 +60,8 @@ pub(super) struct Offers {
     pub write_conditions: Offer,
     /// DeleteObjects.
     pub bulk_delete: Offer,
+    /// ListParts.
+    pub list_parts: Offer,
 }
 
 /// One capability, believed in until the store refuses it.
@@ -197,7 +202,9 @@ impl S3Store {
             offers: Offers {
                 write_conditions: Offer::new("conditions on writes"),
                 bulk_delete: Offer::new("deletes of many objects"),
+                list_parts: Offer::new("listings of parts"),
             },
+            refusals: Mutex::default(),
         };
         Self {
             connection: Arc::new(connection),
@@ -210,6 +217,21 @@ impl Connection {
     pub fn client(&self) -> (Client, u64) {
         let renewable = self.client.read().unwrap_or_else(PoisonError::into_inner);
         (renewable.client.clone(), renewable.generation)
+    }
+
+    /// Says once of each pair of buckets that the store does not copy between them.
+    pub fn note_refusal(&self, source: &ObjectVersion, to: &BucketName, code: &str) {
+        let pair = (source.bucket.clone(), to.clone());
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        if refusals.insert(pair) {
+            log::warn!(
+                target: LOG_TARGET,
+                "s3://{}/{}: the store refuses to copy it to s3://{to} ({code}); its bytes go \
+                 through this client, as will those of others it refuses",
+                source.bucket,
+                source.key,
+            );
+        }
     }
 
     /// Forgets the credentials of that generation: the next request fetches new ones. Requests

@@ -31,9 +31,10 @@ impl S3Bucket {
             self.look_at_source(source).await?;
         }
         self.look_at_destination(key, precondition).await?;
-        let version = self
+        let copied = self
             .copy_with_conditions(source, key, headers, precondition)
-            .await?;
+            .await;
+        let version = copied.map_err(|error| self.of_pair(source, error))?;
         if !is_watched {
             return Ok(version);
         }
@@ -188,16 +189,39 @@ impl S3Bucket {
                 key: &version.key,
             })
             .copied(source.range.len());
-        let etag = self
+        let copied = self
             .run_simply(call, |attempt| {
                 self.copy_part_attempt(upload, number, source, attempt)
             })
-            .await?;
+            .await;
+        let etag = copied.map_err(|error| self.of_pair(version, error))?;
         Ok(StoredPart {
             number,
             etag,
             size: source.range.len(),
         })
+    }
+
+    /// What an error of a copy means that reaches another bucket: the two may lie in regions that
+    /// the store does not copy between (Alibaba OSS answers AccessDenied then), or the policy of
+    /// one may not know the other's. Whoever may read here and write there still can.
+    fn of_pair(&self, source: &ObjectVersion, error: StoreError) -> StoreError {
+        if let StoreError::CopyRefused { code, .. } = &error {
+            self.connection.note_refusal(source, &self.name, code);
+            return error;
+        }
+        let code = match &error {
+            StoreError::AccessDenied { code, .. } => code,
+            StoreError::Failed {
+                status: 400, code, ..
+            } => code,
+            _ => return error,
+        };
+        if source.bucket == self.name {
+            return error;
+        }
+        self.connection.note_refusal(source, &self.name, code);
+        refused(source, code)
     }
 
     async fn copy_part_attempt(

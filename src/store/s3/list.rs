@@ -1,59 +1,177 @@
-//! ListObjectsV2 and the check at mount: pages of keys, decoded only when the store says that it
-//! encoded them, folded here when the store did not.
+//! ListObjectsV2, ListObjects and the check at mount: pages of keys, decoded only when the store
+//! says that it encoded them, folded and sorted here when the store did not.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
 
-use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
-use aws_sdk_s3::types::EncodingType;
+use aws_sdk_s3::types::{CommonPrefix, EncodingType, Object};
 use percent_encoding::percent_decode_str;
 
 use super::S3Bucket;
-use super::call::LOG_TARGET;
+use super::call::{Attempt, LOG_TARGET};
+use super::fault::Fault;
 use super::headers::etag;
 use crate::object::ObjectKey;
+use crate::store::dialect::ListVersion;
 use crate::store::{ListPage, ListRequest, ListedObject, StoreError, StoreResult};
 
 /// Attempts at the first request of a mount: someone is waiting for the word that the endpoint
 /// is wrong.
 const CHECK_ATTEMPTS_MAX: u32 = 3;
 
+/// What both versions of the operation answer.
+struct Listed {
+    objects: Vec<Object>,
+    prefixes: Vec<CommonPrefix>,
+    is_encoded: bool,
+    is_truncated: bool,
+    /// The token of version 2, the marker of version 1, where the store gave one.
+    next: Option<String>,
+}
+
 impl S3Bucket {
     pub(super) async fn check_reachable(&self) -> StoreResult<()> {
-        let call = self.call("ListObjectsV2").attempts_max(CHECK_ATTEMPTS_MAX);
-        self.run_simply(call, |attempt| async move {
-            let request = attempt.client.list_objects_v2().bucket(self.name.as_str());
-            request.max_keys(1).send().await?;
-            Ok(())
-        })
-        .await
+        let call = self
+            .call(self.list_operation())
+            .attempts_max(CHECK_ATTEMPTS_MAX);
+        let request = &ListRequest {
+            page_max: Some(1),
+            ..ListRequest::default()
+        };
+        self.run_simply(call, |attempt| self.list_attempt(request, attempt))
+            .await?;
+        Ok(())
     }
 
     pub(super) async fn list_objects(&self, request: &ListRequest) -> StoreResult<ListPage> {
+        let mut page = self.list_page(request).await?;
+        if self.connection.dialect.listing.is_sorted {
+            return Ok(page);
+        }
+        match request.page_max {
+            Some(_) => self.put_marker_first(&mut page, request).await?,
+            None => self.append_all_pages(&mut page, request).await?,
+        }
+        page.objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        page.prefixes.sort_unstable();
+        page.prefixes.dedup();
+        Ok(page)
+    }
+
+    /// One page in the store's order.
+    async fn list_page(&self, request: &ListRequest) -> StoreResult<ListPage> {
+        let call = self.call(self.list_operation());
+        let listed = self
+            .run_simply(call, |attempt| self.list_attempt(request, attempt))
+            .await?;
+        let mut page = page(&listed);
+        page.continuation = self.continuation(request, &listed, &page)?;
+        if request.fold {
+            fold(&mut page, &request.prefix);
+        }
+        Ok(page)
+    }
+
+    /// Nothing of a listing without order is certain before its end.
+    async fn append_all_pages(
+        &self,
+        page: &mut ListPage,
+        request: &ListRequest,
+    ) -> StoreResult<()> {
+        let mut request = request.clone();
+        while let Some(continuation) = page.continuation.take() {
+            request.continuation = Some(continuation);
+            let next = self.list_page(&request).await?;
+            page.objects.extend(next.objects);
+            page.prefixes.extend(next.prefixes);
+            page.continuation = next.continuation;
+        }
+        Ok(())
+    }
+
+    /// Who asks for a few keys below a prefix asks whether there are any, and for the object of
+    /// that very key, which comes first in an ordered listing.
+    async fn put_marker_first(
+        &self,
+        page: &mut ListPage,
+        request: &ListRequest,
+    ) -> StoreResult<()> {
+        let key = ObjectKey::new(request.prefix.as_str());
+        let is_listed = page.objects.iter().any(|object| object.key == key);
+        if is_listed || page.continuation.is_none() || request.prefix.is_empty() {
+            return Ok(());
+        }
+        match self.head_object(&key).await {
+            Ok(stat) => {
+                page.objects.pop();
+                page.objects.push(ListedObject {
+                    key,
+                    etag: Some(stat.version.etag.clone()),
+                    size: stat.version.size,
+                    modified: stat.modified,
+                    storage_class: stat.headers.storage_class,
+                });
+                Ok(())
+            }
+            Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn list_operation(&self) -> &'static str {
+        match self.connection.dialect.listing.version {
+            ListVersion::One => "ListObjects",
+            ListVersion::Two => "ListObjectsV2",
+        }
+    }
+
+    async fn list_attempt(&self, request: &ListRequest, attempt: Attempt) -> Result<Listed, Fault> {
+        let listing = self.connection.dialect.listing;
         let page_max = request.page_max.and_then(|max| i32::try_from(max).ok());
-        let answer = self
-            .run_simply(self.call("ListObjectsV2"), |attempt| async move {
+        let delimiter = request.fold.then(|| "/".to_owned());
+        let encoding = listing.is_url_encoded.then_some(EncodingType::Url);
+        // Both have fields of the same names.
+        macro_rules! listed {
+            ($answer:expr, $next:expr) => {
+                Listed {
+                    is_encoded: $answer.encoding_type() == Some(&EncodingType::Url),
+                    is_truncated: $answer.is_truncated().unwrap_or(false),
+                    next: $next.map(str::to_owned),
+                    objects: $answer.contents.unwrap_or_default(),
+                    prefixes: $answer.common_prefixes.unwrap_or_default(),
+                }
+            };
+        }
+        match listing.version {
+            ListVersion::One => {
+                let answer = attempt
+                    .client
+                    .list_objects()
+                    .bucket(self.name.as_str())
+                    .prefix(&request.prefix)
+                    .set_delimiter(delimiter)
+                    .set_max_keys(page_max)
+                    .set_marker(request.continuation.clone())
+                    .set_encoding_type(encoding)
+                    .send()
+                    .await?;
+                Ok(listed!(answer, answer.next_marker()))
+            }
+            ListVersion::Two => {
                 let answer = attempt
                     .client
                     .list_objects_v2()
                     .bucket(self.name.as_str())
                     .prefix(&request.prefix)
-                    .set_delimiter(request.fold.then(|| "/".to_owned()))
+                    .set_delimiter(delimiter)
                     .set_max_keys(page_max)
                     .set_continuation_token(request.continuation.clone())
-                    .encoding_type(EncodingType::Url)
+                    .set_encoding_type(encoding)
                     .send()
                     .await?;
-                Ok(answer)
-            })
-            .await?;
-        let continuation = self.continuation(request, &answer)?;
-        let mut page = page(&answer);
-        page.continuation = continuation;
-        if request.fold {
-            fold(&mut page, &request.prefix);
+                Ok(listed!(answer, answer.next_continuation_token()))
+            }
         }
-        Ok(page)
     }
 
     /// Where the next page starts. A store that hands out the same place for ever (OSS and OBS
@@ -61,17 +179,29 @@ impl S3Bucket {
     fn continuation(
         &self,
         request: &ListRequest,
-        answer: &ListObjectsV2Output,
+        listed: &Listed,
+        page: &ListPage,
     ) -> StoreResult<Option<String>> {
-        if !answer.is_truncated().unwrap_or(false) {
+        if !listed.is_truncated {
             return Ok(None);
         }
-        let next = answer.next_continuation_token().map(str::to_owned);
-        if next.is_some() && next != request.continuation {
+        let next = match (self.connection.dialect.listing.version, &listed.next) {
+            (ListVersion::Two, next) => next.clone(),
+            (ListVersion::One, Some(marker)) => {
+                decoded(marker, listed.is_encoded).map(Cow::into_owned)
+            }
+            // Told only with a delimiter (Amazon S3 API reference, ListObjects, NextMarker).
+            (ListVersion::One, None) => last_of(page),
+        };
+        let is_further = match self.connection.dialect.listing.version {
+            ListVersion::One => next > request.continuation,
+            ListVersion::Two => next.is_some() && next != request.continuation,
+        };
+        if is_further {
             return Ok(next);
         }
         Err(StoreError::Failed {
-            operation: "ListObjectsV2",
+            operation: self.list_operation(),
             resource: format!("s3://{}/{}", self.name, request.prefix),
             status: 200,
             code: "bad answer".to_owned(),
@@ -81,10 +211,17 @@ impl S3Bucket {
     }
 }
 
-fn page(answer: &ListObjectsV2Output) -> ListPage {
-    let is_encoded = answer.encoding_type() == Some(&EncodingType::Url);
+/// The last key or common prefix of a page.
+fn last_of(page: &ListPage) -> Option<String> {
+    let object = page.objects.last().map(|object| object.key.as_str());
+    let prefix = page.prefixes.last().map(String::as_str);
+    object.max(prefix).map(str::to_owned)
+}
+
+fn page(listed: &Listed) -> ListPage {
+    let is_encoded = listed.is_encoded;
     let mut page = ListPage::default();
-    for object in answer.contents() {
+    for object in &listed.objects {
         let Some(key) = object.key().and_then(|key| decoded(key, is_encoded)) else {
             continue;
         };
@@ -106,7 +243,7 @@ fn page(answer: &ListObjectsV2Output) -> ListPage {
                 .map(str::to_owned),
         });
     }
-    for prefix in answer.common_prefixes() {
+    for prefix in &listed.prefixes {
         if let Some(prefix) = prefix
             .prefix()
             .and_then(|prefix| decoded(prefix, is_encoded))

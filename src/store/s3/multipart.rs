@@ -1,6 +1,6 @@
 //! Multipart uploads: create, upload a part, complete, abort, list. Copied parts are in `copy`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -195,16 +195,92 @@ impl S3Bucket {
     ) -> StoreResult<ObjectVersion> {
         self.look_at_sources(sources).await?;
         self.look_at_destination(&upload.key, precondition).await?;
-        let size = parts.iter().map(|part| part.size).sum();
+        let are_verified = match self.connection.dialect.size_check {
+            SizeCheck::ByStore => true,
+            SizeCheck::ByParts => self.look_at_parts(upload, parts, sources).await?,
+        };
         let version = self
             .complete_with_conditions(upload, parts, precondition)
             .await?;
-        match (self.connection.dialect.size_check, version) {
-            (SizeCheck::ByStore, Some(version)) => Ok(version),
-            (SizeCheck::ByHead, _) | (SizeCheck::ByStore, None) => {
+        match version {
+            Some(version) if are_verified => Ok(version),
+            _ => {
+                let size = parts.iter().map(|part| part.size).sum();
                 self.verified("CompleteMultipartUpload", &upload.key, size)
                     .await
             }
+        }
+    }
+
+    /// Compares what the store has of an upload with what was sent; `false` when it cannot tell.
+    async fn look_at_parts(
+        &self,
+        upload: &Upload,
+        parts: &[StoredPart],
+        sources: &[Arc<ObjectVersion>],
+    ) -> StoreResult<bool> {
+        let offer = &self.connection.offers.list_parts;
+        if !offer.is_there() {
+            return Ok(false);
+        }
+        let stored = match self.list_parts(upload).await {
+            Ok(stored) => stored,
+            Err(error @ StoreError::NotOffered { .. }) => {
+                offer.withdraw(&error.to_string());
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        for part in parts {
+            let bytes = stored.get(&part.number).copied().unwrap_or(0);
+            if bytes == part.size {
+                continue;
+            }
+            let (number, size) = (part.number.0, part.size);
+            // Any copied part may be wrong; an uploaded one has the size it was sent with.
+            let source = sources.first().map(|source| (&source.bucket, &source.key));
+            let (bucket, key) = source.unwrap_or((&self.name, &upload.key));
+            return Err(StoreError::CopyRefused {
+                bucket: bucket.clone(),
+                key: key.clone(),
+                code: format!("part {number} has {bytes} bytes instead of {size}"),
+            });
+        }
+        Ok(true)
+    }
+
+    /// The size of every part the store has of an upload.
+    async fn list_parts(&self, upload: &Upload) -> StoreResult<HashMap<PartNumber, u64>> {
+        let mut parts = HashMap::new();
+        let mut after: Option<String> = None;
+        loop {
+            let marker = &after;
+            let call = self.call("ListParts").key(&upload.key);
+            let answer = self
+                .run_simply(call, |attempt| async move {
+                    let request = attempt.client.list_parts().bucket(self.name.as_str());
+                    let request = request.key(sendable(&upload.key)).upload_id(&upload.id);
+                    Ok(request
+                        .set_part_number_marker(marker.clone())
+                        .send()
+                        .await?)
+                })
+                .await?;
+            let known = parts.len();
+            for part in answer.parts() {
+                let number = part
+                    .part_number()
+                    .and_then(|number| u32::try_from(number).ok());
+                let size = part.size().and_then(|size| u64::try_from(size).ok());
+                if let (Some(number), Some(size)) = (number, size) {
+                    parts.insert(PartNumber(number), size);
+                }
+            }
+            // A page that brings nothing new ends the list, whatever the store says.
+            if !answer.is_truncated().unwrap_or(false) || parts.len() == known {
+                return Ok(parts);
+            }
+            after = parts.keys().max().map(|last| last.0.to_string());
         }
     }
 

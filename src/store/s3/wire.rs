@@ -1,6 +1,6 @@
-//! What is put right between the client library and the wire: requests without a length, keys of
-//! blanks only, timestamps, characters and blanks in answers that its XML reader refuses. Knows no
-//! operation but GetObject, whose body is left alone.
+//! What is put right between the client library and the wire: requests without a length, the
+//! library's own parameter, keys of blanks only, timestamps, characters and blanks in answers that
+//! its XML reader refuses. Knows no operation but GetObject, whose body is left alone.
 
 use std::borrow::Cow;
 
@@ -40,6 +40,9 @@ impl Intercept for RequestRules {
     ) -> Result<(), BoxError> {
         let request = exchange.request_mut();
         if let Some(uri) = without_filler(request.uri()) {
+            request.set_uri(uri)?;
+        }
+        if let Some(uri) = without_id(request.uri()) {
             request.set_uri(uri)?;
         }
         // The library sends copies and CreateMultipartUpload without a length; GCS, Swift, Ceph
@@ -86,6 +89,20 @@ fn without_filler(uri: &str) -> Option<String> {
         .then(|| format!("{}{}", &uri[..key_end], &uri[path.len()..]))
 }
 
+/// The URI of a request without the parameter by which the library names its operation: Google
+/// Cloud Storage refuses what it does not know (rclone, backend/s3/provider/GCS.yaml, use_x_id).
+fn without_id(uri: &str) -> Option<String> {
+    let (path, query) = uri.split_once('?')?;
+    let is_kept = |pair: &&str| !pair.starts_with("x-id=");
+    let kept: Vec<&str> = query.split('&').filter(is_kept).collect();
+    let query = kept.join("&");
+    Some(if query.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{query}")
+    })
+}
+
 /// An HTTP client whose answers the library's XML reader can read.
 #[derive(Debug)]
 pub(super) struct LenientClient(SharedHttpClient);
@@ -125,7 +142,8 @@ struct LenientConnector(SharedHttpConnector);
 
 impl HttpConnector for LenientConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let is_streamed = request.uri().contains("x-id=GetObject");
+        // GetObject: it alone asks for a range.
+        let is_streamed = request.headers().contains_key("range");
         let answer = self.0.call(request);
         HttpConnectorFuture::new(async move {
             let answer = answer.await?;
@@ -220,7 +238,7 @@ fn with_zones(xml: &str, open: &str, close: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{FILLER_BYTES, readable, sendable, without_filler};
+    use super::{FILLER_BYTES, readable, sendable, without_filler, without_id};
     use crate::object::ObjectKey;
 
     #[test]
@@ -228,6 +246,21 @@ mod tests {
         let sent = "<R><Key>a\u{1}\u{ffff}b</Key><UploadId>i</UploadId></R>";
         let read = "<R><Key>a\u{fffd}\u{fffd}b</Key><UploadId>i</UploadId></R>";
         assert_eq!(readable(sent), read);
+    }
+
+    #[test]
+    fn the_library_s_own_parameter_is_taken_out_of_a_query() {
+        for (uri, sent) in [
+            ("http://h/b/k?x-id=GetObject", "http://h/b/k"),
+            (
+                "http://h/b/k?x-id=UploadPart&partNumber=1&uploadId=x-id%3D2",
+                "http://h/b/k?partNumber=1&uploadId=x-id%3D2",
+            ),
+            ("http://h/b?list-type=2", "http://h/b?list-type=2"),
+        ] {
+            assert_eq!(without_id(uri).as_deref(), Some(sent));
+        }
+        assert_eq!(without_id("http://h/b/x-id=1"), None);
     }
 
     #[test]
