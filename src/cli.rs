@@ -8,11 +8,12 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use crate::config::Config;
+use crate::config::{Config, Source, StoreConfig};
 
 mod background;
 #[cfg(feature = "sim")]
 mod demo;
+mod probe;
 mod resolve;
 mod run;
 mod source;
@@ -30,6 +31,8 @@ use typed::{Typed, TypedCommand};
 pub enum Command {
     /// Mount.
     Mount(Box<MountCommand>),
+    /// Try what a store does.
+    Probe(Box<ProbeCommand>),
     /// Mount buckets that a service inside the program makes up.
     #[cfg(feature = "sim")]
     Demo(DemoCommand),
@@ -42,6 +45,17 @@ pub struct MountCommand {
     pub config: Config,
     /// Stay in front instead of going to the background.
     pub foreground: bool,
+    /// Which lines to log: a level or a filter.
+    pub log_level: String,
+}
+
+/// A probe, as asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProbeCommand {
+    /// The bucket, and the prefix below which to try.
+    pub source: Source,
+    /// How to reach it.
+    pub store: StoreConfig,
     /// Which lines to log: a level or a filter.
     pub log_level: String,
 }
@@ -110,6 +124,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
     let typed = Typed::try_parse_from(&args)?;
     let words = match &typed.command {
         Some(TypedCommand::Mount(mount)) => &mount.words,
+        Some(TypedCommand::Probe(probe)) => &probe.words,
         _ => &typed.mount.words,
     };
     let translated = words::translate(words)?;

@@ -12,9 +12,10 @@ use super::source::{self, SourceError};
 #[cfg(feature = "sim")]
 use super::typed::TypedDemo;
 use super::typed::{
-    Typed, TypedAttributes, TypedBounds, TypedCommand, TypedMount, TypedShown, TypedStore,
+    Typed, TypedAttributes, TypedBounds, TypedCommand, TypedMount, TypedProbe, TypedShown,
+    TypedStore,
 };
-use super::{Command, MountCommand, UsageError};
+use super::{Command, MountCommand, ProbeCommand, UsageError};
 use crate::config::{AttributeSource, Bounds, Config, Ownership, Provider, Source, StoreConfig};
 use crate::limits::{GIB, MIB};
 
@@ -33,6 +34,7 @@ pub(super) fn resolve(typed: Typed) -> Result<Command, UsageError> {
         #[cfg(feature = "sim")]
         Some(TypedCommand::Demo(demo)) => Ok(Command::Demo(demo_command(demo)?)),
         Some(TypedCommand::Mount(mount)) => Ok(Command::Mount(Box::new(mount_command(*mount)?))),
+        Some(TypedCommand::Probe(probe)) => Ok(Command::Probe(Box::new(probe_command(*probe)?))),
         None => Ok(Command::Mount(Box::new(mount_command(typed.mount)?))),
     }
 }
@@ -42,6 +44,14 @@ fn demo_command(typed: TypedDemo) -> Result<DemoCommand, UsageError> {
     Ok(DemoCommand {
         dir: absolute(typed.dir)?,
         keep: typed.keep.map(absolute).transpose()?,
+        log_level: typed.log_level,
+    })
+}
+
+fn probe_command(typed: TypedProbe) -> Result<ProbeCommand, UsageError> {
+    Ok(ProbeCommand {
+        source: source::parse(&source_text(typed.source)?)?,
+        store: store(typed.store, &TypedBounds::default())?,
         log_level: typed.log_level,
     })
 }

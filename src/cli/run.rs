@@ -29,6 +29,7 @@ pub fn main() -> ExitCode {
     bound_heap();
     let code = match parse(std::env::args_os()) {
         Ok(Command::Mount(command)) => mount(&command),
+        Ok(Command::Probe(command)) => super::probe::run(&command),
         #[cfg(feature = "sim")]
         Ok(Command::Demo(command)) => super::demo::run(&command),
         Err(UsageError::Form(form)) => {

@@ -16,6 +16,7 @@ use crate::config::Provider;
     version,
     about = "Mounts S3 buckets as a filesystem in which copying is done by the store",
     override_usage = "s3fs [mount] SOURCE... MNT [-o WORD[=VALUE],...] [OPTIONS]\n       \
+                      s3fs probe s3://BUCKET[/PREFIX] [-o WORD[=VALUE],...]\n       \
                       s3fs demo [DIR]",
     after_help = super::words::HELP,
     args_conflicts_with_subcommands = true,
@@ -41,6 +42,12 @@ pub(super) enum TypedCommand {
         override_usage = "s3fs mount SOURCE... MNT [-o WORD[=VALUE],...] [OPTIONS]"
     )]
     Mount(Box<TypedMount>),
+    /// Try what an S3 service does against what its provider's rules claim, and print both
+    #[command(
+        args_override_self = true,
+        override_usage = "s3fs probe s3://BUCKET[/PREFIX] [-o WORD[=VALUE],...] [OPTIONS]"
+    )]
+    Probe(Box<TypedProbe>),
     /// Mount buckets made up by an S3 service inside the program, to try it out
     #[cfg(feature = "sim")]
     Demo(TypedDemo),
@@ -193,7 +200,7 @@ pub(super) struct TypedShown {
 }
 
 /// What the mount may use.
-#[derive(Args, Debug)]
+#[derive(Args, Default, Debug)]
 #[command(next_help_heading = "Bounds")]
 pub(super) struct TypedBounds {
     /// Memory for cached and staged bytes and everything else [default: 256M]
@@ -220,6 +227,24 @@ pub(super) struct TypedBounds {
     /// Size of a copied part in MiB, 5 to 5120 [default: 256]
     #[arg(long, value_name = "MIB")]
     pub(super) multipart_copy_size: Option<u32>,
+}
+
+/// The arguments of a probe.
+#[derive(Args, Debug)]
+pub(super) struct TypedProbe {
+    /// Where to try: objects are stored below a new prefix in it, and removed again
+    pub(super) source: OsString,
+
+    /// How to reach the store, as for a mount
+    #[arg(short = 'o', value_name = "WORD[=VALUE],...", action = clap::ArgAction::Append)]
+    pub(super) words: Vec<String>,
+
+    /// What to log: error, warn, info, debug, trace, or a list like info,s3fs::store=debug
+    #[arg(long, value_name = "LEVEL", default_value = "off")]
+    pub(super) log_level: String,
+
+    #[command(flatten)]
+    pub(super) store: TypedStore,
 }
 
 /// The arguments of a demo.

@@ -82,6 +82,7 @@ const fn of_store(error: &StoreError) -> Verdict {
         StoreError::NoSuchBucket { .. }
         | StoreError::WrongRegion { .. }
         | StoreError::CopyRefused { .. }
+        | StoreError::WrongDialect { .. }
         | StoreError::NoSuchUpload { .. }
         | StoreError::Unreachable { .. }
         | StoreError::Failed { .. } => (Errno::EIO, Level::Error),

@@ -158,6 +158,22 @@ pub enum StoreError {
         /// The store's error code.
         code: String,
     },
+    /// The store refuses the form of a request: it is not of the provider it was taken for.
+    #[error(
+        "{operation} on {resource}: the store takes no such request ({code}: {message}); {advice}"
+    )]
+    WrongDialect {
+        /// The S3 operation.
+        operation: &'static str,
+        /// `s3://bucket` or `s3://bucket/key`.
+        resource: String,
+        /// The store's error code.
+        code: String,
+        /// The store's message.
+        message: String,
+        /// What to change.
+        advice: &'static str,
+    },
     /// Another request on the same key got in the way, repeatedly.
     #[error("{operation} on {resource}: in conflict with another request ({code})")]
     Conflict {

@@ -26,6 +26,7 @@ mod list;
 mod meaning;
 mod multipart;
 mod payload;
+mod probe;
 mod put;
 mod settle;
 mod tags;

@@ -68,6 +68,10 @@ pub const IMPORTS: &[Row] = &[
     row("store", &["range", "limits", "object"]),
     row("store::dialect", &["limits", "config", "store"]),
     row(
+        "store::probe",
+        &["limits", "config", "store", "store::dialect"],
+    ),
+    row(
         "store::s3",
         &[
             "range",
@@ -76,6 +80,7 @@ pub const IMPORTS: &[Row] = &[
             "config",
             "store",
             "store::dialect",
+            "store::probe",
         ],
     ),
     row("staging", &["range", "limits"]),
@@ -155,7 +160,17 @@ pub const IMPORTS: &[Row] = &[
     row("sim", &["range", "limits", "object", "store"]),
     row(
         "cli",
-        &["limits", "object", "config", "mount", "telemetry", "sim"],
+        &[
+            "limits",
+            "object",
+            "config",
+            "store::dialect",
+            "store::probe",
+            "store::s3",
+            "mount",
+            "telemetry",
+            "sim",
+        ],
     ),
     row("main", &["cli"]),
 ];

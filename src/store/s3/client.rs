@@ -29,6 +29,7 @@ use super::wire::{LenientClient, RequestRules};
 use crate::config::{Provider, StoreConfig};
 use crate::object::{BucketName, ObjectVersion};
 use crate::store::dialect::{Addressing, Dialect};
+use crate::store::probe::Seen;
 use crate::store::retry::Timeouts;
 use crate::store::{Bucket, StoreResult};
 
@@ -147,6 +148,24 @@ impl S3Store {
             name: name.clone(),
             connection: Arc::clone(&self.connection),
         })
+    }
+
+    /// What the store is taken to do and allow.
+    pub fn dialect(&self) -> &Dialect {
+        &self.connection.dialect
+    }
+
+    /// Tries what the store does, in a bucket below `prefix`, which ends in `/` and must hold
+    /// nothing. Some 70 requests and 25 MiB at most; all is removed again.
+    ///
+    /// # Errors
+    /// By meaning, when not even the simplest requests succeed.
+    pub async fn probe(&self, bucket: &BucketName, prefix: &str) -> StoreResult<Seen> {
+        let bucket = S3Bucket {
+            name: bucket.clone(),
+            connection: Arc::clone(&self.connection),
+        };
+        bucket.try_rules(prefix).await
     }
 
     fn build(

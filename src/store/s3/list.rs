@@ -60,15 +60,21 @@ impl S3Bucket {
 
     /// One page in the store's order.
     async fn list_page(&self, request: &ListRequest) -> StoreResult<ListPage> {
+        let mut page = self.list_as_sent(request).await?;
+        if request.fold {
+            fold(&mut page, &request.prefix);
+        }
+        Ok(page)
+    }
+
+    /// One page in the store's order, folded only if the store did.
+    pub(super) async fn list_as_sent(&self, request: &ListRequest) -> StoreResult<ListPage> {
         let call = self.call(self.list_operation());
         let listed = self
             .run_simply(call, |attempt| self.list_attempt(request, attempt))
             .await?;
         let mut page = page(&listed);
         page.continuation = self.continuation(request, &listed, &page)?;
-        if request.fold {
-            fold(&mut page, &request.prefix);
-        }
         Ok(page)
     }
 

@@ -7,6 +7,9 @@ use super::fault::{Answer, Condition, Fault, Subject};
 use crate::object::{BucketName, ObjectKey};
 use crate::store::StoreError;
 
+/// For a store of which nothing more is known.
+const PROBE: &str = "give its provider=NAME; s3fs probe shows what it does";
+
 /// What a call that failed for good means.
 pub(super) fn meaning(
     subject: &Subject<'_>,
@@ -56,6 +59,9 @@ fn answer_meaning(subject: &Subject<'_>, answer: Answer, attempts: u32) -> Store
     if subject.operation == "UploadPartCopy" && refuses_part_copy(&answer) {
         return copy_refused(subject, answer);
     }
+    if let Some(advice) = advice(&answer) {
+        return wrong_dialect(subject, answer, advice);
+    }
     let word = answer.message.to_ascii_lowercase();
     match answer.code.as_str() {
         "NoSuchBucket" => StoreError::NoSuchBucket {
@@ -65,8 +71,9 @@ fn answer_meaning(subject: &Subject<'_>, answer: Answer, attempts: u32) -> Store
         "NoSuchUpload" => with_key(subject, answer, attempts, |bucket, key, _| {
             StoreError::NoSuchUpload { bucket, key }
         }),
-        "PreconditionFailed" | "FileAlreadyExists" => condition_failed(subject, answer, attempts),
-        "InvalidRange" => condition_failed(subject, answer, attempts),
+        "PreconditionFailed" | "FileAlreadyExists" | "InvalidRange" => {
+            condition_failed(subject, answer, attempts)
+        }
         "InvalidObjectState" | "ObjectNotInActiveTierError" | "OperationNotSupported" => {
             with_source(subject, answer, attempts, |bucket, key, code| {
                 StoreError::Archived { bucket, key, code }
@@ -74,8 +81,9 @@ fn answer_meaning(subject: &Subject<'_>, answer: Answer, attempts: u32) -> Store
         }
         "ObjectLockedByBucketPolicy" | "FileImmutable" => locked(subject, answer),
         "InvalidRequest" if word.contains("worm") => locked(subject, answer),
-        "EntityTooLarge" | "MaxMessageLengthExceeded" => too_large(subject, answer, attempts),
-        "MetadataTooLarge" => too_large(subject, answer, attempts),
+        "EntityTooLarge" | "MaxMessageLengthExceeded" | "MetadataTooLarge" => {
+            too_large(subject, answer, attempts)
+        }
         // Too many tags have no code of their own: "Object tags cannot be greater than 10".
         "BadRequest" if word.contains("tags cannot be") => too_large(subject, answer, attempts),
         "InvalidTag" | "InvalidTagError" => invalid_tags(subject, answer),
@@ -103,22 +111,30 @@ fn answer_meaning(subject: &Subject<'_>, answer: Answer, attempts: u32) -> Store
             code: answer.code,
         },
         "NotImplemented" | "MethodNotAllowed" | "XNotImplemented" => not_offered(subject, answer),
-        "SecondLevelDomainForbidden" | "RequestTimeTooSkewed" => failed(subject, answer, attempts),
-        "AccessDenied"
-        | "AllAccessDisabled"
-        | "SignatureDoesNotMatch"
-        | "InvalidAccessKeyId"
-        | "InvalidSecurity"
-        | "AccountProblem"
-        | "ExpiredToken"
-        | "InvalidToken"
-        | "ExpiredTokenException"
-        | "Unauthorized"
-        | "UnauthorizedAccess"
-        | "Forbidden"
-        | "InvalidPayer" => access_denied(subject, answer),
+        "RequestTimeTooSkewed" => failed(subject, answer, attempts),
+        code if is_denial(code) => access_denied(subject, answer),
         _ => status_meaning(subject, answer, attempts),
     }
+}
+
+/// Whether a code says that the credentials do not allow it, or are not accepted.
+fn is_denial(code: &str) -> bool {
+    [
+        "AccessDenied",
+        "AllAccessDisabled",
+        "SignatureDoesNotMatch",
+        "InvalidAccessKeyId",
+        "InvalidSecurity",
+        "AccountProblem",
+        "ExpiredToken",
+        "InvalidToken",
+        "ExpiredTokenException",
+        "Unauthorized",
+        "UnauthorizedAccess",
+        "Forbidden",
+        "InvalidPayer",
+    ]
+    .contains(&code)
 }
 
 /// What an error answer with a code that tells nothing, or none, means.
@@ -145,6 +161,34 @@ fn status_meaning(subject: &Subject<'_>, answer: Answer, attempts: u32) -> Store
             code: code_or_status(&answer),
         },
         _ => failed(subject, answer, attempts),
+    }
+}
+
+fn wrong_dialect(subject: &Subject<'_>, answer: Answer, advice: &'static str) -> StoreError {
+    StoreError::WrongDialect {
+        operation: subject.operation,
+        resource: subject.resource(),
+        code: answer.code,
+        message: answer.message,
+        advice,
+    }
+}
+
+/// What to change about a mount whose requests the store refuses for their form.
+fn advice(answer: &Answer) -> Option<&'static str> {
+    let word = answer.message.to_ascii_lowercase();
+    match answer.code.as_str() {
+        // Alibaba OSS, with the bucket in the path.
+        "SecondLevelDomainForbidden" => Some("name the bucket in the host: leave out path_style"),
+        "EntityTooSmall" => Some("its parts must be larger: give multipart_size=MIB"),
+        "MissingContentLength" | "MissingContentMD5" | "XAmzContentSHA256Mismatch" => Some(PROBE),
+        // Backblaze B2 and Alibaba OSS have no code of their own for these.
+        "InvalidArgument" | "InvalidRequest"
+            if word.contains("unsupported header") || word.contains("aws-chunked") =>
+        {
+            Some(PROBE)
+        }
+        _ => None,
     }
 }
 
@@ -294,5 +338,60 @@ fn with_source(
             error(bucket.clone(), key.clone(), code_or_status(&answer))
         }
         _ => with_key(subject, answer, attempts, error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::meaning;
+    use crate::object::{BucketName, ObjectKey};
+    use crate::store::s3::fault::{Answer, Condition, Fault, Subject};
+
+    /// The error of a PutObject that was answered so, as it is shown.
+    fn shown(status: u16, code: &str, message: &str) -> String {
+        let (bucket, key) = (BucketName::new("b"), ObjectKey::new("k"));
+        let subject = Subject {
+            operation: "PutObject",
+            bucket: &bucket,
+            key: Some(&key),
+            condition: Condition::None,
+            endpoint: "http://h",
+        };
+        let answer = Answer {
+            status,
+            code: code.to_owned(),
+            message: message.to_owned(),
+            ..Answer::default()
+        };
+        meaning(&subject, Fault::Answer(answer), 1, Duration::ZERO).to_string()
+    }
+
+    #[test]
+    fn a_request_that_the_store_refuses_for_its_form_names_the_option_to_change() {
+        for (status, code, message, option) in [
+            (403, "SecondLevelDomainForbidden", "", "path_style"),
+            (400, "EntityTooSmall", "", "multipart_size=MIB"),
+            (411, "MissingContentLength", "", "provider=NAME"),
+            (400, "XAmzContentSHA256Mismatch", "", "provider=NAME"),
+            (
+                400,
+                "InvalidArgument",
+                "aws-chunked encoding is not supported",
+                "provider=NAME",
+            ),
+            (
+                400,
+                "InvalidArgument",
+                "Unsupported header 'x-amz-checksum-crc32'",
+                "provider=NAME",
+            ),
+        ] {
+            let shown = shown(status, code, message);
+            assert!(shown.contains(code) && shown.contains(option), "{shown}");
+        }
+        let other = shown(400, "InvalidArgument", "something else");
+        assert!(!other.contains("provider"), "{other}");
     }
 }
