@@ -52,6 +52,9 @@ pub struct Listing {
     /// Whether keys come in the order of their bytes. Where they do not, all pages of a listing
     /// are fetched before the first is given out.
     pub is_sorted: bool,
+    /// Whether a listing shows at once what was stored and deleted before it. Where it does not,
+    /// what this client did in the last minute is looked at by HEAD.
+    pub is_consistent: bool,
 }
 
 /// What the entity tag of an object made of parts looks like.

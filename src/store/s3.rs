@@ -28,6 +28,7 @@ mod multipart;
 mod payload;
 mod probe;
 mod put;
+mod recent;
 mod settle;
 mod tags;
 mod wire;
@@ -83,7 +84,9 @@ impl Bucket for S3Bucket {
         headers: &ObjectHeaders,
         precondition: &Precondition,
     ) -> StoreResult<ObjectVersion> {
-        self.put_object(key, &body, headers, precondition).await
+        let outcome = self.put_object(key, &body, headers, precondition).await;
+        self.note(key);
+        outcome
     }
 
     async fn copy(
@@ -93,7 +96,9 @@ impl Bucket for S3Bucket {
         headers: &CopyHeaders,
         precondition: &Precondition,
     ) -> StoreResult<ObjectVersion> {
-        self.copy_object(source, key, headers, precondition).await
+        let outcome = self.copy_object(source, key, headers, precondition).await;
+        self.note(key);
+        outcome
     }
 
     async fn create_upload(&self, key: &ObjectKey, headers: &ObjectHeaders) -> StoreResult<Upload> {
@@ -125,8 +130,11 @@ impl Bucket for S3Bucket {
         sources: &[Arc<ObjectVersion>],
         precondition: &Precondition,
     ) -> StoreResult<ObjectVersion> {
-        self.complete_multipart_upload(upload, parts, sources, precondition)
-            .await
+        let outcome = self
+            .complete_multipart_upload(upload, parts, sources, precondition)
+            .await;
+        self.note(&upload.key);
+        outcome
     }
 
     async fn abort_upload(&self, upload: &Upload) -> StoreResult<()> {
@@ -147,10 +155,14 @@ impl Bucket for S3Bucket {
     }
 
     async fn delete(&self, key: &ObjectKey) -> StoreResult<()> {
-        self.delete_object(key).await
+        let outcome = self.delete_object(key).await;
+        self.note(key);
+        outcome
     }
 
     async fn delete_many(&self, keys: &[ObjectKey]) -> StoreResult<Vec<(ObjectKey, StoreError)>> {
-        self.delete_objects(keys).await
+        let outcome = self.delete_objects(keys).await;
+        keys.iter().for_each(|key| self.note(key));
+        outcome
     }
 }

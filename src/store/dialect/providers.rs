@@ -16,6 +16,7 @@ const LISTING: Listing = Listing {
     version: ListVersion::Two,
     is_url_encoded: true,
     is_sorted: true,
+    is_consistent: true,
 };
 const TIB: u64 = 1024 * GIB;
 /// Documents that say GB may mean this, which is less than a GiB.
@@ -159,10 +160,15 @@ impl Dialect {
             forbid_overwrite: Some("x-cos-forbid-overwrite"),
             listing: Listing {
                 version: ListVersion::One,
+                is_consistent: false,
                 ..LISTING
             },
             sources: &[
-                ("listing", "rclone, backend/s3, TencentCOS: list_version 1"),
+                (
+                    "listing",
+                    "rclone, backend/s3, TencentCOS: list_version 1; COS, GET Bucket: may not \
+                     include the newly uploaded object",
+                ),
                 (
                     "part_size_min, part_size_max",
                     "COS, Upload Part - Copy: 1 MB to 5 GB",
@@ -190,6 +196,7 @@ impl Dialect {
             listing: Listing {
                 version: ListVersion::One,
                 is_url_encoded: false,
+                is_consistent: false,
                 ..LISTING
             },
             sources: &[
@@ -218,6 +225,7 @@ impl Dialect {
             limits,
             listing: Listing {
                 is_sorted: false,
+                is_consistent: false,
                 ..LISTING
             },
             sources: &[

@@ -28,6 +28,12 @@ fn every_dialect_has_a_word_of_its_own_and_limits_that_agree() {
         );
         assert!(limits.copy_part_size <= limits.part_size_max, "{name}");
         assert!(limits.upload_part_size >= limits.part_size_min, "{name}");
+        // Else a page does not tell which keys belong on it.
+        let listing = dialect.listing;
+        assert!(
+            listing.is_consistent || !listing.is_sorted || listing.version == ListVersion::One,
+            "{name}"
+        );
         assert!((1..=1000).contains(&dialect.delete_many_max), "{name}");
     }
 }
@@ -178,6 +184,9 @@ fn listing(dialect: &Dialect) -> String {
     }
     if !dialect.listing.is_sorted {
         text.push_str(", in no order");
+    }
+    if !dialect.listing.is_consistent {
+        text.push_str(", own changes of the last minute looked at by HEAD");
     }
     text
 }

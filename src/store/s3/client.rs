@@ -25,6 +25,7 @@ use aws_types::service_config::ServiceConfigKey;
 
 use super::S3Bucket;
 use super::call::LOG_TARGET;
+use super::recent::Recent;
 use super::wire::{LenientClient, RequestRules};
 use crate::config::{Provider, StoreConfig};
 use crate::object::{BucketName, ObjectVersion};
@@ -45,6 +46,8 @@ pub(super) struct Connection {
     pub timeouts: Timeouts,
     pub endpoint: String,
     pub offers: Offers,
+    /// What listings may lack.
+    pub recent: Recent,
     /// The pairs of buckets between which a copy was refused.
     refusals: Mutex<BTreeSet<(BucketName, BucketName)>>,
 }
@@ -223,6 +226,7 @@ impl S3Store {
                 bulk_delete: Offer::new("deletes of many objects"),
                 list_parts: Offer::new("listings of parts"),
             },
+            recent: Recent::default(),
             refusals: Mutex::default(),
         };
         Self {

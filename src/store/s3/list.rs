@@ -44,18 +44,41 @@ impl S3Bucket {
     }
 
     pub(super) async fn list_objects(&self, request: &ListRequest) -> StoreResult<ListPage> {
+        let listing = self.connection.dialect.listing;
         let mut page = self.list_page(request).await?;
-        if self.connection.dialect.listing.is_sorted {
-            return Ok(page);
+        if !listing.is_sorted {
+            match request.page_max {
+                Some(_) => self.put_marker_first(&mut page, request).await?,
+                None => self.append_all_pages(&mut page, request).await?,
+            }
+            page.objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+            page.prefixes.sort_unstable();
+            page.prefixes.dedup();
         }
-        match request.page_max {
-            Some(_) => self.put_marker_first(&mut page, request).await?,
-            None => self.append_all_pages(&mut page, request).await?,
+        if !listing.is_consistent {
+            self.correct_all(&mut page, request).await?;
         }
-        page.objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-        page.prefixes.sort_unstable();
-        page.prefixes.dedup();
         Ok(page)
+    }
+
+    /// Corrects a page, and goes on to the next one while it is empty: a caller takes that for the
+    /// end.
+    async fn correct_all(&self, page: &mut ListPage, request: &ListRequest) -> StoreResult<()> {
+        let mut request = request.clone();
+        self.correct(page, &request).await?;
+        while page.objects.is_empty() && page.prefixes.is_empty() {
+            let Some(continuation) = page.continuation.take() else {
+                break;
+            };
+            request.continuation = Some(continuation);
+            *page = self.list_page(&request).await?;
+            self.correct(page, &request).await?;
+        }
+        if let Some(max) = request.page_max {
+            page.objects.truncate(max as usize);
+            page.prefixes.truncate(max as usize - page.objects.len());
+        }
+        Ok(())
     }
 
     /// One page in the store's order.
