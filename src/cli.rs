@@ -9,17 +9,21 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use crate::config::{Config, Source, StoreConfig};
+use crate::object::BucketName;
 
 mod background;
 #[cfg(feature = "sim")]
 mod demo;
+mod key_file;
 mod probe;
 mod resolve;
 mod run;
 mod source;
+mod store;
 mod typed;
 mod words;
 
+pub use key_file::KeyFileError;
 pub use run::main;
 pub use source::SourceError;
 pub use words::WordError;
@@ -105,6 +109,17 @@ pub enum UsageError {
         /// What is wrong and what to do.
         reason: &'static str,
     },
+    /// An option of a bucket that is not mounted.
+    #[error("{option}: bucket \"{bucket}\" is no source of this mount")]
+    NotMounted {
+        /// The option.
+        option: &'static str,
+        /// The bucket it names.
+        bucket: BucketName,
+    },
+    /// The file of a key.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
     /// The current directory is needed for a relative path and cannot be told.
     #[error("{}: {source}", path.display())]
     Path {

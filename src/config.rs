@@ -1,6 +1,7 @@
 //! The validated options of a mount: what the composition root needs, with every default. Reads
 //! no environment and no command line.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -124,12 +125,81 @@ pub struct StoreConfig {
     pub requester_pays: bool,
     /// Send unsigned requests: for public buckets.
     pub anonymous: bool,
+    /// The account that owns the buckets: the store refuses requests to buckets of others.
+    pub expected_owner: PerBucket<Option<String>>,
+    /// How the store encrypts what is written to the buckets.
+    pub encryption: PerBucket<Encryption>,
     /// Credentials to use instead of the AWS chain.
     pub credentials: Option<StaticCredentials>,
     /// Bytes of an uploaded part to aim at; the store's usual size when `None`.
     pub upload_part_size: Option<u64>,
     /// Bytes of a copied part to aim at; the store's usual size when `None`.
     pub copy_part_size: Option<u64>,
+}
+
+/// A setting of all buckets, and those that have it otherwise.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PerBucket<T> {
+    /// Of every bucket not named in `otherwise`.
+    pub usual: T,
+    /// Of single buckets.
+    pub otherwise: BTreeMap<BucketName, T>,
+}
+
+impl<T> PerBucket<T> {
+    /// That of a bucket.
+    pub fn of(&self, bucket: &BucketName) -> &T {
+        self.otherwise.get(bucket).unwrap_or(&self.usual)
+    }
+
+    /// Those of all buckets there may be.
+    pub fn all(&self) -> impl Iterator<Item = &T> {
+        std::iter::once(&self.usual).chain(self.otherwise.values())
+    }
+}
+
+/// How a store encrypts what is written to a bucket (Amazon S3 user guide, "Protecting data with
+/// server-side encryption").
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Encryption {
+    /// As the bucket's own settings say.
+    #[default]
+    BucketDefault,
+    /// SSE-S3: by keys that the store keeps.
+    StoreKeys,
+    /// SSE-KMS: by a key of the key management service.
+    KeyService {
+        /// The key's id or ARN; the account's key for S3 when `None`.
+        key_id: Option<String>,
+    },
+    /// SSE-C: by a key that every request carries and the store does not keep. What was written
+    /// with another key or none cannot be read then.
+    Customer(CustomerKey),
+}
+
+/// A key of 256 bits for SSE-C. Never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CustomerKey([u8; Self::BYTES]);
+
+impl CustomerKey {
+    /// Its size: AES256 is the only algorithm of SSE-C.
+    pub const BYTES: usize = 32;
+
+    /// Takes a key.
+    pub const fn new(bytes: [u8; Self::BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// The key itself.
+    pub const fn bytes(&self) -> &[u8; Self::BYTES] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for CustomerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CustomerKey(..)")
+    }
 }
 
 /// Credentials that are given, not looked for. Neither half is ever shown.

@@ -23,7 +23,7 @@ use crate::file::{FileError, Shared};
 use crate::fs::Fs;
 use crate::fuse::FuseFs;
 use crate::object::{BucketName, ObjectKey};
-use crate::store::s3::S3Store;
+use crate::store::s3::{ConnectError, S3Store};
 use crate::store::{Bucket, Buckets, StoreError};
 
 mod kernel;
@@ -47,6 +47,9 @@ pub enum MountError {
     /// The store, a bucket or the credentials.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store's configuration.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// The mount point does not exist.
     #[error("{}: no such directory; make it first", path.display())]
     PointMissing {

@@ -1,6 +1,7 @@
 //! The command line as a user meets it: what the program prints and exits with before it mounts
 //! anything. Knows nothing of mounts.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
 fn s3fs(args: &[&str]) -> Output {
@@ -84,4 +85,85 @@ fn a_missing_mount_point_and_a_missing_directory_have_codes_of_their_own() {
         said.contains("/nonexistent/mount/point") && said.contains("no such directory"),
         "{said}"
     );
+}
+
+/// A file with a key of this mode, in a directory of its own.
+fn key_file(content: &[u8], mode: u32) -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("key");
+    std::fs::write(&path, content).expect("a file");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("a mode");
+    let path = path.to_str().expect("a path of ASCII").to_owned();
+    (dir, path)
+}
+
+/// What a mount that gets no further than its mount point says.
+fn not_mounted(args: &[&str]) -> String {
+    let output = s3fs(&[&["bkt", "/nonexistent/point", "-f"], args].concat());
+    assert_eq!(output.status.code(), Some(32), "{args:?}: {output:?}");
+    String::from_utf8(output.stderr).expect("messages are text")
+}
+
+#[test]
+fn a_key_that_others_could_read_or_write_is_refused_by_the_name_of_its_file() {
+    for mode in [0o640, 0o604, 0o620, 0o602, 0o644, 0o666] {
+        let (_dir, path) = key_file(&[b'k'; 32], mode);
+        let said = refused(&["bkt", "/mnt", "-o", &format!("sse_c_key={path}")]);
+        let named = said.contains("sse_c_key") && said.contains(&path);
+        assert!(named && said.contains("chmod 600"), "{said}");
+    }
+    for mode in [0o600, 0o400] {
+        let (_dir, path) = key_file(&[b'k'; 32], mode);
+        not_mounted(&["--sse-c-key", &path]);
+        not_mounted(&["-o", &format!("sse_c_key=bkt:{path}")]);
+    }
+}
+
+#[test]
+fn what_is_no_key_is_refused_and_not_shown() {
+    let (_dir, path) = key_file(b"hunter2hunter2hunter2hunter2", 0o600);
+    let said = refused(&["bkt", "/mnt", "-o", &format!("sse_c_key={path}")]);
+    assert!(said.contains(&path) && said.contains("32 bytes"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+    let absent = format!("{path}.absent");
+    let said = refused(&["bkt", "/mnt", "-o", &format!("sse_c_key={absent}")]);
+    assert!(said.contains(&absent), "{said}");
+    let said = refused(&["bkt", "/mnt", "-o", "sse_c_key=/dev/null"]);
+    assert!(said.contains("not a regular file"), "{said}");
+}
+
+#[test]
+fn bad_values_about_encryption_and_owners_are_refused_by_option_and_value() {
+    let (_dir, path) = key_file(&[b'k'; 32], 0o600);
+    let of_another = format!("sse_c_key=other:{path}");
+    let twice = format!("sse=s3,sse_c_key={path}");
+    for (list, parts) in [
+        ("sse=aes", ["--sse", "aes"]),
+        ("sse=kms:", ["--sse", "kms:"]),
+        (
+            "expected_bucket_owner=12",
+            ["--expected-bucket-owner", "12"],
+        ),
+        (
+            "expected_bucket_owner=other:111122223333",
+            ["expected_bucket_owner", "\"other\""],
+        ),
+        (&of_another, ["sse_c_key", "\"other\""]),
+        (&twice, ["sse_c_key", "sse"]),
+    ] {
+        let said = refused(&["bkt", "/mnt", "-o", list]);
+        assert!(
+            parts.iter().all(|part| said.contains(part)),
+            "{list}: {said}"
+        );
+    }
+    for list in [
+        "sse=s3",
+        "sse=kms",
+        "sse=kms:arn:aws:kms:eu-west-1:111122223333:key/a",
+        "expected_bucket_owner=111122223333",
+        "expected_bucket_owner=bkt:111122223333,expected_bucket_owner=0123456789ab",
+    ] {
+        not_mounted(&["-o", list]);
+    }
 }

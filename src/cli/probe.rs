@@ -31,15 +31,14 @@ pub(super) fn run(command: &ProbeCommand) -> u8 {
 fn probe(command: &ProbeCommand) -> Result<String, Failure> {
     let runtime = runtime()?;
     runtime.block_on(async {
-        let tried = async {
-            let store = S3Store::connect(&command.store).await?;
-            let prefix = scratch(&command.source.prefix);
-            println!("trying below s3://{}/{prefix}", command.source.bucket);
-            let seen = store.probe(&command.source.bucket, &prefix).await?;
-            Ok((store.dialect().clone(), seen))
-        };
-        let (dialect, seen) = tried.await.map_err(MountError::Store)?;
-        Ok(report(&dialect, &seen))
+        let bucket = &command.source.bucket;
+        let store = S3Store::connect(&command.store).await;
+        let store = store.map_err(MountError::Connect)?;
+        let prefix = scratch(&command.source.prefix);
+        println!("trying below s3://{bucket}/{prefix}");
+        let seen = store.probe(bucket, &prefix).await;
+        let seen = seen.map_err(MountError::Store)?;
+        Ok(report(store.dialect(), &seen))
     })
 }
 

@@ -13,18 +13,15 @@ use super::source::{self, SourceError};
 use super::typed::TypedDemo;
 use super::typed::{
     Typed, TypedAttributes, TypedBounds, TypedCommand, TypedMount, TypedProbe, TypedShown,
-    TypedStore,
 };
-use super::{Command, MountCommand, ProbeCommand, UsageError};
-use crate::config::{AttributeSource, Bounds, Config, Ownership, Provider, Source, StoreConfig};
-use crate::limits::{GIB, MIB};
+use super::{Command, MountCommand, ProbeCommand, UsageError, store};
+use crate::config::{AttributeSource, Bounds, Config, Ownership, Source};
+use crate::limits::MIB;
 
 /// What `memory_limit` is by default.
 const MEMORY_LIMIT: u64 = 256 * MIB;
 /// The least `memory_limit`: room for a few parts and a few cached blocks.
 const MEMORY_LIMIT_MIN: u64 = 64 * MIB;
-/// Parts may have 5 MiB to 5 GiB (Amazon S3 user guide, "multipart upload limits").
-const PART_MIB: std::ops::RangeInclusive<u64> = 5..=5 * GIB / MIB;
 /// Permission bits taken away by default: others may look, not write.
 const UMASK: u16 = 0o022;
 
@@ -49,9 +46,11 @@ fn demo_command(typed: TypedDemo) -> Result<DemoCommand, UsageError> {
 }
 
 fn probe_command(typed: TypedProbe) -> Result<ProbeCommand, UsageError> {
+    let source = source::parse(&source_text(typed.source)?)?;
+    let sources = std::slice::from_ref(&source);
     Ok(ProbeCommand {
-        source: source::parse(&source_text(typed.source)?)?,
-        store: store(typed.store, &TypedBounds::default())?,
+        store: store::resolve(typed.store, &TypedBounds::default(), sources)?,
+        source,
         log_level: typed.log_level,
     })
 }
@@ -68,12 +67,13 @@ fn mount_command(typed: TypedMount) -> Result<MountCommand, UsageError> {
         // As nfs(5): noac is actimeo=0 with sync.
         kernel_options.push("sync".to_owned());
     }
+    let sources = sources(&texts)?;
     let default_level = if typed.debug { "debug" } else { "info" };
     let config = Config {
-        sources: sources(&texts)?,
         shown_source: texts.join("+"),
         mountpoint: absolute(mountpoint)?,
-        store: store(typed.store, &typed.bounds)?,
+        store: store::resolve(typed.store, &typed.bounds, &sources)?,
+        sources,
         ownership: ownership(&typed.shown),
         attributes: match typed.shown.attributes {
             TypedAttributes::Auto => AttributeSource::Auto,
@@ -122,67 +122,8 @@ fn sources(texts: &[String]) -> Result<Vec<Source>, UsageError> {
 }
 
 /// The path as the daemon, whose directory is `/`, can use it.
-fn absolute(path: PathBuf) -> Result<PathBuf, UsageError> {
+pub(super) fn absolute(path: PathBuf) -> Result<PathBuf, UsageError> {
     std::path::absolute(&path).map_err(|source| UsageError::Path { path, source })
-}
-
-fn store(typed: TypedStore, bounds: &TypedBounds) -> Result<StoreConfig, UsageError> {
-    let endpoint = typed.endpoint_url.map(|url| endpoint(&url)).transpose()?;
-    if typed.no_sign_request && typed.profile.is_some() {
-        return Err(UsageError::Value {
-            option: "no_sign_request",
-            reason: "an unsigned request has no use for a profile; leave one of them out",
-        });
-    }
-    Ok(StoreConfig {
-        endpoint,
-        provider: typed.provider.as_deref().and_then(Provider::of_name),
-        region: typed.region,
-        profile: typed.profile,
-        path_style: typed.path_style,
-        requester_pays: typed.requester_pays,
-        anonymous: typed.no_sign_request,
-        credentials: None,
-        upload_part_size: part_size("multipart_size", bounds.multipart_size)?,
-        copy_part_size: part_size("multipart_copy_size", bounds.multipart_copy_size)?,
-    })
-}
-
-fn endpoint(url: &str) -> Result<String, UsageError> {
-    let invalid = |reason| UsageError::Value {
-        option: "url",
-        reason,
-    };
-    let host = url
-        .strip_prefix("https://")
-        .or_else(|| url.strip_prefix("http://"))
-        .ok_or(invalid(
-            "give the endpoint as http://HOST[:PORT] or https://HOST[:PORT]",
-        ))?;
-    let host = host.split('/').next().unwrap_or_default();
-    if host.is_empty() {
-        return Err(invalid(
-            "there is no host in it; give http://HOST[:PORT] or https://HOST",
-        ));
-    }
-    if host.contains('@') {
-        return Err(invalid(
-            "no user or password belongs in it, where every user can read them; set \
-             AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-        ));
-    }
-    Ok(url.trim_end_matches('/').to_owned())
-}
-
-fn part_size(option: &'static str, mib: Option<u32>) -> Result<Option<u64>, UsageError> {
-    match mib.map(u64::from) {
-        None => Ok(None),
-        Some(mib) if PART_MIB.contains(&mib) => Ok(Some(mib * MIB)),
-        Some(_) => Err(UsageError::Value {
-            option,
-            reason: "give a number of MiB from 5 to 5120",
-        }),
-    }
 }
 
 /// Owner and modes that nobody asked to be otherwise.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Provider;
+use crate::config::{Encryption, Provider};
 
 /// The command line.
 #[derive(Parser, Debug)]
@@ -121,9 +121,33 @@ pub(super) struct TypedStore {
     #[arg(long)]
     pub(super) requester_pays: bool,
 
+    /// The account that owns the buckets, or one of them; the store then refuses requests to a
+    /// bucket that is another's by now [default: not checked]
+    #[arg(long, value_name = "[BUCKET:]ACCOUNT", value_parser = owner_of_bucket)]
+    pub(super) expected_bucket_owner: Vec<OfBucket<String>>,
+
+    /// What the store encrypts by: s3 (keys of the store), kms (the account's key of the key
+    /// service) or kms:KEYID [default: as the bucket's own settings say]
+    #[arg(long, value_name = "KEYS", value_parser = encryption)]
+    pub(super) sse: Option<Encryption>,
+
+    /// A file with a key of one's own (SSE-C) for all sources, or for one bucket: 32 bytes, as they
+    /// are or in base64, that only the owner may read. What has another key or none cannot be read
+    #[arg(long, value_name = "[BUCKET:]FILE", value_parser = file_of_bucket)]
+    pub(super) sse_c_key: Vec<OfBucket<String>>,
+
     /// Send unsigned requests, for public buckets
     #[arg(long)]
     pub(super) no_sign_request: bool,
+}
+
+/// A value for all buckets or for one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct OfBucket<T> {
+    /// The one.
+    pub(super) bucket: Option<String>,
+    /// The value.
+    pub(super) value: T,
 }
 
 /// Where attributes of listed objects come from.
@@ -295,4 +319,57 @@ fn size(text: &str) -> Result<u64, String> {
 
 fn provider_names() -> PossibleValuesParser {
     PossibleValuesParser::new(Provider::ALL.map(Provider::name))
+}
+
+fn encryption(text: &str) -> Result<Encryption, String> {
+    match text.split_once(':') {
+        None if text == "s3" => Ok(Encryption::StoreKeys),
+        None if text == "kms" => Ok(Encryption::KeyService { key_id: None }),
+        Some(("kms", id)) if is_printable(id) => Ok(Encryption::KeyService {
+            key_id: Some(id.to_owned()),
+        }),
+        _ => Err("give s3, kms or kms:KEYID; for a key of your own sse_c_key=FILE".to_owned()),
+    }
+}
+
+/// Whether a header can carry it and there is something to carry.
+fn is_printable(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// `BUCKET:/FILE`, as sources are written; any other is a file for all.
+fn file_of_bucket(text: &str) -> Result<OfBucket<String>, String> {
+    let of_bucket = text
+        .find(":/")
+        .filter(|_| !text.starts_with(['/', '.']))
+        .map(|at| (&text[..at], &text[at + 1..]));
+    match of_bucket {
+        Some(("", _)) => Err("give FILE or BUCKET:/FILE".to_owned()),
+        Some((bucket, file)) => Ok(OfBucket {
+            bucket: Some(bucket.to_owned()),
+            value: file.to_owned(),
+        }),
+        None => Ok(OfBucket {
+            bucket: None,
+            value: text.to_owned(),
+        }),
+    }
+}
+
+/// AWS numbers accounts by 12 digits, Backblaze by as many hexadecimal ones.
+fn owner_of_bucket(text: &str) -> Result<OfBucket<String>, String> {
+    const ACCOUNT_BYTES: usize = 12;
+    let (bucket, account) = match text.rsplit_once(':') {
+        Some((bucket, account)) => (Some(bucket), account),
+        None => (None, text),
+    };
+    let is_account =
+        account.len() == ACCOUNT_BYTES && account.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_account || bucket == Some("") {
+        return Err("give the 12 digits of an account, alone or as BUCKET:ACCOUNT".to_owned());
+    }
+    Ok(OfBucket {
+        bucket: bucket.map(str::to_owned),
+        value: account.to_owned(),
+    })
 }

@@ -8,9 +8,10 @@ use crate::mount::is_kernel_word;
 /// What `--help` tells of them.
 pub(super) const HELP: &str = "\
 Words of -o:
-  url=URL endpoint_url=URL provider=aws|other use_path_request_style region=NAME endpoint=NAME
+  url=URL endpoint_url=URL provider=NAME use_path_request_style region=NAME endpoint=NAME
   profile=NAME
   requester_pays no_sign_request public_bucket
+  expected_bucket_owner=[BUCKET:]ACCOUNT sse=s3|kms|kms:KEYID sse_c_key=[BUCKET:]FILE
   ro rw allow_other nonempty uid=N gid=N umask=OCTAL file_mode=OCTAL dir_mode=OCTAL
   actimeo=SECONDS attr_ttl=SECONDS stat_cache_expire=SECONDS noac cto nocto
   attributes=auto|objects|listing
@@ -98,6 +99,9 @@ const WORDS: &[(&str, Meaning)] = &[
     ("endpoint", Value("--region")),
     ("profile", Value("--profile")),
     ("requester_pays", Flag("--requester-pays")),
+    ("expected_bucket_owner", Value("--expected-bucket-owner")),
+    ("sse", Value("--sse")),
+    ("sse_c_key", Value("--sse-c-key")),
     ("no_sign_request", Flag("--no-sign-request")),
     ("public_bucket", Flag("--no-sign-request")),
     ("ro", Flag("--read-only")),

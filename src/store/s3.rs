@@ -31,11 +31,12 @@ mod put;
 mod recent;
 mod settle;
 mod tags;
+mod terms;
 mod wire;
 
 use client::Connection;
 
-pub use client::S3Store;
+pub use client::{ConnectError, S3Store};
 
 /// One bucket reached through the S3 API.
 pub struct S3Bucket {

@@ -26,13 +26,28 @@ use aws_types::service_config::ServiceConfigKey;
 use super::S3Bucket;
 use super::call::LOG_TARGET;
 use super::recent::Recent;
+use super::terms::Terms;
 use super::wire::{LenientClient, RequestRules};
-use crate::config::{Provider, StoreConfig};
+use crate::config::{Encryption, Provider, StoreConfig};
 use crate::object::{BucketName, ObjectVersion};
 use crate::store::dialect::{Addressing, Dialect};
 use crate::store::probe::Seen;
 use crate::store::retry::Timeouts;
 use crate::store::{Bucket, StoreResult};
+
+/// Why a store cannot be used as it is configured. No request has been sent then.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// A key of SSE-C would be sent in the clear.
+    #[error(
+        "{endpoint}: the key of sse_c_key would cross the network in the clear; give an https:// \
+         endpoint"
+    )]
+    KeyInTheClear {
+        /// The endpoint's address.
+        endpoint: String,
+    },
+}
 
 /// A store: an endpoint and the credentials for it.
 pub struct S3Store {
@@ -45,6 +60,7 @@ pub(super) struct Connection {
     pub dialect: Dialect,
     pub timeouts: Timeouts,
     pub endpoint: String,
+    pub terms: Terms,
     pub offers: Offers,
     /// What listings may lack.
     pub recent: Recent,
@@ -109,8 +125,8 @@ impl S3Store {
     /// one of which nothing is known.
     ///
     /// # Errors
-    /// By meaning. Credentials are looked for with the first request, not here.
-    pub async fn connect(config: &StoreConfig) -> StoreResult<Self> {
+    /// [`ConnectError`]. Credentials are looked for with the first request, not here.
+    pub async fn connect(config: &StoreConfig) -> Result<Self, ConnectError> {
         let (sdk, http) = load(config, &Timeouts::default()).await;
         let provider = match (config.provider, endpoint_url(config, &sdk)) {
             (Some(provider), _) => provider,
@@ -121,14 +137,17 @@ impl S3Store {
             (None, None) => Provider::Aws,
         };
         let rules = (Dialect::of(provider), Timeouts::default());
-        Ok(Self::build(config, &sdk, http, rules))
+        Self::build(config, &sdk, http, rules)
     }
 
     /// A store that is known to speak that dialect.
     ///
     /// # Errors
     /// As [`Self::connect`].
-    pub async fn connect_with(config: &StoreConfig, dialect: Dialect) -> StoreResult<Self> {
+    pub async fn connect_with(
+        config: &StoreConfig,
+        dialect: Dialect,
+    ) -> Result<Self, ConnectError> {
         Self::connect_within(config, dialect, Timeouts::default()).await
     }
 
@@ -140,9 +159,9 @@ impl S3Store {
         config: &StoreConfig,
         dialect: Dialect,
         timeouts: Timeouts,
-    ) -> StoreResult<Self> {
+    ) -> Result<Self, ConnectError> {
         let (sdk, http) = load(config, &timeouts).await;
-        Ok(Self::build(config, &sdk, http, (dialect, timeouts)))
+        Self::build(config, &sdk, http, (dialect, timeouts))
     }
 
     /// The bucket of that name.
@@ -176,7 +195,7 @@ impl S3Store {
         sdk: &SdkConfig,
         http: SharedHttpClient,
         (mut dialect, timeouts): (Dialect, Timeouts),
-    ) -> Self {
+    ) -> Result<Self, ConnectError> {
         if let Some(bytes) = config.upload_part_size {
             dialect.limits.upload_part_size = bytes;
         }
@@ -191,12 +210,15 @@ impl S3Store {
         let endpoint = url
             .clone()
             .unwrap_or_else(|| format!("https://s3.{}.amazonaws.com", region.as_ref()));
+        check_secrecy(config, &endpoint)?;
+        let terms = Terms::new(config);
         let mut settings = aws_sdk_s3::config::Builder::from(sdk)
             .http_client(LenientClient::new(http))
             .interceptor(RequestRules {
                 requester_pays: config.requester_pays,
                 forbid_overwrite: dialect.forbid_overwrite,
             })
+            .interceptor(terms.clone())
             .region(region)
             .force_path_style(config.path_style || dialect.addressing == Addressing::Path)
             .retry_config(RetryConfig::disabled())
@@ -221,6 +243,7 @@ impl S3Store {
             dialect,
             timeouts,
             endpoint,
+            terms,
             offers: Offers {
                 write_conditions: Offer::new("conditions on writes"),
                 bulk_delete: Offer::new("deletes of many objects"),
@@ -229,9 +252,9 @@ impl S3Store {
             recent: Recent::default(),
             refusals: Mutex::default(),
         };
-        Self {
+        Ok(Self {
             connection: Arc::new(connection),
-        }
+        })
     }
 }
 
@@ -362,6 +385,18 @@ fn suggest(url: &str) {
              requests that verify what it promises"
         );
     }
+}
+
+/// AWS refuses keys over plain HTTP (Amazon S3 user guide, "Using server-side encryption with
+/// customer-provided keys"); other stores might take them. This machine overhears itself anyway.
+fn check_secrecy(config: &StoreConfig, endpoint: &str) -> Result<(), ConnectError> {
+    let mut encryptions = config.encryption.all();
+    let has_key = encryptions.any(|encryption| matches!(encryption, Encryption::Customer(_)));
+    if has_key && !endpoint.starts_with("https://") && !is_loopback(endpoint) {
+        let endpoint = endpoint.to_owned();
+        return Err(ConnectError::KeyInTheClear { endpoint });
+    }
+    Ok(())
 }
 
 fn host(url: &str) -> Option<String> {

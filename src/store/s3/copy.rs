@@ -153,6 +153,7 @@ impl S3Bucket {
         let answer = with_headers!(request, headers)
             .customize()
             .mutate_request(set_expires(headers))
+            .mutate_request(self.of_source(&source.bucket))
             .send()
             .await?;
         let sent = answer
@@ -242,6 +243,8 @@ impl S3Bucket {
             .copy_source(copy_source(version))
             .set_copy_source_if_match(self.source_condition(version))
             .set_copy_source_range(copy_range(source))
+            .customize()
+            .mutate_request(self.of_source(&version.bucket))
             .send()
             .await?;
         let Some(result) = answer.copy_part_result() else {
