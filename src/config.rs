@@ -129,12 +129,38 @@ pub struct StoreConfig {
     pub expected_owner: PerBucket<Option<String>>,
     /// How the store encrypts what is written to the buckets.
     pub encryption: PerBucket<Encryption>,
+    /// The canned ACL of what is written: one of [`CANNED_ACLS`].
+    pub acl: Option<String>,
+    /// What new objects get.
+    pub new_objects: NewObjects,
     /// Credentials to use instead of the AWS chain.
     pub credentials: Option<StaticCredentials>,
     /// Bytes of an uploaded part to aim at; the store's usual size when `None`.
     pub upload_part_size: Option<u64>,
     /// Bytes of a copied part to aim at; the store's usual size when `None`.
     pub copy_part_size: Option<u64>,
+}
+
+/// The canned ACLs of objects (Amazon S3 user guide, "Access control list (ACL) overview").
+pub const CANNED_ACLS: [&str; 7] = [
+    "private",
+    "public-read",
+    "public-read-write",
+    "aws-exec-read",
+    "authenticated-read",
+    "bucket-owner-read",
+    "bucket-owner-full-control",
+];
+
+/// What new objects get beside their content and attributes. One that is written anew keeps its
+/// own.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct NewObjects {
+    /// The storage class of files; the bucket's default when `None`. Directories and symbolic
+    /// links, which have to be read to be shown, get the default.
+    pub storage_class: Option<String>,
+    /// The tags.
+    pub tags: BTreeMap<String, String>,
 }
 
 /// A setting of all buckets, and those that have it otherwise.

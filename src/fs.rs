@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 
-use crate::config::Config;
+use crate::config::{Config, NewObjects};
 use crate::file::{FileError, Shared};
 use crate::namespace::names::{self, NAME_BYTES_MAX, NameError, UNLINKED_DIR};
 pub use crate::namespace::{Attr, Ino, Kind};
@@ -306,6 +306,7 @@ pub struct Fs {
     state: Mutex<State>,
     handles: Handles,
     close_to_open: bool,
+    new_objects: NewObjects,
     /// Told when changed attributes begin to wait.
     attributes_changed: Notify,
     /// Directory renames that stopped half way, and may be repeated.
@@ -321,6 +322,7 @@ impl Fs {
             state: Mutex::new(State::new(config, &shared.buckets)),
             handles: Handles::default(),
             close_to_open: config.close_to_open,
+            new_objects: config.store.new_objects.clone(),
             attributes_changed: Notify::new(),
             stopped: Mutex::default(),
             shared,

@@ -133,7 +133,7 @@ fn what_is_no_key_is_refused_and_not_shown() {
 }
 
 #[test]
-fn bad_values_about_encryption_and_owners_are_refused_by_option_and_value() {
+fn bad_values_about_what_is_written_are_refused_by_option_and_value() {
     let (_dir, path) = key_file(&[b'k'; 32], 0o600);
     let of_another = format!("sse_c_key=other:{path}");
     let twice = format!("sse=s3,sse_c_key={path}");
@@ -148,6 +148,10 @@ fn bad_values_about_encryption_and_owners_are_refused_by_option_and_value() {
             "expected_bucket_owner=other:111122223333",
             ["expected_bucket_owner", "\"other\""],
         ),
+        ("storage_class=A+B", ["--storage-class", "A+B"]),
+        ("acl=everyone", ["--acl", "everyone"]),
+        ("tags==v", ["--tags", "=v"]),
+        ("tags=a=1&a=2", ["--tags", "a=1&a=2"]),
         (&of_another, ["sse_c_key", "\"other\""]),
         (&twice, ["sse_c_key", "sse"]),
     ] {
@@ -161,6 +165,7 @@ fn bad_values_about_encryption_and_owners_are_refused_by_option_and_value() {
         "sse=s3",
         "sse=kms",
         "sse=kms:arn:aws:kms:eu-west-1:111122223333:key/a",
+        "storage_class=STANDARD_IA,acl=bucket-owner-full-control,tags=a=1&b=c%20d",
         "expected_bucket_owner=111122223333",
         "expected_bucket_owner=bkt:111122223333,expected_bucket_owner=0123456789ab",
     ] {

@@ -6,6 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use s3fs::fs::{FsError, FsResult, Ino, Kind, NewNode, OpenMode, RenameMode, SetAttr, SetTime};
+use s3fs::limits::Limits;
 use s3fs::range::ByteRange;
 use s3fs::sim::{Counters, Fault, How, Operation};
 use s3fs::store::{ObjectHeaders, Tags};
@@ -533,6 +534,60 @@ fn mv_keeps_what_belongs_to_an_object_and_cp_gives_the_copy_its_own() {
         }
         assert_eq!(edited, headers, "append to {size} bytes");
     }
+}
+
+#[test]
+fn new_objects_get_the_class_and_the_tags_of_the_mount_and_rewritten_ones_keep_theirs() {
+    let tags = |word: &str| BTreeMap::from([("team".to_owned(), word.to_owned())]);
+    let world = World::chosen(Limits::aws(), |config| {
+        let new = &mut config.store.new_objects;
+        new.storage_class = Some("STANDARD_IA".to_owned());
+        new.tags = tags("ours");
+    });
+    let stored = |key: &str| {
+        let headers = world.sim.stat(BUCKET, key).unwrap().headers;
+        (headers.storage_class, headers.tags)
+    };
+    let infrequent = Some("STANDARD_IA".to_owned());
+    // One PUT, several parts, and a copy.
+    world
+        .run(world.write_new("small", b"abc".to_vec()))
+        .unwrap();
+    world
+        .run(world.write_new("large", vec![7; 40 << 20]))
+        .unwrap();
+    world.run(world.concatenate(&["small"], "copy")).unwrap();
+    for key in ["small", "large", "copy"] {
+        assert_eq!(
+            stored(key),
+            (infrequent.clone(), Tags::These(tags("ours"))),
+            "{key}"
+        );
+    }
+    // What has to be read to be shown is not put where reading costs, or is not possible.
+    world
+        .run(world.fs.mkdir(ROOT, name("dir"), DIRECTORY))
+        .unwrap();
+    let link = NewNode {
+        kind: Kind::Symlink,
+        ..NEW
+    };
+    let made = world.fs.symlink(ROOT, name("link"), link, name("small"));
+    world.run(made).unwrap();
+    for key in ["dir/", "link"] {
+        assert_eq!(stored(key), (None, Tags::These(tags("ours"))), "{key}");
+    }
+    // Of an object in the usual class HEAD tells no class.
+    let theirs = ObjectHeaders {
+        tags: Tags::These(tags("theirs")),
+        ..ObjectHeaders::default()
+    };
+    world.sim.put_pattern_with(BUCKET, "old", (10, 1), theirs);
+    world.run(world.write_new("old", b"anew".to_vec())).unwrap();
+    assert_eq!(stored("old"), (None, Tags::These(tags("theirs"))));
+    world.run(world.append("old", b"tail")).unwrap();
+    world.run(world.rename("old", "moved")).unwrap();
+    assert_eq!(stored("moved"), (None, Tags::These(tags("theirs"))));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::UsageError;
 use super::key_file;
 use super::resolve::absolute;
 use super::typed::{OfBucket, TypedBounds, TypedStore};
-use crate::config::{Encryption, PerBucket, Provider, Source, StoreConfig};
+use crate::config::{Encryption, NewObjects, PerBucket, Provider, Source, StoreConfig};
 use crate::limits::{GIB, MIB};
 use crate::object::BucketName;
 
@@ -36,6 +36,11 @@ pub(super) fn resolve(
         anonymous: typed.no_sign_request,
         expected_owner: expected_owner(typed.expected_bucket_owner, sources)?,
         encryption: encryption(typed.sse, typed.sse_c_key, sources)?,
+        acl: typed.acl,
+        new_objects: NewObjects {
+            storage_class: typed.storage_class,
+            tags: typed.tags.unwrap_or_default(),
+        },
         credentials: None,
         upload_part_size: part_size("multipart_size", bounds.multipart_size)?,
         copy_part_size: part_size("multipart_copy_size", bounds.multipart_copy_size)?,

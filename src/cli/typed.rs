@@ -1,13 +1,14 @@
 //! The command line exactly as it was typed. Knows no default that has to be computed and no
 //! meaning of a value beyond its form.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Encryption, Provider};
+use crate::config::{CANNED_ACLS, Encryption, Provider};
 
 /// The command line.
 #[derive(Parser, Debug)]
@@ -135,6 +136,18 @@ pub(super) struct TypedStore {
     /// are or in base64, that only the owner may read. What has another key or none cannot be read
     #[arg(long, value_name = "[BUCKET:]FILE", value_parser = file_of_bucket)]
     pub(super) sse_c_key: Vec<OfBucket<String>>,
+
+    /// Storage class of new files [default: the bucket's]
+    #[arg(long, value_name = "CLASS", value_parser = storage_class)]
+    pub(super) storage_class: Option<String>,
+
+    /// Canned ACL of what is written [default: the store's, on AWS private]
+    #[arg(long, value_name = "CANNED", value_parser = PossibleValuesParser::new(CANNED_ACLS))]
+    pub(super) acl: Option<String>,
+
+    /// Tags of new objects, as a URL's query, at most 10; for stores that keep tags
+    #[arg(long, value_name = "NAME=VALUE&...", value_parser = tags)]
+    pub(super) tags: Option<BTreeMap<String, String>>,
 
     /// Send unsigned requests, for public buckets
     #[arg(long)]
@@ -335,6 +348,38 @@ fn encryption(text: &str) -> Result<Encryption, String> {
 /// Whether a header can carry it and there is something to carry.
 fn is_printable(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn storage_class(text: &str) -> Result<String, String> {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    if text.is_empty() || !text.bytes().all(is_word) {
+        return Err("give a class of the store, like STANDARD_IA".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// Within what AWS takes: 10 tags, names of up to 128 characters, values of up to 256 (Amazon S3
+/// user guide, "Categorizing your objects using tags").
+fn tags(text: &str) -> Result<BTreeMap<String, String>, String> {
+    const COUNT_MAX: usize = 10;
+    const NAME_CHARS: std::ops::RangeInclusive<usize> = 1..=128;
+    const VALUE_CHARS_MAX: usize = 256;
+    let mut tags = BTreeMap::new();
+    for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+        let fits = NAME_CHARS.contains(&name.chars().count());
+        if !fits || value.chars().count() > VALUE_CHARS_MAX {
+            return Err(
+                "a tag has a name of 1 to 128 characters and a value of at most 256".to_owned(),
+            );
+        }
+        if tags.insert(name.into_owned(), value.into_owned()).is_some() {
+            return Err("a tag is there twice".to_owned());
+        }
+    }
+    match tags.len() {
+        1..=COUNT_MAX => Ok(tags),
+        _ => Err("give 1 to 10 tags, like team=a&purpose=b".to_owned()),
+    }
 }
 
 /// `BUCKET:/FILE`, as sources are written; any other is a file for all.

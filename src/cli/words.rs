@@ -12,6 +12,7 @@ Words of -o:
   profile=NAME
   requester_pays no_sign_request public_bucket
   expected_bucket_owner=[BUCKET:]ACCOUNT sse=s3|kms|kms:KEYID sse_c_key=[BUCKET:]FILE
+  storage_class=CLASS acl=CANNED tags=NAME=VALUE&...
   ro rw allow_other nonempty uid=N gid=N umask=OCTAL file_mode=OCTAL dir_mode=OCTAL
   actimeo=SECONDS attr_ttl=SECONDS stat_cache_expire=SECONDS noac cto nocto
   attributes=auto|objects|listing
@@ -100,6 +101,9 @@ const WORDS: &[(&str, Meaning)] = &[
     ("profile", Value("--profile")),
     ("requester_pays", Flag("--requester-pays")),
     ("expected_bucket_owner", Value("--expected-bucket-owner")),
+    ("storage_class", Value("--storage-class")),
+    ("acl", Value("--acl")),
+    ("tags", Value("--tags")),
     ("sse", Value("--sse")),
     ("sse_c_key", Value("--sse-c-key")),
     ("no_sign_request", Flag("--no-sign-request")),

@@ -7,7 +7,6 @@ use std::time::{Instant, SystemTime};
 use crate::attributes::{Attributes, SET_ID};
 use crate::file::{Creation, File, Place, Seen};
 use crate::fs::lookup::Want;
-use crate::fs::make::marker_headers;
 use crate::fs::state::State;
 use crate::fs::{Fh, Fs, FsError, FsResult, Ino, SetAttr, SetTime, Trusted};
 use crate::namespace::Attr;
@@ -154,7 +153,7 @@ impl Fs {
     }
 
     fn new_marker(&self, place: Place) -> Arc<File> {
-        let described = (marker_headers(), Attributes::default());
+        let described = (self.marker_headers(), Attributes::default());
         File::create(&self.shared, place, Creation::Replace, described)
     }
 

@@ -14,7 +14,7 @@ use crate::namespace::names::{self, KEY_BYTES_MAX};
 use crate::namespace::{Attr, Kind};
 use crate::range::ByteRange;
 use crate::readahead::Window;
-use crate::store::{ObjectHeaders, Payload, Precondition, StoreError};
+use crate::store::{ObjectHeaders, Payload, Precondition, StoreError, Tags};
 
 /// The content type of a marker object, as s3fs-fuse and others write it.
 const DIRECTORY_CONTENT_TYPE: &str = "application/x-directory";
@@ -65,7 +65,7 @@ impl Fs {
                 Creation::Replace
             };
             let described = (
-                file_headers(names::in_key(&name)),
+                self.file_headers(new.kind, names::in_key(&name)),
                 state.attributes_of_new(parent, new),
             );
             let ino = state.insert(parent, &name, file_state(None));
@@ -177,7 +177,7 @@ impl Fs {
         if marker.as_str().len() > KEY_BYTES_MAX {
             return Err(FsError::NameTooLong);
         }
-        let mut headers = marker_headers();
+        let mut headers = self.marker_headers();
         attributes.write_to(&mut headers.metadata, Kind::Directory);
         let put = place
             .bucket
@@ -211,26 +211,31 @@ impl Fs {
         state.tree.count_lookup(ino);
         state.trusted(ino).ok_or(FsError::UnknownInode)
     }
+
+    /// The headers of a new marker object.
+    pub(super) fn marker_headers(&self) -> ObjectHeaders {
+        ObjectHeaders {
+            content_type: Some(DIRECTORY_CONTENT_TYPE.into()),
+            tags: Tags::These(self.new_objects.tags.clone()),
+            ..ObjectHeaders::default()
+        }
+    }
+
+    /// The headers of a new file of that name.
+    fn file_headers(&self, kind: Kind, name: &str) -> ObjectHeaders {
+        // Anything else is read to be shown, which some classes do not allow.
+        let class = self.new_objects.storage_class.as_ref();
+        ObjectHeaders {
+            content_type: content_type(name),
+            storage_class: class.filter(|_| kind == Kind::File).cloned(),
+            tags: Tags::These(self.new_objects.tags.clone()),
+            ..ObjectHeaders::default()
+        }
+    }
 }
 
 /// Longest target of a symbolic link in bytes (PATH_MAX of Linux).
 const PATH_BYTES_MAX: u64 = 4096;
-
-/// The headers of a new marker object.
-pub(super) fn marker_headers() -> ObjectHeaders {
-    ObjectHeaders {
-        content_type: Some(DIRECTORY_CONTENT_TYPE.into()),
-        ..ObjectHeaders::default()
-    }
-}
-
-/// The headers of a new file of that name.
-fn file_headers(name: &str) -> ObjectHeaders {
-    ObjectHeaders {
-        content_type: content_type(name),
-        ..ObjectHeaders::default()
-    }
-}
 
 /// What the content of a file of that name is, most likely.
 pub(super) fn content_type(name: &str) -> Option<String> {

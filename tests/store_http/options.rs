@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use md5::Digest;
-use s3fs::config::{CustomerKey, Encryption, PerBucket, StaticCredentials, StoreConfig};
+use s3fs::config::{CustomerKey, Encryption, PerBucket, Provider, StaticCredentials, StoreConfig};
 use s3fs::object::{BucketName, ETag, ObjectKey, ObjectRange, ObjectVersion};
 use s3fs::range::ByteRange;
 use s3fs::store::dialect::Dialect;
@@ -260,6 +260,35 @@ async fn the_owner_and_the_payer_are_on_every_request_and_copies_name_both_owner
 }
 
 #[tokio::test]
+async fn a_canned_acl_is_on_what_makes_an_object() {
+    let sent = sent(|config| config.acl = Some("bucket-owner-full-control".to_owned())).await;
+    assert_on(&sent, CREATIONS, "x-amz-acl", "bucket-owner-full-control");
+}
+
+#[tokio::test]
+async fn tags_are_refused_where_the_store_is_not_known_to_keep_them() {
+    for (provider, is_keeper) in [
+        (None, false),
+        (Some(Provider::R2), false),
+        (Some(Provider::Aws), true),
+    ] {
+        let mut config = config("http://127.0.0.1:9000");
+        config.provider = provider;
+        let tags = &mut config.new_objects.tags;
+        tags.insert("team".to_owned(), "a".to_owned());
+        let connected = S3Store::connect(&config).await;
+        assert_eq!(connected.is_ok(), is_keeper, "{provider:?}");
+        if let Err(error) = connected {
+            let said = error.to_string();
+            assert!(
+                said.contains("tags") && said.contains("provider="),
+                "{said}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_customers_key_is_sent_over_tls_or_to_this_machine_only() {
     for (endpoint, is_secret) in [
         ("http://s3.example.com", false),
@@ -278,6 +307,7 @@ async fn a_customers_key_is_sent_over_tls_or_to_this_machine_only() {
             Err(ConnectError::KeyInTheClear { endpoint: named }) => {
                 assert!(!is_secret && named == endpoint, "{endpoint}");
             }
+            Err(other) => panic!("{endpoint}: {other}"),
         }
     }
 }

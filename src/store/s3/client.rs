@@ -30,7 +30,7 @@ use super::terms::Terms;
 use super::wire::{LenientClient, RequestRules};
 use crate::config::{Encryption, Provider, StoreConfig};
 use crate::object::{BucketName, ObjectVersion};
-use crate::store::dialect::{Addressing, Dialect};
+use crate::store::dialect::{Addressing, Dialect, Tagging};
 use crate::store::probe::Seen;
 use crate::store::retry::Timeouts;
 use crate::store::{Bucket, StoreResult};
@@ -46,6 +46,15 @@ pub enum ConnectError {
     KeyInTheClear {
         /// The endpoint's address.
         endpoint: String,
+    },
+    /// New objects shall have tags, which the provider is not known to keep.
+    #[error(
+        "tags: provider {provider} is not known to keep tags; leave them out, or name the store's \
+         provider with -o provider=NAME"
+    )]
+    NoTags {
+        /// The provider's word.
+        provider: &'static str,
     },
 }
 
@@ -211,6 +220,10 @@ impl S3Store {
             .clone()
             .unwrap_or_else(|| format!("https://s3.{}.amazonaws.com", region.as_ref()));
         check_secrecy(config, &endpoint)?;
+        if !config.new_objects.tags.is_empty() && dialect.tagging == Tagging::None {
+            let provider = dialect.name;
+            return Err(ConnectError::NoTags { provider });
+        }
         let terms = Terms::new(config);
         let mut settings = aws_sdk_s3::config::Builder::from(sdk)
             .http_client(LenientClient::new(http))

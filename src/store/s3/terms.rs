@@ -1,4 +1,5 @@
-//! The terms on which a bucket is used: who has to own it, and how the store encrypts. They are
+//! The terms on which a bucket is used: who has to own it, how the store encrypts, and who may
+//! read what is made there. They are
 //! headers of every request they concern, set before it is signed. Knows operations by name only.
 
 use std::sync::Arc;
@@ -18,7 +19,8 @@ use super::S3Bucket;
 use crate::config::{CustomerKey, Encryption, PerBucket, StoreConfig};
 use crate::object::BucketName;
 
-/// The requests that make an object: they say how it is encrypted.
+/// The requests that make an object: they say how it is encrypted and whose it is. An ACL is not
+/// among what a copy keeps (Amazon S3 API reference, CopyObject).
 const CREATIONS: &[&str] = &["PutObject", "CopyObject", "CreateMultipartUpload"];
 
 /// The requests that carry the customer's key (Amazon S3 API reference, each operation):
@@ -37,6 +39,7 @@ const KEYED: &[&str] = &[
 
 const OWNER: &str = "x-amz-expected-bucket-owner";
 const SOURCE_OWNER: &str = "x-amz-source-expected-bucket-owner";
+const ACL: &str = "x-amz-acl";
 const ENCRYPTION: &str = "x-amz-server-side-encryption";
 const SOURCE_ENCRYPTION: &str = "x-amz-copy-source-server-side-encryption";
 
@@ -48,6 +51,7 @@ pub(super) struct Terms(Arc<Agreed>);
 struct Agreed {
     expected_owner: PerBucket<Option<String>>,
     encryption: PerBucket<Encryption>,
+    acl: Option<String>,
 }
 
 impl Terms {
@@ -56,6 +60,7 @@ impl Terms {
         Self(Arc::new(Agreed {
             expected_owner: config.expected_owner.clone(),
             encryption: config.encryption.clone(),
+            acl: config.acl.clone(),
         }))
     }
 
@@ -63,6 +68,11 @@ impl Terms {
     fn apply(&self, operation: &str, bucket: &BucketName, request: &mut HttpRequest) {
         if let Some(owner) = self.0.expected_owner.of(bucket) {
             request.headers_mut().insert(OWNER, owner.clone());
+        }
+        if let Some(acl) = &self.0.acl
+            && CREATIONS.contains(&operation)
+        {
+            request.headers_mut().insert(ACL, acl.clone());
         }
         match self.0.encryption.of(bucket) {
             Encryption::Customer(key) if KEYED.contains(&operation) => {
