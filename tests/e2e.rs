@@ -3,6 +3,8 @@
 
 #[path = "e2e/access.rs"]
 mod access;
+#[path = "e2e/apart.rs"]
+mod apart;
 #[path = "e2e/attributes.rs"]
 mod attributes;
 #[path = "e2e/big.rs"]
