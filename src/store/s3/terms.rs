@@ -1,6 +1,6 @@
 //! The terms on which a bucket is used: who has to own it, how the store encrypts, and who may
-//! read what is made there. They are
-//! headers of every request they concern, set before it is signed. Knows operations by name only.
+//! read what is made there. They are headers of every request they concern, set before it is
+//! signed. Knows operations by name only.
 
 use std::sync::Arc;
 
