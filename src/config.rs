@@ -119,6 +119,14 @@ pub struct StoreConfig {
     pub region: Option<String>,
     /// The profile of the AWS configuration files.
     pub profile: Option<String>,
+    /// AWS's endpoints that are reached by IPv6 too.
+    pub dual_stack: bool,
+    /// AWS's endpoints whose cryptography is validated by FIPS 140.
+    pub fips: bool,
+    /// AWS's endpoints at the edge of its network (S3 Transfer Acceleration).
+    pub accelerate: bool,
+    /// Certificates in PEM to believe instead of the system's.
+    pub ca_bundle: Option<PathBuf>,
     /// `endpoint/bucket/key` instead of `bucket.endpoint/key`.
     pub path_style: bool,
     /// The requester pays for requests and transfer.

@@ -310,6 +310,9 @@ async fn assemble(config: &Config, runtime: &Handle) -> Result<Fs, MountError> {
     let mut names: Vec<&BucketName> = config.sources.iter().map(|source| &source.bucket).collect();
     names.sort_unstable();
     names.dedup();
+    for name in &names {
+        store.check_name(name)?;
+    }
     let buckets: Vec<Arc<dyn Bucket>> = names.into_iter().map(|name| store.bucket(name)).collect();
     try_join_all(buckets.iter().map(|bucket| bucket.check())).await?;
     let buckets = Buckets::new(buckets);

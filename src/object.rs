@@ -57,6 +57,20 @@ text_newtype! {
     VersionId
 }
 
+impl BucketName {
+    /// Whether it is the ARN of an access point, which stands where a bucket's name does (Amazon
+    /// S3 user guide, "Using Amazon S3 access points").
+    pub fn is_arn(&self) -> bool {
+        self.0.starts_with("arn:")
+    }
+
+    /// Whether it is a directory bucket of AWS, or an access point of one: the ends of their names
+    /// are reserved (Amazon S3 user guide, "Directory bucket naming rules").
+    pub fn is_directory_bucket(&self) -> bool {
+        self.0.ends_with("--x-s3") || self.0.ends_with("--xa-s3")
+    }
+}
+
 impl ETag {
     /// Whether both name the same entity: quotes and letter case do not count
     /// (OSS answers upper-case hex; some stores leave the quotes out).

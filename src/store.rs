@@ -14,6 +14,7 @@ use crate::object::{BucketName, ETag, ObjectKey, ObjectRange, ObjectVersion};
 
 pub mod dialect;
 pub mod error;
+pub mod permission;
 pub mod probe;
 pub mod retry;
 pub mod s3;

@@ -4,6 +4,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
+#[path = "cli/network.rs"]
+mod network;
+
 fn s3fs(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_s3fs"))
         .args(args)

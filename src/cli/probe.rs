@@ -34,11 +34,12 @@ fn probe(command: &ProbeCommand) -> Result<String, Failure> {
         let bucket = &command.source.bucket;
         let store = S3Store::connect(&command.store).await;
         let store = store.map_err(MountError::Connect)?;
+        store.check_name(bucket).map_err(MountError::Connect)?;
         let prefix = scratch(&command.source.prefix);
         println!("trying below s3://{bucket}/{prefix}");
         let seen = store.probe(bucket, &prefix).await;
         let seen = seen.map_err(MountError::Store)?;
-        Ok(report(store.dialect(), &seen))
+        Ok(report(store.dialect(bucket), &seen))
     })
 }
 

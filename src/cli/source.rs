@@ -30,6 +30,15 @@ pub enum SourceError {
         /// The part taken for the bucket.
         bucket: String,
     },
+    /// It is the ARN of something else than an access point of one region.
+    #[error(
+        "source \"{source_text}\": write an access point as \
+         arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME[:/PREFIX]; there is no mount of any other ARN"
+    )]
+    BadArn {
+        /// What was typed.
+        source_text: String,
+    },
     /// Between the colon and the prefix there is no slash.
     #[error("source \"{source_text}\": write the prefix with a slash in front: {bucket}:/PREFIX")]
     NoSlash {
@@ -49,6 +58,15 @@ pub enum SourceError {
 /// Understands a source.
 pub(super) fn parse(text: &str) -> Result<Source, SourceError> {
     let source_text = || text.to_owned();
+    if let Some(arn) = text
+        .strip_prefix("s3://")
+        .unwrap_or(text)
+        .strip_prefix("arn:")
+    {
+        return access_point(arn).ok_or_else(|| SourceError::BadArn {
+            source_text: source_text(),
+        });
+    }
     let (bucket, prefix) = match text.strip_prefix("s3://") {
         Some(rest) => rest.split_once('/').unwrap_or((rest, "")),
         None if text.contains("://") => ("", ""),
@@ -81,15 +99,43 @@ pub(super) fn parse(text: &str) -> Result<Source, SourceError> {
             bucket,
         });
     }
+    Ok(shown_as(bucket, bucket, prefix))
+}
+
+/// The source of that bucket; its directory has the prefix's last name, else `name`.
+fn shown_as(bucket: &str, name: &str, prefix: &str) -> Source {
     let mut prefix = prefix.to_owned();
     if !prefix.is_empty() && !prefix.ends_with('/') {
         prefix.push('/');
     }
-    let name = directory_name(bucket, &prefix).to_owned();
-    Ok(Source {
+    let name = directory_name(name, &prefix).to_owned();
+    Source {
         bucket: BucketName::new(bucket),
         prefix,
         name,
+    }
+}
+
+/// An access point by what follows `arn:`, with or without a prefix; none if it is something else.
+/// A multi-region access point has no region in its ARN: its requests would need another signature.
+fn access_point(arn: &str) -> Option<Source> {
+    let (partition, rest) = arn.split_once(":s3:")?;
+    let (region, rest) = rest.split_once(':')?;
+    let (account, rest) = rest.split_once(":accesspoint/")?;
+    let (name, prefix) = match rest.split_once('/') {
+        None => (rest, ""),
+        Some((name, prefix)) => (name, prefix),
+    };
+    let name = name.strip_suffix(':').unwrap_or(name);
+    let is_label = |text: &str| {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        !text.is_empty() && text.chars().all(allowed)
+    };
+    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    let is_whole = partition.starts_with("aws") && is_account;
+    (is_whole && [partition, region, name].into_iter().all(is_label)).then(|| {
+        let bucket = format!("arn:{partition}:s3:{region}:{account}:accesspoint/{name}");
+        shown_as(&bucket, name, prefix)
     })
 }
 
@@ -131,6 +177,42 @@ mod tests {
                 source.name.as_str(),
             );
             assert_eq!(found, (bucket, prefix, name), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_access_point_is_named_by_its_arn_in_both_grammars() {
+        let arn = "arn:aws-cn:s3:cn-north-1:123456789012:accesspoint/my-ap";
+        let rows = [
+            (arn.to_owned(), "", "my-ap"),
+            (format!("{arn}:"), "", "my-ap"),
+            (format!("s3://{arn}"), "", "my-ap"),
+            (format!("s3://{arn}/"), "", "my-ap"),
+            (format!("s3://{arn}/a/b"), "a/b/", "b"),
+            (format!("{arn}:/a/b"), "a/b/", "b"),
+        ];
+        for (text, prefix, name) in rows {
+            let source = parse(&text).unwrap();
+            assert_eq!(source.bucket.as_str(), arn, "{text}");
+            assert_eq!((&*source.prefix, &*source.name), (prefix, name), "{text}");
+        }
+        // An alias and a directory bucket are names as others.
+        for name in ["my-ap-1a2b-s3alias", "b--usw2-az1--x-s3"] {
+            assert_eq!(
+                parse(&format!("s3://{name}")).unwrap().bucket.as_str(),
+                name
+            );
+        }
+        for text in [
+            "arn:aws:s3:::bkt",
+            "arn:aws:s3::123456789012:accesspoint/ap.mrap",
+            "arn:aws:s3:us-west-2:12:accesspoint/ap",
+            "arn:aws:s3:us-west-2:123456789012:accesspoint/",
+            "arn:aws:s3-outposts:us-west-2:123456789012:outpost/op/accesspoint/ap",
+            "s3://arn:aws:s3-object-lambda:us-west-2:123456789012:accesspoint/ap",
+        ] {
+            let refused = parse(text);
+            assert!(matches!(refused, Err(SourceError::BadArn { .. })), "{text}");
         }
     }
 

@@ -1,6 +1,8 @@
 //! From the typed options of the store to its configuration. Reaches no store.
 
 use std::collections::BTreeMap;
+use std::env;
+use std::path::PathBuf;
 
 use super::UsageError;
 use super::key_file;
@@ -31,6 +33,10 @@ pub(super) fn resolve(
         provider: typed.provider.as_deref().and_then(Provider::of_name),
         region: typed.region,
         profile: typed.profile,
+        dual_stack: typed.dual_stack,
+        fips: typed.fips,
+        accelerate: typed.accelerate,
+        ca_bundle: ca_bundle()?,
         path_style: typed.path_style,
         requester_pays: typed.requester_pays,
         anonymous: typed.no_sign_request,
@@ -82,6 +88,12 @@ fn part_size(option: &'static str, mib: Option<u32>) -> Result<Option<u64>, Usag
             reason: "give a number of MiB from 5 to 5120",
         }),
     }
+}
+
+/// The file that the AWS command line takes its certificates from.
+fn ca_bundle() -> Result<Option<PathBuf>, UsageError> {
+    let named = env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty());
+    named.map(|path| absolute(path.into())).transpose()
 }
 
 /// The owners that the buckets are expected to have.

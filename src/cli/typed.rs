@@ -106,7 +106,8 @@ pub(super) struct TypedStore {
     #[arg(long, value_name = "NAME", value_parser = provider_names())]
     pub(super) provider: Option<String>,
 
-    /// Put the bucket into the path instead of the host name; most servers other than AWS need it
+    /// Put the bucket into the path instead of the host name, whatever the provider says; those
+    /// that run on one's own machines have it there anyway
     #[arg(long, visible_alias = "use-path-request-style")]
     pub(super) path_style: bool,
 
@@ -117,6 +118,18 @@ pub(super) struct TypedStore {
     /// The profile of the AWS configuration files
     #[arg(long, value_name = "NAME")]
     pub(super) profile: Option<String>,
+
+    /// Use AWS's endpoints that are reached by IPv6 too
+    #[arg(long)]
+    pub(super) dual_stack: bool,
+
+    /// Use AWS's endpoints whose cryptography is validated by FIPS 140
+    #[arg(long)]
+    pub(super) fips: bool,
+
+    /// Use AWS's endpoints near the client (Transfer Acceleration), for buckets that have it on
+    #[arg(long, conflicts_with_all = ["fips", "path_style"])]
+    pub(super) accelerate: bool,
 
     /// Pay for requests and transfer, for buckets whose owner does not
     #[arg(long)]

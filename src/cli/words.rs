@@ -12,7 +12,7 @@ Words of -o:
   profile=NAME
   requester_pays no_sign_request public_bucket
   expected_bucket_owner=[BUCKET:]ACCOUNT sse=s3|kms|kms:KEYID sse_c_key=[BUCKET:]FILE
-  storage_class=CLASS acl=CANNED tags=NAME=VALUE&...
+  dual_stack fips accelerate storage_class=CLASS acl=CANNED tags=NAME=VALUE&...
   ro rw allow_other nonempty uid=N gid=N umask=OCTAL file_mode=OCTAL dir_mode=OCTAL
   actimeo=SECONDS attr_ttl=SECONDS stat_cache_expire=SECONDS noac cto nocto
   attributes=auto|objects|listing
@@ -26,7 +26,7 @@ container, instance. They are never taken from the command line, where every use
 
 Examples:
   s3fs s3://bucket/photos /mnt
-  s3fs bucket /mnt -o url=http://127.0.0.1:9000,use_path_request_style
+  s3fs bucket /mnt -o url=http://localhost:9000,provider=minio
   s3fs s3://one s3://two /mnt     (cp /mnt/one/x /mnt/two/ copies without a download)";
 
 /// Why `-o` cannot be understood. Values are not repeated: one of them may be a secret.
@@ -96,6 +96,9 @@ const WORDS: &[(&str, Meaning)] = &[
     ("endpoint_url", Value("--endpoint-url")),
     ("provider", Value("--provider")),
     ("use_path_request_style", Flag("--path-style")),
+    ("dual_stack", Flag("--dual-stack")),
+    ("fips", Flag("--fips")),
+    ("accelerate", Flag("--accelerate")),
     ("region", Value("--region")),
     ("endpoint", Value("--region")),
     ("profile", Value("--profile")),

@@ -79,8 +79,10 @@ pub enum Tagging {
 /// Where a request names the bucket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Addressing {
-    /// In the host name.
+    /// In the host name; the path is taken too.
     Host,
+    /// In the host name; the path is refused.
+    HostOnly,
     /// In the path.
     Path,
 }

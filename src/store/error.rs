@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::permission;
 use crate::object::{BucketName, ObjectKey};
 
 /// The result of a request to a store.
@@ -34,7 +35,8 @@ pub enum StoreError {
     },
     /// The credentials do not allow it, or are not accepted.
     #[error(
-        "{operation} on {resource}: access denied ({code}); check the credentials and the policy"
+        "{operation} on {resource}: access denied ({code}); {}",
+        permission::advice(operation, code)
     )]
     AccessDenied {
         /// The S3 operation.

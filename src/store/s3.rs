@@ -17,8 +17,10 @@ use crate::store::{
 
 mod call;
 mod client;
+mod connect;
 mod copy;
 mod delete;
+mod endpoint;
 mod fault;
 mod get;
 mod headers;
@@ -32,11 +34,13 @@ mod recent;
 mod settle;
 mod tags;
 mod terms;
+mod transport;
 mod wire;
 
 use client::Connection;
 
-pub use client::{ConnectError, S3Store};
+pub use client::S3Store;
+pub use connect::ConnectError;
 
 /// One bucket reached through the S3 API.
 pub struct S3Bucket {

@@ -276,9 +276,10 @@ async fn tags_are_refused_where_the_store_is_not_known_to_keep_them() {
         config.provider = provider;
         let tags = &mut config.new_objects.tags;
         tags.insert("team".to_owned(), "a".to_owned());
-        let connected = S3Store::connect(&config).await;
-        assert_eq!(connected.is_ok(), is_keeper, "{provider:?}");
-        if let Err(error) = connected {
+        let store = S3Store::connect(&config).await.unwrap();
+        let checked = store.check_name(&BucketName::new("bkt"));
+        assert_eq!(checked.is_ok(), is_keeper, "{provider:?}");
+        if let Err(error) = checked {
             let said = error.to_string();
             assert!(
                 said.contains("tags") && said.contains("provider="),
@@ -286,6 +287,89 @@ async fn tags_are_refused_where_the_store_is_not_known_to_keep_them() {
             );
         }
     }
+}
+
+/// A bucket of a directory, or an access point's, and what it sends to a store of that provider.
+async fn sent_by(
+    provider: Provider,
+    bucket: &str,
+    script: Vec<Answer>,
+) -> (Scripted, Arc<dyn Bucket>) {
+    let server = Scripted::start(script).await;
+    let mut config = config(&server.endpoint);
+    config.path_style = false;
+    config.provider = Some(provider);
+    let store = S3Store::connect(&config).await.unwrap();
+    let bucket = store.bucket(&BucketName::new(bucket));
+    (server, bucket)
+}
+
+#[tokio::test]
+async fn requests_to_a_directory_bucket_are_of_a_session_and_copies_are_not() {
+    let session = "<CreateSessionResult><Credentials><AccessKeyId>sid</AccessKeyId>\
+        <SecretAccessKey>ssecret</SecretAccessKey><SessionToken>token</SessionToken>\
+        <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></CreateSessionResult>";
+    let copied = "<CopyPartResult><ETag>\"e\"</ETag></CopyPartResult>";
+    let script = vec![
+        answer(200, "", session),
+        answer(200, "etag: \"e\"\r\n", ""),
+        answer(200, "", copied),
+    ];
+    let name = "b--usw2-az1--x-s3";
+    let (server, bucket) = sent_by(Provider::Express, name, script).await;
+    let key = ObjectKey::new("k");
+    let headers = ObjectHeaders::default();
+    let put = bucket.put(&key, Payload::new(), &headers, &Precondition::None);
+    put.await.unwrap();
+    let upload = Upload {
+        key,
+        id: "u".to_owned(),
+    };
+    let source = ObjectRange {
+        version: version(name),
+        range: ByteRange::new(0, 5),
+    };
+    let copy = bucket.copy_part(&upload, PartNumber(1), &source);
+    copy.await.unwrap();
+    let received = server.received();
+    let [session, put, copy] = &received[..] else {
+        panic!("{received:?}");
+    };
+    assert!(session.line.contains("?session"), "{}", session.line);
+    assert_eq!(put.header("x-amz-s3session-token"), Some("token"));
+    assert!(
+        put.header("authorization")
+            .unwrap()
+            .contains("Credential=sid/")
+    );
+    assert_eq!(copy.header("x-amz-s3session-token"), None);
+    assert!(
+        copy.header("authorization")
+            .unwrap()
+            .contains("Credential=id/")
+    );
+    let source = copy.header("x-amz-copy-source");
+    assert_eq!(source, Some("b--usw2-az1--x-s3/k"));
+}
+
+#[tokio::test]
+async fn a_copy_from_an_access_point_names_its_arn() {
+    let copied = "<CopyPartResult><ETag>\"e\"</ETag></CopyPartResult>";
+    let (server, bucket) = sent_by(Provider::Aws, "bkt", vec![answer(200, "", copied)]).await;
+    let upload = Upload {
+        key: ObjectKey::new("k"),
+        id: "u".to_owned(),
+    };
+    let source = ObjectRange {
+        version: version("arn:aws:s3:us-west-2:123456789012:accesspoint/ap"),
+        range: ByteRange::new(0, 5),
+    };
+    let copy = bucket.copy_part(&upload, PartNumber(1), &source);
+    copy.await.unwrap();
+    assert_eq!(
+        server.received()[0].header("x-amz-copy-source"),
+        Some("arn%3Aaws%3As3%3Aus-west-2%3A123456789012%3Aaccesspoint/ap/object/k")
+    );
 }
 
 #[tokio::test]

@@ -227,6 +227,10 @@ pub const ROOMS: &[Room] = &[
         modules: &["store::s3"],
     },
     Room {
+        path: "rustls::",
+        modules: &["store::s3"],
+    },
+    Room {
         path: "s3s::",
         modules: &["sim"],
     },

@@ -79,6 +79,7 @@ impl Dialect {
             name: Provider::Express.name(),
             title: "AWS S3 directory buckets",
             hosts: &[],
+            addressing: Addressing::HostOnly,
             limits,
             listing: Listing {
                 is_sorted: false,
@@ -117,6 +118,7 @@ impl Dialect {
             name: Provider::Oss.name(),
             title: "Alibaba Cloud OSS",
             hosts: &["aliyuncs.com"],
+            addressing: Addressing::HostOnly,
             limits,
             copy_conditions: Conditions::Honoured,
             write_conditions: Conditions::None,

@@ -111,6 +111,7 @@ fn reached(dialect: &Dialect) -> Rows {
     }
     let named = match dialect.addressing {
         Addressing::Host => "host name",
+        Addressing::HostOnly => "host name only",
         Addressing::Path => "path",
     };
     rows.push(("bucket named in the", named.to_owned()));

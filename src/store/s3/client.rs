@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -18,49 +17,29 @@ use aws_sdk_s3::config::{
     SharedHttpClient, StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::{Client, Config};
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
-use aws_smithy_http_client::{Builder, Connector};
-use aws_types::service_config::ServiceConfigKey;
 
 use super::S3Bucket;
 use super::call::LOG_TARGET;
+use super::connect::{self, ConnectError};
+use super::endpoint;
 use super::recent::Recent;
 use super::terms::Terms;
+use super::transport::http_client;
 use super::wire::{LenientClient, RequestRules};
-use crate::config::{Encryption, Provider, StoreConfig};
+use crate::config::{Provider, StoreConfig};
 use crate::object::{BucketName, ObjectVersion};
-use crate::store::dialect::{Addressing, Dialect, Tagging};
+use crate::store::dialect::{Addressing, Dialect};
 use crate::store::probe::Seen;
 use crate::store::retry::Timeouts;
 use crate::store::{Bucket, StoreResult};
 
-/// Why a store cannot be used as it is configured. No request has been sent then.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// A key of SSE-C would be sent in the clear.
-    #[error(
-        "{endpoint}: the key of sse_c_key would cross the network in the clear; give an https:// \
-         endpoint"
-    )]
-    KeyInTheClear {
-        /// The endpoint's address.
-        endpoint: String,
-    },
-    /// New objects shall have tags, which the provider is not known to keep.
-    #[error(
-        "tags: provider {provider} is not known to keep tags; leave them out, or name the store's \
-         provider with -o provider=NAME"
-    )]
-    NoTags {
-        /// The provider's word.
-        provider: &'static str,
-    },
-}
-
 /// A store: an endpoint and the credentials for it.
 pub struct S3Store {
     connection: Arc<Connection>,
+    /// That of directory buckets, where a bucket's name alone tells which rules it has: they have
+    /// their own.
+    directories: Option<Arc<Connection>>,
+    config: StoreConfig,
 }
 
 /// What the buckets of a store share.
@@ -136,17 +115,26 @@ impl S3Store {
     /// # Errors
     /// [`ConnectError`]. Credentials are looked for with the first request, not here.
     pub async fn connect(config: &StoreConfig) -> Result<Self, ConnectError> {
-        let (sdk, http) = load(config, &Timeouts::default()).await;
-        let provider = match (config.provider, endpoint_url(config, &sdk)) {
-            (Some(provider), _) => provider,
+        let timeouts = Timeouts::default();
+        let loaded = load(config, &timeouts).await?;
+        let (provider, of_directories) = match (config.provider, endpoint::given(config, &loaded.0))
+        {
+            (Some(provider), _) => (provider, None),
             (None, Some(url)) => {
-                suggest(&url);
-                Provider::Other
+                endpoint::suggest(&url);
+                (Provider::Other, None)
             }
-            (None, None) => Provider::Aws,
+            (None, None) => (Provider::Aws, Some(Provider::Express)),
         };
-        let rules = (Dialect::of(provider), Timeouts::default());
-        Self::build(config, &sdk, http, rules)
+        let connection = |provider| {
+            let rules = (Dialect::of(provider), timeouts.clone());
+            Connection::new(config, &loaded, rules).map(Arc::new)
+        };
+        Ok(Self {
+            connection: connection(provider)?,
+            directories: of_directories.map(connection).transpose()?,
+            config: config.clone(),
+        })
     }
 
     /// A store that is known to speak that dialect.
@@ -169,21 +157,34 @@ impl S3Store {
         dialect: Dialect,
         timeouts: Timeouts,
     ) -> Result<Self, ConnectError> {
-        let (sdk, http) = load(config, &timeouts).await;
-        Self::build(config, &sdk, http, (dialect, timeouts))
+        let loaded = load(config, &timeouts).await?;
+        let connection = Connection::new(config, &loaded, (dialect, timeouts))?;
+        Ok(Self {
+            connection: Arc::new(connection),
+            directories: None,
+            config: config.clone(),
+        })
+    }
+
+    /// Whether a bucket of that name can be used as configured. Asks nobody whether there is one.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub fn check_name(&self, name: &BucketName) -> Result<(), ConnectError> {
+        connect::check_bucket(&self.config, &self.connection_of(name).dialect, name)
     }
 
     /// The bucket of that name.
     pub fn bucket(&self, name: &BucketName) -> Arc<dyn Bucket> {
         Arc::new(S3Bucket {
             name: name.clone(),
-            connection: Arc::clone(&self.connection),
+            connection: Arc::clone(self.connection_of(name)),
         })
     }
 
-    /// What the store is taken to do and allow.
-    pub fn dialect(&self) -> &Dialect {
-        &self.connection.dialect
+    /// What the store is taken to do and allow in a bucket.
+    pub fn dialect(&self, bucket: &BucketName) -> &Dialect {
+        &self.connection_of(bucket).dialect
     }
 
     /// Tries what the store does, in a bucket below `prefix`, which ends in `/` and must hold
@@ -194,15 +195,24 @@ impl S3Store {
     pub async fn probe(&self, bucket: &BucketName, prefix: &str) -> StoreResult<Seen> {
         let bucket = S3Bucket {
             name: bucket.clone(),
-            connection: Arc::clone(&self.connection),
+            connection: Arc::clone(self.connection_of(bucket)),
         };
         bucket.try_rules(prefix).await
     }
 
-    fn build(
+    fn connection_of(&self, name: &BucketName) -> &Arc<Connection> {
+        let of_directory = self
+            .directories
+            .as_ref()
+            .filter(|_| name.is_directory_bucket());
+        of_directory.unwrap_or(&self.connection)
+    }
+}
+
+impl Connection {
+    fn new(
         config: &StoreConfig,
-        sdk: &SdkConfig,
-        http: SharedHttpClient,
+        (sdk, http): &(SdkConfig, SharedHttpClient),
         (mut dialect, timeouts): (Dialect, Timeouts),
     ) -> Result<Self, ConnectError> {
         if let Some(bytes) = config.upload_part_size {
@@ -215,18 +225,14 @@ impl S3Store {
             .region()
             .cloned()
             .unwrap_or(Region::from_static(dialect.region));
-        let url = endpoint_url(config, sdk);
+        let url = endpoint::given(config, sdk);
+        connect::check_endpoint(config, url.as_deref())?;
         let endpoint = url
             .clone()
-            .unwrap_or_else(|| format!("https://s3.{}.amazonaws.com", region.as_ref()));
-        check_secrecy(config, &endpoint)?;
-        if !config.new_objects.tags.is_empty() && dialect.tagging == Tagging::None {
-            let provider = dialect.name;
-            return Err(ConnectError::NoTags { provider });
-        }
+            .unwrap_or_else(|| endpoint::of_aws(config, region.as_ref()));
         let terms = Terms::new(config);
         let mut settings = aws_sdk_s3::config::Builder::from(sdk)
-            .http_client(LenientClient::new(http))
+            .http_client(LenientClient::new(http.clone()))
             .interceptor(RequestRules {
                 requester_pays: config.requester_pays,
                 forbid_overwrite: dialect.forbid_overwrite,
@@ -244,11 +250,14 @@ impl S3Store {
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
         settings.set_endpoint_url(url);
+        if config.accelerate {
+            settings = settings.accelerate(true);
+        }
         if config.anonymous {
             settings = settings.allow_no_auth();
         }
         let client = Client::from_conf(settings.build());
-        let connection = Connection {
+        Ok(Self {
             client: RwLock::new(Renewable {
                 client,
                 generation: 0,
@@ -264,14 +273,9 @@ impl S3Store {
             },
             recent: Recent::default(),
             refusals: Mutex::default(),
-        };
-        Ok(Self {
-            connection: Arc::new(connection),
         })
     }
-}
 
-impl Connection {
     /// The client, and the generation of its credentials.
     pub fn client(&self) -> (Client, u64) {
         let renewable = self.client.read().unwrap_or_else(PoisonError::into_inner);
@@ -312,8 +316,11 @@ impl Connection {
 }
 
 /// The shared configuration of the AWS chain, and the HTTP client for all requests.
-async fn load(config: &StoreConfig, timeouts: &Timeouts) -> (SdkConfig, SharedHttpClient) {
-    let http = http_client(config.endpoint.as_deref());
+async fn load(
+    config: &StoreConfig,
+    timeouts: &Timeouts,
+) -> Result<(SdkConfig, SharedHttpClient), ConnectError> {
+    let http = http_client(config).await?;
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http.clone())
         .timeout_config(
@@ -336,6 +343,12 @@ async fn load(config: &StoreConfig, timeouts: &Timeouts) -> (SdkConfig, SharedHt
     if config.anonymous {
         loader = loader.no_credentials();
     }
+    if config.dual_stack {
+        loader = loader.use_dual_stack(true);
+    }
+    if config.fips {
+        loader = loader.use_fips(true);
+    }
     if let Some(region) = &config.region {
         loader = loader.region(Region::new(region.clone()));
     } else if config.endpoint.is_some() || config.anonymous || config.credentials.is_some() {
@@ -350,92 +363,5 @@ async fn load(config: &StoreConfig, timeouts: &Timeouts) -> (SdkConfig, SharedHt
             .or_else(Region::from_static(dialect.region));
         loader = loader.region(chain);
     }
-    (loader.load().await, http)
-}
-
-/// The endpoint given, or that of the AWS configuration files or variables.
-fn endpoint_url(config: &StoreConfig, sdk: &SdkConfig) -> Option<String> {
-    let of_s3 = || {
-        let key = ServiceConfigKey::builder()
-            .service_id("s3")
-            .env("AWS_ENDPOINT_URL")
-            .profile("endpoint_url")
-            .build()
-            .ok()?;
-        sdk.service_config()?.load_config(key)
-    };
-    config
-        .endpoint
-        .clone()
-        .or_else(of_s3)
-        .or_else(|| sdk.endpoint_url().map(str::to_owned))
-}
-
-/// HTTP over TCP or TLS (ring), through the proxy of the usual variables unless the endpoint is
-/// this machine.
-fn http_client(endpoint: Option<&str>) -> SharedHttpClient {
-    let proxy = if endpoint.is_some_and(is_loopback) {
-        ProxyConfig::disabled()
-    } else {
-        ProxyConfig::from_env()
-    };
-    Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut connector = Connector::builder()
-            .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-            .proxy_config(proxy.clone());
-        connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
-        connector.build()
-    })
-}
-
-/// Says which provider an endpoint seems to be of, when it was not said.
-fn suggest(url: &str) {
-    if let Some(Dialect { name, title, .. }) = host(url).as_deref().and_then(Dialect::suggested) {
-        log::info!(
-            target: LOG_TARGET,
-            "{url} seems to be {title}: provider={name} keeps its own limits, and spares the \
-             requests that verify what it promises"
-        );
-    }
-}
-
-/// AWS refuses keys over plain HTTP (Amazon S3 user guide, "Using server-side encryption with
-/// customer-provided keys"); other stores might take them. This machine overhears itself anyway.
-fn check_secrecy(config: &StoreConfig, endpoint: &str) -> Result<(), ConnectError> {
-    let mut encryptions = config.encryption.all();
-    let has_key = encryptions.any(|encryption| matches!(encryption, Encryption::Customer(_)));
-    if has_key && !endpoint.starts_with("https://") && !is_loopback(endpoint) {
-        let endpoint = endpoint.to_owned();
-        return Err(ConnectError::KeyInTheClear { endpoint });
-    }
-    Ok(())
-}
-
-fn host(url: &str) -> Option<String> {
-    let uri = url.parse::<http::Uri>().ok()?;
-    uri.host().map(str::to_ascii_lowercase)
-}
-
-fn is_loopback(endpoint: &str) -> bool {
-    let host = host(endpoint).unwrap_or_default();
-    let address = host
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_loopback;
-
-    #[test]
-    fn only_this_machine_is_reached_without_the_proxy() {
-        assert!(is_loopback("http://127.0.0.1:9000"));
-        assert!(is_loopback("http://[::1]:9000/"));
-        assert!(is_loopback("http://localhost"));
-        assert!(!is_loopback("https://s3.example.com"));
-        assert!(!is_loopback("http://10.0.0.1:9000"));
-    }
+    Ok((loader.load().await, http))
 }

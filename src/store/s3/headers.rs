@@ -20,14 +20,21 @@ const SOURCE_ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
 /// The same, for a query's value.
 pub(super) const QUERY_ESCAPED: &AsciiSet = &SOURCE_ESCAPED.add(b'/');
 
-/// `x-amz-copy-source` of a version; the client library sends it as it is.
+/// `x-amz-copy-source` of a version; the client library sends it as it is. An access point's has
+/// the word `object` between ARN and key (Amazon S3 API reference, CopyObject).
 pub(super) fn copy_source(source: &ObjectVersion) -> String {
+    let bucket = utf8_percent_encode(source.bucket.as_str(), SOURCE_ESCAPED);
     let key = utf8_percent_encode(source.key.as_str(), SOURCE_ESCAPED);
+    let between = if source.bucket.is_arn() {
+        "/object"
+    } else {
+        ""
+    };
     match &source.version_id {
-        None => format!("{}/{key}", source.bucket),
+        None => format!("{bucket}{between}/{key}"),
         Some(id) => {
             let id = utf8_percent_encode(id.as_str(), QUERY_ESCAPED);
-            format!("{}/{key}?versionId={id}", source.bucket)
+            format!("{bucket}{between}/{key}?versionId={id}")
         }
     }
 }
@@ -169,6 +176,19 @@ mod tests {
         assert_eq!(
             copy_source(&version("k?", Some("a+/b"))),
             "bkt/k%3F?versionId=a%2B%2Fb"
+        );
+    }
+
+    #[test]
+    fn an_object_of_an_access_point_is_named_by_its_arn() {
+        let arn = "arn:aws:s3:us-west-2:123456789012:accesspoint/ap";
+        let version = ObjectVersion {
+            bucket: BucketName::new(arn),
+            ..version("a b/c", Some("v"))
+        };
+        assert_eq!(
+            copy_source(&version),
+            "arn%3Aaws%3As3%3Aus-west-2%3A123456789012%3Aaccesspoint/ap/object/a%20b/c?versionId=v"
         );
     }
 
