@@ -1,5 +1,5 @@
-//! An in-process S3 service with AWS's rules, faults, delays and request counters: it backs
-//! `s3fs demo` and the tests. Knows nothing of filesystems.
+//! An in-process S3 service with AWS's rules or another provider's, faults, delays and request
+//! counters: it backs `s3fs demo` and the tests. Knows nothing of filesystems.
 //!
 //! ```no_run
 //! # async fn demo() -> std::io::Result<()> {
@@ -14,6 +14,7 @@
 //! # }
 //! ```
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -24,15 +25,21 @@ use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 use crate::limits::Limits;
+use rules::Conditions;
+use state::Settings;
 
 mod access;
+mod answer;
 mod buckets;
 mod content;
 mod fault;
+mod gate;
+mod host;
 mod http;
 mod journal;
 mod listing;
 mod request;
+pub mod rules;
 mod service;
 mod state;
 
@@ -43,6 +50,7 @@ pub use access::{SimStat, SimUpload};
 pub use content::pattern_byte;
 pub use fault::{Fault, How};
 pub use request::{Count, Counters, Operation, SimRequest};
+pub use rules::Rules;
 pub use state::{Pace, State};
 
 /// The region the service says it is in.
@@ -66,11 +74,8 @@ struct Running {
 #[derive(Debug)]
 pub struct SimBuilder {
     buckets: Vec<(String, bool)>,
-    limits: Limits,
-    access_key: (String, String),
+    settings: Settings,
     dir: Option<PathBuf>,
-    conditions: bool,
-    forbid_overwrite: Option<&'static str>,
 }
 
 impl SimBuilder {
@@ -89,18 +94,49 @@ impl SimBuilder {
         self
     }
 
-    /// The limits that are enforced, AWS's unless told otherwise; what a planner prefers is
-    /// ignored.
+    /// Whose rules it keeps, AWS's unless told otherwise.
+    #[must_use]
+    pub fn rules(mut self, rules: Rules) -> Self {
+        self.settings.rules = rules;
+        self
+    }
+
+    /// Other limits than those of the rules; what a planner prefers is ignored. With parts of a
+    /// few bytes a few bytes are also all that a source needs for a range of it to be copied.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        let least = &mut self.settings.rules.copies.ranged_source_refused_max;
+        *least = (*least).min(limits.part_size_min);
+        self.settings.rules.limits = limits;
         self
+    }
+
+    /// The end of a host name by which the service is reached: a bucket in front of it is the one
+    /// that requests are about. Whoever comes by an address names the bucket in the path.
+    #[must_use]
+    pub fn host(mut self, name: &str) -> Self {
+        self.settings.hosts.push(name.into());
+        self
+    }
+
+    /// The account that owns the buckets; [`Sim::OWNER`] unless told otherwise.
+    #[must_use]
+    pub fn owner(mut self, account: &str) -> Self {
+        self.settings.owner = account.into();
+        self
+    }
+
+    /// A bucket that makes its requesters pay, where the rules have that.
+    #[must_use]
+    pub fn requester_pays(mut self, bucket: &str) -> Self {
+        self.settings.requester_pays.insert(bucket.into());
+        self.bucket(bucket)
     }
 
     /// The access key requests must be signed with; [`Sim::ACCESS_KEY`] unless told otherwise.
     #[must_use]
     pub fn access_key(mut self, id: &str, secret: &str) -> Self {
-        self.access_key = (id.into(), secret.into());
+        self.settings.access_key = (id.into(), secret.into());
         self
     }
 
@@ -116,15 +152,26 @@ impl SimBuilder {
     /// stores do (Ceph, Garage); reads keep theirs.
     #[must_use]
     pub fn ignore_conditions(mut self) -> Self {
-        self.conditions = false;
-        self
+        let rules = &mut self.settings.rules;
+        rules.copies.object_conditions = Conditions::Ignored;
+        rules.copies.part_conditions = Conditions::Ignored;
+        rules.uploads.object_size = false;
+        self.write_conditions(Conditions::Ignored)
     }
 
     /// Refuses conditions on writes with 501 NotImplemented, and takes this header for a write that
     /// overwrites nothing, as Alibaba OSS does (OSS, PutObject, `x-oss-forbid-overwrite`).
     #[must_use]
     pub fn forbid_overwrite(mut self, header: &'static str) -> Self {
-        self.forbid_overwrite = Some(header);
+        self.settings.rules.writes.forbid_overwrite = Some(header);
+        self.write_conditions(Conditions::Refused)
+    }
+
+    fn write_conditions(mut self, conditions: Conditions) -> Self {
+        let writes = &mut self.settings.rules.writes;
+        writes.put_conditions = conditions;
+        writes.complete_conditions = conditions;
+        writes.copy_conditions = conditions;
         self
     }
 
@@ -132,15 +179,18 @@ impl SimBuilder {
     ///
     /// # Errors
     /// What the directory answers; `InvalidData` when it was not written by this program.
+    ///
+    /// # Panics
+    /// When a bucket shall keep versions and the rules have none.
     pub fn build(self) -> io::Result<Arc<State>> {
-        let state = State::new(
-            self.limits,
-            self.access_key,
-            (self.conditions, self.forbid_overwrite),
-            self.dir.as_deref(),
-        )?;
+        let versions = self.settings.rules.requests.versions;
+        let state = State::new(self.settings, self.dir.as_deref())?;
         for (name, versioned) in self.buckets {
             let mut buckets = state.buckets();
+            assert!(
+                versions || !versioned,
+                "a provider whose buckets keep no versions"
+            );
             if buckets.bucket(&name).is_err() {
                 buckets.create(&name, versioned).map_err(io::Error::other)?;
             }
@@ -161,16 +211,22 @@ impl Sim {
     /// The access key and its secret unless the builder was told others.
     pub const ACCESS_KEY: (&'static str, &'static str) = ("sim", "simsecret");
 
-    /// An empty service in memory with AWS's limits.
+    /// The account that owns the buckets unless the builder was told another.
+    pub const OWNER: &'static str = "111122223333";
+
+    /// An empty service in memory with AWS's rules.
     pub fn builder() -> SimBuilder {
         let (id, secret) = Self::ACCESS_KEY;
         SimBuilder {
             buckets: Vec::new(),
-            limits: Limits::aws(),
-            access_key: (id.into(), secret.into()),
+            settings: Settings {
+                rules: Rules::aws(),
+                access_key: (id.into(), secret.into()),
+                hosts: Vec::new(),
+                owner: Self::OWNER.into(),
+                requester_pays: BTreeSet::new(),
+            },
             dir: None,
-            conditions: true,
-            forbid_overwrite: None,
         }
     }
 

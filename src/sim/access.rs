@@ -30,6 +30,8 @@ pub struct SimStat {
     pub version_id: Option<String>,
     /// Extents the content is made of.
     pub extents: usize,
+    /// The MD5 of the key it is encrypted with, in base64, where requests carry that.
+    pub customer_key: Option<String>,
 }
 
 /// An upload that was neither completed nor aborted.
@@ -80,8 +82,9 @@ impl State {
             key,
             Stored {
                 content,
-                etag,
+                etag: self.etag(etag),
                 headers,
+                customer_key: None,
                 modified: now(),
             },
         )
@@ -119,8 +122,9 @@ impl State {
             key,
             Stored {
                 content,
-                etag,
+                etag: self.etag(etag),
                 headers,
+                customer_key: None,
                 modified: now(),
             },
         )
@@ -178,7 +182,15 @@ impl State {
             modified: stored.modified,
             version_id,
             extents: stored.content.extents().len(),
+            customer_key: stored.customer_key.clone(),
         })
+    }
+
+    /// Has listings show every key there is, as if all had been written long ago.
+    pub fn settle(&self) {
+        for bucket in self.buckets().by_name.values_mut() {
+            bucket.born.clear();
+        }
     }
 
     /// The uploads under way in a bucket.

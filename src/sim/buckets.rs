@@ -21,6 +21,8 @@ pub(super) struct Stored {
     /// Without quotes.
     pub(super) etag: String,
     pub(super) headers: ObjectHeaders,
+    /// The digest of the key it is encrypted with, where requests carry that.
+    pub(super) customer_key: Option<String>,
     /// Whole seconds, as HTTP dates are.
     pub(super) modified: SystemTime,
 }
@@ -46,6 +48,7 @@ pub(super) struct UploadedPart {
 #[derive(Clone, Debug)]
 pub(super) struct OpenUpload {
     pub(super) headers: ObjectHeaders,
+    pub(super) customer_key: Option<String>,
     pub(super) initiated: SystemTime,
     pub(super) parts: BTreeMap<u32, UploadedPart>,
 }
@@ -59,6 +62,10 @@ pub(super) struct BucketState {
     pub(super) objects: BTreeMap<String, Vec<Version>>,
     /// By key, then upload id.
     pub(super) uploads: BTreeMap<(String, String), OpenUpload>,
+    /// Listings so far.
+    pub(super) listings: u64,
+    /// How many there were when a key was first written.
+    pub(super) born: BTreeMap<String, u64>,
 }
 
 impl BucketState {
@@ -166,6 +173,8 @@ impl Buckets {
             created: now(),
             objects: BTreeMap::new(),
             uploads: BTreeMap::new(),
+            listings: 0,
+            born: BTreeMap::new(),
         };
         self.by_name.insert(name.into(), bucket);
     }
@@ -234,6 +243,9 @@ impl Buckets {
         let Some(state) = self.by_name.get_mut(bucket) else {
             return;
         };
+        if state.current(key).is_none() {
+            state.born.insert(key.into(), state.listings);
+        }
         let versions = state.objects.entry(key.into()).or_default();
         if version.id.is_none() {
             versions.clear();

@@ -19,6 +19,8 @@ pub enum How {
     ErrorIn200,
     /// Status 200 with an empty body, as some gateways answer part copies; not applied.
     EmptyCopyResult,
+    /// Status 200, and then what the rules say of a part copy that breaks off; not applied.
+    Breaks,
     /// Never answered; not applied.
     Stall,
 }

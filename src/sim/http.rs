@@ -25,8 +25,12 @@ use s3s::{Body, S3Result, s3_error};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Sleep;
 
+use super::answer;
 use super::fault::How;
+use super::gate::{self, Head};
+use super::host::{Address, Hosts};
 use super::request::{Operation, SimRequest};
+use super::rules::Stamps;
 use super::service::Service;
 use super::state::{State, Way};
 
@@ -63,6 +67,7 @@ impl S3Auth for OneKey {
 pub(super) async fn serve(listener: TcpListener, state: Arc<State>) {
     let mut builder = S3ServiceBuilder::new(Service(Arc::clone(&state)));
     builder.set_auth(OneKey(Arc::clone(&state)));
+    builder.set_host(Hosts(Arc::clone(&state)));
     let protocol = builder.build();
     loop {
         // A failed accept concerns one connection, or passes when files are closed.
@@ -91,7 +96,9 @@ async fn answer(
     protocol: &S3Service,
     state: &Arc<State>,
 ) -> Result<Response<Metered>, Dropped> {
-    let asked = SimRequest::new(request.method(), request.uri(), request.headers());
+    let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+    let address = Address::new(uri, headers, &state.hosts);
+    let asked = SimRequest::new(method, uri, headers, &address);
     let number = state.ledger().arrive(&asked);
     if let Some(hook) = state.hook() {
         hook(state, &asked);
@@ -100,6 +107,14 @@ async fn answer(
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
+    let head = Head {
+        method,
+        uri,
+        headers,
+        address: &address,
+        asked: &asked,
+    };
+    let refusal = gate::refusal(state, &head);
     let fault = state.faults().meet(&asked);
     let uploads = matches!(
         asked.operation,
@@ -109,7 +124,13 @@ async fn answer(
         let body = Metered::new(Body::from(body), state, asked.operation);
         if uploads { body.way(Way::Up) } else { body }
     });
-    let response = faulty(request, asked.operation, protocol, fault).await;
+    let response = match refusal {
+        Some(refusal) => {
+            let drained = drain(request.into_body()).await;
+            drained.map(|()| answer::refused(refusal))
+        }
+        None => faulty(request, asked.operation, protocol, fault).await,
+    };
     state.ledger().leave(asked.operation);
     let response = response?;
     state.ledger().answer(number, response.status().as_u16());
@@ -137,11 +158,16 @@ async fn faulty(
         Some(How::Status(status, code)) => {
             drain(request.into_body()).await?;
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
-            Ok(error_answer(status, code))
+            Ok(answer::error(status, code))
         }
         Some(How::ErrorIn200) => {
             drain(request.into_body()).await?;
-            Ok(error_answer(StatusCode::OK, "InternalError"))
+            Ok(answer::error(StatusCode::OK, "InternalError"))
+        }
+        Some(How::Breaks) => {
+            let broken = request.body().state.rules.answers.broken;
+            drain(request.into_body()).await?;
+            Ok(answer::broken(broken))
         }
         Some(How::EmptyCopyResult) => {
             drain(request.into_body()).await?;
@@ -167,18 +193,24 @@ async fn apply(
         operation,
         Operation::DeleteObjects | Operation::PutObjectTagging
     );
+    let stamps = match operation {
+        Operation::CopyObject | Operation::UploadPartCopy => {
+            request.body().state.rules.answers.stamps
+        }
+        _ => Stamps::Zoned,
+    };
     let request = if is_digested {
         match checked(request).await? {
             Ok(request) => request,
-            Err(code) => return Ok(error_answer(StatusCode::BAD_REQUEST, code)),
+            Err(code) => return Ok(answer::error(StatusCode::BAD_REQUEST, code)),
         }
     } else {
         request.map(Body::http_body_unsync)
     };
-    protocol
-        .call(request)
-        .await
-        .map_err(|error| Dropped::Broken(error.into()))
+    let response = protocol.call(request).await;
+    let response = response.map_err(|error| Dropped::Broken(error.into()))?;
+    let stamped = answer::stamped(response, stamps).await;
+    stamped.map_err(Dropped::Broken)
 }
 
 /// The digest of a request whose body is XML, which the protocol layer does not look at: AWS wants
@@ -186,6 +218,7 @@ async fn apply(
 async fn checked(
     request: Request<Metered>,
 ) -> Result<Result<Request<Body>, &'static str>, Dropped> {
+    let wants_md5 = request.body().state.rules.writes.delete_wants_md5;
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(Dropped::Broken)?.to_bytes();
     let sent = |name: &str| head.headers.get(name).map(HeaderValue::as_bytes);
@@ -201,6 +234,9 @@ async fn checked(
     if digests.iter().any(wrong) {
         return Ok(Err("BadDigest"));
     }
+    if wants_md5 && digests[0].0.is_none() {
+        return Ok(Err("MissingContentMD5"));
+    }
     if digests.iter().all(|(sent, _)| sent.is_none()) {
         return Ok(Err("InvalidRequest"));
     }
@@ -212,20 +248,6 @@ async fn drain(mut body: Metered) -> Result<(), Dropped> {
         frame.map_err(Dropped::Broken)?;
     }
     Ok(())
-}
-
-fn error_answer(status: StatusCode, code: &str) -> Response<Body> {
-    let body = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code>\
-         <Message>Injected</Message><RequestId>0</RequestId></Error>"
-    );
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    let xml = HeaderValue::from_static("application/xml");
-    response
-        .headers_mut()
-        .insert(http::header::CONTENT_TYPE, xml);
-    response
 }
 
 /// Puts another ETag in the place of the true one, in the header and in the XML.

@@ -122,6 +122,7 @@ impl Journal {
                 "etag": stored.etag,
                 "modified": since.as_secs(),
                 "headers": headers_to_json(&stored.headers),
+                "customer_key": stored.customer_key,
                 "extents": stored.content.extents().iter().map(extent_to_json).collect::<Vec<_>>(),
             })
         });
@@ -207,6 +208,7 @@ fn replay(
                 content,
                 etag: object["etag"].as_str()?.into(),
                 headers: headers_from_json(&object["headers"])?,
+                customer_key: object["customer_key"].as_str().map(str::to_owned),
                 modified: UNIX_EPOCH + Duration::from_secs(object["modified"].as_u64()?),
             }))
         }

@@ -1,5 +1,5 @@
 //! Pages of keys: prefix, delimiter and position over the ordered keys of a bucket, each page in
-//! time of its own length. Knows no S3 message.
+//! time of its own length unless it has no order. Knows no S3 message.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -7,6 +7,8 @@ use std::sync::Arc;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::buckets::{BucketState, Stored};
+use super::content::digest_of;
+use super::rules::{Delimiter, ListRules, Order};
 
 /// What to list.
 #[derive(Debug)]
@@ -16,6 +18,7 @@ pub(super) struct Query<'a> {
     /// Only what comes after this; a common prefix before it or equal to it is not repeated.
     pub(super) after: &'a str,
     pub(super) max: usize,
+    pub(super) rules: &'a ListRules,
 }
 
 /// An entry of a page.
@@ -34,8 +37,60 @@ impl Entry {
     }
 }
 
-/// One page, in UTF-8 byte order, and whether more follows.
+/// One page and whether more follows.
 pub(super) fn page(bucket: &BucketState, query: &Query<'_>) -> (Vec<Entry>, bool) {
+    match query.rules.order {
+        Order::Sorted => sorted_page(bucket, query),
+        Order::Unsorted => unsorted_page(bucket, query),
+    }
+}
+
+/// One page in an order that is none: that of the digests of names.
+fn unsorted_page(bucket: &BucketState, query: &Query<'_>) -> (Vec<Entry>, bool) {
+    let all = Query {
+        after: "",
+        max: usize::MAX,
+        ..*query
+    };
+    let (mut entries, _) = sorted_page(bucket, &all);
+    if query.rules.delimiter == Delimiter::Slash {
+        add_prefixes_of_uploads(bucket, query, &mut entries);
+    }
+    entries.sort_by_cached_key(|entry| digest_of(entry.name()));
+    if !query.after.is_empty() {
+        let after = digest_of(query.after);
+        entries.retain(|entry| digest_of(entry.name()) > after);
+    }
+    let is_truncated = entries.len() > query.max;
+    entries.truncate(query.max);
+    (entries, is_truncated)
+}
+
+/// Uploads under way show as common prefixes, though nothing is there yet (API reference,
+/// ListObjectsV2, directory buckets).
+fn add_prefixes_of_uploads(bucket: &BucketState, query: &Query<'_>, entries: &mut Vec<Entry>) {
+    for (key, _) in bucket.uploads.keys() {
+        let Some(rest) = key.strip_prefix(query.prefix) else {
+            continue;
+        };
+        let Some(at) = fold(rest, query.delimiter) else {
+            continue;
+        };
+        let prefix = &key[..query.prefix.len() + at];
+        if !entries.iter().any(|entry| entry.name() == prefix) {
+            entries.push(Entry::Prefix(prefix.to_owned()));
+        }
+    }
+}
+
+/// Whether a listing shows a key already.
+fn is_shown(bucket: &BucketState, key: &str, rules: &ListRules) -> bool {
+    let born = bucket.born.get(key);
+    born.is_none_or(|born| bucket.listings.saturating_sub(*born) > rules.lag)
+}
+
+/// One page in UTF-8 byte order.
+fn sorted_page(bucket: &BucketState, query: &Query<'_>) -> (Vec<Entry>, bool) {
     let mut entries: Vec<Entry> = Vec::new();
     let mut from = if query.after.as_bytes() >= query.prefix.as_bytes() {
         after(query.after, query)
@@ -50,6 +105,9 @@ pub(super) fn page(bucket: &BucketState, query: &Query<'_>) -> (Vec<Entry>, bool
             let Some(stored) = versions.last().and_then(|version| version.object.as_ref()) else {
                 continue;
             };
+            if !is_shown(bucket, key, query.rules) {
+                continue;
+            }
             if entries.len() >= query.max {
                 return (entries, true);
             }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Sub;
 
 use http::{HeaderMap, Method, Uri};
-use percent_encoding::percent_decode_str;
+
+use super::host::Address;
 
 /// Requests the log keeps; the oldest go first.
 const LOGGED_MAX: usize = 100_000;
@@ -43,9 +44,9 @@ pub enum Operation {
 pub struct SimRequest {
     /// What was asked for.
     pub operation: Operation,
-    /// The bucket in the path; may be empty.
+    /// The bucket; may be empty.
     pub bucket: String,
-    /// The key in the path, decoded; may be empty.
+    /// The key, decoded; may be empty.
     pub key: String,
     /// `partNumber`, as sent.
     pub part_number: Option<String>,
@@ -58,16 +59,14 @@ pub struct SimRequest {
 }
 
 impl SimRequest {
-    pub(super) fn new(method: &Method, uri: &Uri, headers: &HeaderMap) -> Self {
+    pub(super) fn new(method: &Method, uri: &Uri, headers: &HeaderMap, at: &Address) -> Self {
         let text = |name: &str| {
             headers
                 .get(name)
                 .and_then(|v| v.to_str().ok())
                 .map(str::to_owned)
         };
-        let path = percent_decode_str(uri.path()).decode_utf8_lossy();
-        let path = path.strip_prefix('/').unwrap_or(&path);
-        let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
+        let (bucket, key) = (at.bucket.as_str(), at.key.as_str());
         let query: Vec<(&str, &str)> = uri
             .query()
             .unwrap_or("")

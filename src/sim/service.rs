@@ -8,7 +8,9 @@ use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
 use super::state::State;
 
+mod copies;
 mod deletes;
+mod keys;
 mod lists;
 mod objects;
 mod tags;
@@ -73,7 +75,7 @@ impl S3 for Service {
         let enabled = status.is_some_and(|s| s.as_str() == BucketVersioningStatus::ENABLED);
         let mut buckets = self.0.buckets();
         let bucket = buckets.bucket_mut(&req.input.bucket)?;
-        if !enabled || !bucket.objects.is_empty() {
+        if !self.0.rules.requests.versions || !enabled || !bucket.objects.is_empty() {
             // Suspended versioning and "null" versions are rules of their own.
             return Err(s3_error!(NotImplemented));
         }
@@ -112,13 +114,15 @@ impl S3 for Service {
     }
 
     async fn put_object(&self, req: S3Request<PutObjectInput>) -> Reply<PutObjectOutput> {
-        let condition = objects::write_condition(&self.0, &req.headers)?;
+        let rule = self.0.rules.writes.put_conditions;
+        let condition = objects::write_condition(&self.0, &req.headers, rule)?;
         objects::put(&self.0, req.input, condition).await
     }
 
     async fn copy_object(&self, req: S3Request<CopyObjectInput>) -> Reply<CopyObjectOutput> {
-        let condition = objects::write_condition(&self.0, &req.headers)?;
-        objects::copy(&self.0, req.input, condition).await
+        let rule = self.0.rules.writes.copy_conditions;
+        let condition = objects::write_condition(&self.0, &req.headers, rule)?;
+        copies::copy(&self.0, req.input, condition).await
     }
 
     async fn delete_object(&self, req: S3Request<DeleteObjectInput>) -> Reply<DeleteObjectOutput> {
@@ -175,7 +179,8 @@ impl S3 for Service {
         &self,
         req: S3Request<CompleteMultipartUploadInput>,
     ) -> Reply<CompleteMultipartUploadOutput> {
-        let condition = objects::write_condition(&self.0, &req.headers)?;
+        let rule = self.0.rules.writes.complete_conditions;
+        let condition = objects::write_condition(&self.0, &req.headers, rule)?;
         uploads::complete(&self.0, req.input, &condition)
     }
 

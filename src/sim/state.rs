@@ -1,5 +1,7 @@
 //! All a service knows, shared by its connections and kept over a restart. Knows no socket.
 
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -16,7 +18,7 @@ use super::content::Content;
 use super::fault::Faults;
 use super::journal::Journal;
 use super::request::{Ledger, SimRequest};
-use crate::limits::Limits;
+use super::rules::Rules;
 
 /// What is called for every request, before it is applied.
 pub(super) type Hook = Arc<dyn Fn(&State, &SimRequest) + Send + Sync>;
@@ -39,15 +41,26 @@ pub(super) enum Way {
     Down,
 }
 
-/// All a service knows: buckets, limits, counters, faults. Outlives the [`Sim`](super::Sim)s
+/// What a service is started with.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) rules: Rules,
+    pub(super) access_key: (String, String),
+    /// The ends of the service's host names.
+    pub(super) hosts: Vec<String>,
+    pub(super) owner: String,
+    /// Buckets whose requesters pay.
+    pub(super) requester_pays: BTreeSet<String>,
+}
+
+/// All a service knows: buckets, rules, counters, faults. Outlives the [`Sim`](super::Sim)s
 /// that serve it.
 pub struct State {
-    pub(super) limits: Limits,
+    pub(super) rules: Rules,
     pub(super) access_key: (String, String),
-    /// Whether conditions on writes and copies are looked at.
-    pub(super) conditions: bool,
-    /// The header that forbids to overwrite; conditions on writes are refused then.
-    pub(super) forbid_overwrite: Option<&'static str>,
+    pub(super) hosts: Vec<String>,
+    pub(super) owner: String,
+    pub(super) requester_pays: BTreeSet<String>,
     buckets: Mutex<Buckets>,
     ledger: Mutex<Ledger>,
     faults: Mutex<Faults>,
@@ -55,12 +68,14 @@ pub struct State {
     pace: Mutex<Pace>,
     /// When the wire is free again, up and down.
     wire: Mutex<[Option<Instant>; 2]>,
+    /// When keys were last written, where that may not be often.
+    written: Mutex<HashMap<(String, String), Instant>>,
 }
 
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("State")
-            .field("limits", &self.limits)
+            .field("rules", &self.rules.name)
             .finish_non_exhaustive()
     }
 }
@@ -70,24 +85,28 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl State {
-    pub(super) fn new(
-        limits: Limits,
-        access_key: (String, String),
-        (conditions, forbid_overwrite): (bool, Option<&'static str>),
-        dir: Option<&Path>,
-    ) -> io::Result<Self> {
+    pub(super) fn new(settings: Settings, dir: Option<&Path>) -> io::Result<Self> {
+        let Settings {
+            rules,
+            access_key,
+            hosts,
+            owner,
+            requester_pays,
+        } = settings;
         let buckets = dir.map_or_else(|| Ok(Buckets::new()), Journal::open)?;
         Ok(Self {
-            limits,
+            rules,
             access_key,
-            conditions,
-            forbid_overwrite,
+            hosts,
+            owner,
+            requester_pays,
             buckets: Mutex::new(buckets),
             ledger: Mutex::default(),
             faults: Mutex::default(),
             hook: Mutex::default(),
             pace: Mutex::default(),
             wire: Mutex::default(),
+            written: Mutex::default(),
         })
     }
 
@@ -130,6 +149,33 @@ impl State {
         let end = start + Duration::from_secs_f64(bytes as f64 / bandwidth as f64);
         *free = Some(end);
         Some(end)
+    }
+
+    /// Whether a key may be written again yet; if so, notes that it is.
+    pub(super) fn may_write(&self, bucket: &str, key: &str) -> bool {
+        let interval = self.rules.requests.write_interval;
+        if interval.is_zero() {
+            return true;
+        }
+        let now = Instant::now();
+        let mut written = lock(&self.written);
+        let last = written.entry((bucket.into(), key.into()));
+        match last {
+            Entry::Occupied(last) if now.duration_since(*last.get()) < interval => false,
+            last => {
+                last.insert_entry(now);
+                true
+            }
+        }
+    }
+
+    /// A digest as the provider writes it into an ETag.
+    pub(super) fn etag(&self, digest: String) -> String {
+        if self.rules.answers.capital_etags {
+            digest.to_ascii_uppercase()
+        } else {
+            digest
+        }
     }
 
     /// Keeps a body where this service keeps bodies.

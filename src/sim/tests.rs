@@ -14,6 +14,7 @@ use crate::limits::Limits;
 
 mod lists;
 mod objects;
+mod rules;
 mod running;
 mod tags;
 mod uploads;

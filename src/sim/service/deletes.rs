@@ -4,15 +4,14 @@ use s3s::dto::*;
 use s3s::{S3Response, s3_error};
 
 use super::super::buckets::names;
+use super::super::rules::Conditions;
 use super::super::state::State;
 use super::Reply;
 
-/// Most keys in one DeleteObjects request (API reference).
-const KEYS_MAX: usize = 1000;
-
 pub(super) fn one(state: &State, input: DeleteObjectInput) -> Reply<DeleteObjectOutput> {
     let mut buckets = state.buckets();
-    if let Some(condition) = &input.if_match {
+    let is_looked_at = state.rules.writes.delete_conditions == Conditions::Kept;
+    if let Some(condition) = input.if_match.as_ref().filter(|_| is_looked_at) {
         match buckets.bucket(&input.bucket)?.current(&input.key) {
             None => return Err(s3_error!(NoSuchKey)),
             Some(stored) if names(condition, &stored.etag) => {}
@@ -29,7 +28,7 @@ pub(super) fn one(state: &State, input: DeleteObjectInput) -> Reply<DeleteObject
 
 pub(super) fn many(state: &State, input: DeleteObjectsInput) -> Reply<DeleteObjectsOutput> {
     let objects = input.delete.objects;
-    if objects.is_empty() || objects.len() > KEYS_MAX {
+    if objects.is_empty() || objects.len() > state.rules.writes.delete_keys_max {
         return Err(s3_error!(MalformedXML));
     }
     let mut buckets = state.buckets();

@@ -7,7 +7,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use s3s::dto::*;
 use s3s::{S3Response, S3Result, s3_error};
 
+use super::super::buckets::{BucketState, Buckets};
 use super::super::listing::{Entry, Query, encode, page};
+use super::super::rules::{Delimiter, Encoding, ListRules};
 use super::super::state::State;
 use super::Reply;
 
@@ -39,9 +41,10 @@ struct Spelling {
 }
 
 impl Spelling {
-    fn new(encoding: Option<&EncodingType>) -> S3Result<Self> {
+    fn new(encoding: Option<&EncodingType>, rules: &ListRules) -> S3Result<Self> {
         match encoding.map(EncodingType::as_str) {
             None => Ok(Self { encoded: false }),
+            Some(_) if rules.encoding == Encoding::Ignored => Ok(Self { encoded: false }),
             Some(EncodingType::URL) => Ok(Self { encoded: true }),
             Some(_) => Err(s3_error!(InvalidArgument)),
         }
@@ -54,6 +57,42 @@ impl Spelling {
             name.to_owned()
         }
     }
+}
+
+/// The delimiter as far as it means anything.
+fn delimiter<'a>(
+    asked: Option<&'a str>,
+    prefix: Option<&str>,
+    rules: &ListRules,
+) -> S3Result<&'a str> {
+    let prefix = prefix.unwrap_or("");
+    match rules.delimiter {
+        Delimiter::Any => Ok(asked.unwrap_or("")),
+        Delimiter::Ignored => Ok(""),
+        Delimiter::Slash if asked.is_some_and(|asked| asked != "/") => {
+            Err(s3_error!(InvalidArgument, "The delimiter must be /"))
+        }
+        Delimiter::Slash if !prefix.is_empty() && !prefix.ends_with('/') => {
+            Err(s3_error!(InvalidArgument, "The prefix must end in /"))
+        }
+        Delimiter::Slash => Ok(asked.unwrap_or("")),
+    }
+}
+
+/// Where a page starts: where the request says, unless names shall be encoded and that loses it.
+fn position<'a>(asked: &'a str, spelling: &Spelling, rules: &ListRules) -> &'a str {
+    if spelling.encoded && rules.encoding == Encoding::FirstPageForEver {
+        ""
+    } else {
+        asked
+    }
+}
+
+/// The bucket, with one more listing counted.
+fn listed<'a>(buckets: &'a mut Buckets, name: &str) -> S3Result<&'a BucketState> {
+    let bucket = buckets.bucket_mut(name)?;
+    bucket.listings += 1;
+    Ok(bucket)
 }
 
 fn split(entries: Vec<Entry>, spelling: &Spelling) -> (Vec<Object>, Vec<CommonPrefix>) {
@@ -86,15 +125,17 @@ fn split(entries: Vec<Entry>, spelling: &Spelling) -> (Vec<Object>, Vec<CommonPr
 }
 
 pub(super) fn objects(state: &State, input: ListObjectsInput) -> Reply<ListObjectsOutput> {
-    let spelling = Spelling::new(input.encoding_type.as_ref())?;
+    let rules = &state.rules.lists;
+    let spelling = Spelling::new(input.encoding_type.as_ref(), rules)?;
     let max = page_max(input.max_keys)?;
     let query = Query {
         prefix: input.prefix.as_deref().unwrap_or(""),
-        delimiter: input.delimiter.as_deref().unwrap_or(""),
-        after: input.marker.as_deref().unwrap_or(""),
+        delimiter: delimiter(input.delimiter.as_deref(), input.prefix.as_deref(), rules)?,
+        after: position(input.marker.as_deref().unwrap_or(""), &spelling, rules),
         max,
+        rules,
     };
-    let (entries, truncated) = page(state.buckets().bucket(&input.bucket)?, &query);
+    let (entries, truncated) = page(listed(&mut state.buckets(), &input.bucket)?, &query);
     // Without a delimiter the last key is the next marker (API reference, ListObjects).
     let next_marker = entries
         .last()
@@ -111,15 +152,18 @@ pub(super) fn objects(state: &State, input: ListObjectsInput) -> Reply<ListObjec
         contents: Some(contents),
         common_prefixes: Some(common_prefixes),
         next_marker,
-        encoding_type: input.encoding_type,
+        encoding_type: input.encoding_type.filter(|_| spelling.encoded),
         ..Default::default()
     }))
 }
 
 pub(super) fn objects_v2(state: &State, input: ListObjectsV2Input) -> Reply<ListObjectsV2Output> {
-    let spelling = Spelling::new(input.encoding_type.as_ref())?;
+    let rules = &state.rules.lists;
+    let spelling = Spelling::new(input.encoding_type.as_ref(), rules)?;
     let max = page_max(input.max_keys)?;
     let resumed = match &input.continuation_token {
+        // Of version 1 these two are not.
+        _ if !rules.v2 => Some(String::new()),
         None => None,
         Some(token) => Some(
             URL_SAFE_NO_PAD
@@ -131,19 +175,24 @@ pub(super) fn objects_v2(state: &State, input: ListObjectsV2Input) -> Reply<List
     };
     let query = Query {
         prefix: input.prefix.as_deref().unwrap_or(""),
-        delimiter: input.delimiter.as_deref().unwrap_or(""),
-        after: resumed
-            .as_deref()
-            .or(input.start_after.as_deref())
-            .unwrap_or(""),
+        delimiter: delimiter(input.delimiter.as_deref(), input.prefix.as_deref(), rules)?,
+        after: position(
+            resumed
+                .as_deref()
+                .or(input.start_after.as_deref())
+                .unwrap_or(""),
+            &spelling,
+            rules,
+        ),
         max,
+        rules,
     };
-    let (entries, truncated) = page(state.buckets().bucket(&input.bucket)?, &query);
+    let (entries, truncated) = page(listed(&mut state.buckets(), &input.bucket)?, &query);
     let next = entries
         .last()
-        .filter(|_| truncated)
+        .filter(|_| truncated && rules.v2)
         .map(|entry| URL_SAFE_NO_PAD.encode(entry.name()));
-    let key_count = Some(entries.len() as i32);
+    let key_count = rules.v2.then_some(entries.len() as i32);
     let (contents, common_prefixes) = split(entries, &spelling);
     Ok(S3Response::new(ListObjectsV2Output {
         name: Some(input.bucket),
@@ -157,7 +206,7 @@ pub(super) fn objects_v2(state: &State, input: ListObjectsV2Input) -> Reply<List
         common_prefixes: Some(common_prefixes),
         continuation_token: input.continuation_token,
         next_continuation_token: next,
-        encoding_type: input.encoding_type,
+        encoding_type: input.encoding_type.filter(|_| spelling.encoded),
         ..Default::default()
     }))
 }
@@ -169,7 +218,7 @@ pub(super) fn uploads(
     if input.delimiter.is_some() {
         return Err(s3_error!(NotImplemented));
     }
-    let spelling = Spelling::new(input.encoding_type.as_ref())?;
+    let spelling = Spelling::new(input.encoding_type.as_ref(), &state.rules.lists)?;
     let max = page_max(input.max_uploads)?;
     let prefix = input.prefix.as_deref().unwrap_or("");
     let buckets = state.buckets();
@@ -209,7 +258,7 @@ pub(super) fn uploads(
         is_truncated: Some(truncated),
         next_key_marker: last.as_ref().map(|(key, _)| spelling.name(key)),
         next_upload_id_marker: last.map(|(_, id)| id),
-        encoding_type: input.encoding_type,
+        encoding_type: input.encoding_type.filter(|_| spelling.encoded),
         ..Default::default()
     }))
 }

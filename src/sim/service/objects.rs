@@ -1,4 +1,4 @@
-//! HEAD, GET, PUT and copy of whole objects.
+//! HEAD, GET and PUT of whole objects.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,12 +8,12 @@ use md5::{Digest, Md5};
 use s3s::crypto::{Checksum as _, Crc32};
 use s3s::dto::*;
 use s3s::{S3Error, S3ErrorCode, S3Response, S3Result, s3_error};
-use std::sync::Arc;
-use std::time::Duration;
 
 use super::super::buckets::{Stored, WriteCondition, names, now};
 use super::super::content::{digest_of, hex};
+use super::super::rules::Conditions;
 use super::super::state::State;
+use super::keys::{self, sent_key};
 use super::{Reply, tags};
 use crate::range::ByteRange;
 use crate::store::ObjectHeaders;
@@ -53,7 +53,7 @@ pub(super) fn checked_headers(
         .metadata
         .iter()
         .map(|(name, value)| name.len() as u64 + value.len() as u64);
-    if metadata.sum::<u64>() > state.limits.metadata_bytes_max {
+    if metadata.sum::<u64>() > state.rules.limits.metadata_bytes_max {
         return Err(s3_error!(MetadataTooLarge));
     }
     // aws-chunked is a coding of the transfer, not of the object.
@@ -103,6 +103,8 @@ macro_rules! shown {
             content_range: $range,
             e_tag: Some(ETag::Strong($stored.etag.clone())),
             last_modified: Some($stored.modified.into()),
+            sse_customer_algorithm: $stored.customer_key.as_ref().map(|_| "AES256".into()),
+            sse_customer_key_md5: $stored.customer_key.clone(),
             version_id: $version,
             ..Default::default()
         }
@@ -154,18 +156,6 @@ macro_rules! read_condition {
     };
 }
 
-macro_rules! source_condition {
-    ($input:expr) => {
-        $crate::sim::service::objects::ReadCondition {
-            if_match: $input.copy_source_if_match,
-            if_none_match: $input.copy_source_if_none_match,
-            if_modified_since: $input.copy_source_if_modified_since,
-            if_unmodified_since: $input.copy_source_if_unmodified_since,
-        }
-    };
-}
-pub(super) use source_condition;
-
 fn range_of(range: Option<Range>, size: u64) -> S3Result<(ByteRange, Option<String>)> {
     let Some(range) = range else {
         return Ok((ByteRange::new(0, size), None));
@@ -192,6 +182,7 @@ pub(super) fn head(state: &State, input: HeadObjectInput) -> Reply<HeadObjectOut
         state
             .buckets()
             .find(&input.bucket, &input.key, input.version_id.as_deref())?;
+    keys::check(stored.customer_key.as_deref(), sent_key!(input))?;
     read_condition!(input).check(&stored, S3ErrorCode::NotModified)?;
     let (range, shown_range) = range_of(input.range, stored.content.len())?;
     let output = shown!(HeadObjectOutput, stored, version, range.len(), shown_range);
@@ -203,6 +194,10 @@ pub(super) fn get(state: &State, input: GetObjectInput) -> Reply<GetObjectOutput
         state
             .buckets()
             .find(&input.bucket, &input.key, input.version_id.as_deref())?;
+    keys::check(stored.customer_key.as_deref(), sent_key!(input))?;
+    if is_cold(state, &stored) {
+        return Err(s3_error!(InvalidObjectState));
+    }
     read_condition!(input).check(&stored, S3ErrorCode::NotModified)?;
     let (range, shown_range) = range_of(input.range, stored.content.len())?;
     let frames = futures_util::stream::iter(stored.content.slice(range).into_frames());
@@ -279,14 +274,16 @@ pub(super) async fn put(
     let received = receive(
         input.body,
         input.content_length,
-        state.limits.put_max,
+        state.rules.limits.put_max,
         &sent,
     )
     .await?;
-    let etag = hex(&received.md5);
+    let customer_key = keys::digest(sent_key!(input))?;
+    let etag = state.etag(whole_etag(hex(&received.md5), customer_key.as_deref()));
     let stored = Stored {
         etag: etag.clone(),
         headers: kept_headers!(state, input)?,
+        customer_key: customer_key.clone(),
         modified: now(),
         content: state.keep(received.bytes)?,
     };
@@ -297,158 +294,51 @@ pub(super) async fn put(
     Ok(S3Response::new(PutObjectOutput {
         e_tag,
         version_id,
+        sse_customer_algorithm: customer_key.as_ref().map(|_| "AES256".into()),
+        sse_customer_key_md5: customer_key,
         ..Default::default()
     }))
 }
 
-/// The conditions on a write, unless the service is one that ignores them.
-pub(super) fn write_condition(state: &State, headers: &HeaderMap) -> S3Result<WriteCondition> {
+/// The conditions on a write, as far as the service looks at them.
+pub(super) fn write_condition(
+    state: &State,
+    headers: &HeaderMap,
+    rule: Conditions,
+) -> S3Result<WriteCondition> {
     let condition = |name| match headers.get(name) {
         None => Ok(None),
         Some(value) => ETagCondition::parse_http_header(value.as_bytes())
             .map(Some)
             .map_err(|_| s3_error!(InvalidArgument)),
     };
-    let if_match = condition(http::header::IF_MATCH)?;
-    let if_none_match = condition(http::header::IF_NONE_MATCH)?;
-    if let Some(name) = state.forbid_overwrite {
-        if if_match.is_some() || if_none_match.is_some() {
-            return Err(s3_error!(NotImplemented));
-        }
-        return Ok(WriteCondition {
-            forbids_overwrite: headers.get(name).is_some_and(|value| value == "true"),
-            ..WriteCondition::default()
-        });
-    }
-    if !state.conditions {
-        return Ok(WriteCondition::default());
-    }
+    let (if_match, if_none_match) = match rule {
+        Conditions::Kept | Conditions::KeptNotModified => (
+            condition(http::header::IF_MATCH)?,
+            condition(http::header::IF_NONE_MATCH)?,
+        ),
+        Conditions::Ignored | Conditions::Refused => (None, None),
+    };
+    let header = state.rules.writes.forbid_overwrite;
+    let forbids = header.and_then(|name| headers.get(name));
     Ok(WriteCondition {
         if_match,
         if_none_match,
-        forbids_overwrite: false,
+        forbids_overwrite: forbids.is_some_and(|value| value == "true"),
     })
 }
 
-/// The version a copy reads.
-#[derive(Debug)]
-pub(super) struct Source {
-    pub(super) bucket: String,
-    pub(super) key: String,
-    pub(super) version_id: Option<String>,
-    pub(super) stored: Arc<Stored>,
+/// Whether an object has to be restored before it can be read.
+pub(super) fn is_cold(state: &State, stored: &Stored) -> bool {
+    let class = stored.headers.storage_class.as_deref();
+    class.is_some_and(|class| state.rules.copies.cold_classes.contains(&class))
 }
 
-pub(super) fn source(
-    state: &State,
-    source: CopySource,
-    condition: &ReadCondition,
-) -> S3Result<Source> {
-    let CopySource::Bucket {
-        bucket,
-        key,
-        version_id,
-    } = source
-    else {
-        return Err(s3_error!(NotImplemented));
-    };
-    let (stored, found) = match state.buckets().find(&bucket, &key, version_id.as_deref()) {
-        // A delete marker named as the source (API reference, CopyObject).
-        Err(error) if *error.code() == S3ErrorCode::MethodNotAllowed => {
-            return Err(s3_error!(InvalidRequest));
-        }
-        other => other?,
-    };
-    if state.conditions {
-        condition.check(&stored, S3ErrorCode::PreconditionFailed)?;
-    }
-    Ok(Source {
-        bucket: bucket.into(),
-        key: key.into(),
-        version_id: found,
-        stored,
-    })
-}
-
-/// Takes the time the service takes to copy.
-pub(super) async fn take_time_to_copy(state: &State, bytes: u64) {
-    if let Some(bandwidth) = state.pace().copy_bandwidth {
-        tokio::time::sleep(Duration::from_secs_f64(bytes as f64 / bandwidth as f64)).await;
-    }
-}
-
-pub(super) async fn copy(
-    state: &State,
-    input: CopyObjectInput,
-    condition: WriteCondition,
-) -> Reply<CopyObjectOutput> {
-    let source = source(state, input.copy_source, &source_condition!(input))?;
-    let size = source.stored.content.len();
-    if size > state.limits.copy_object_max {
-        return Err(s3_error!(
-            InvalidRequest,
-            "The specified copy source is larger than the maximum allowable size for a copy source"
-        ));
-    }
-    let replaces = input
-        .metadata_directive
-        .as_ref()
-        .is_some_and(|directive| directive.as_str() == MetadataDirective::REPLACE);
-    let onto_itself = (source.bucket.as_str(), source.key.as_str())
-        == (input.bucket.as_str(), input.key.as_str());
-    if onto_itself && !replaces && input.storage_class.is_none() && source.version_id.is_none() {
-        return Err(s3_error!(
-            InvalidRequest,
-            "This copy request is illegal because it is trying to copy an object to itself \
-             without changing the object's metadata, storage class, website redirect location \
-             or encryption attributes."
-        ));
-    }
-    let kept = source.stored.headers.clone();
-    let replaces_tags = input
-        .tagging_directive
-        .as_ref()
-        .is_some_and(|directive| directive.as_str() == TaggingDirective::REPLACE);
-    let sent = kept_headers!(state, input)?;
-    let (sent_tags, kept_tags) = (sent.tags.clone(), kept.tags.clone());
-    let tags = if replaces_tags { sent_tags } else { kept_tags };
-    // A copy that names no class gets the default one (API reference, CopyObject).
-    let storage_class = sent.storage_class.clone();
-    let headers = ObjectHeaders {
-        storage_class,
-        tags,
-        ..if replaces { sent } else { kept }
-    };
-    take_time_to_copy(state, size).await;
-    let etag = copy_etag(&source.stored);
-    let modified = now();
-    let content = source.stored.content.clone();
-    let stored = Stored {
-        content,
-        etag: etag.clone(),
-        headers,
-        modified,
-    };
-    let version_id = state
-        .buckets()
-        .publish(&input.bucket, &input.key, stored, &condition)?;
-    Ok(S3Response::new(CopyObjectOutput {
-        copy_object_result: Some(CopyObjectResult {
-            e_tag: Some(ETag::Strong(etag)),
-            last_modified: Some(modified.into()),
-            ..Default::default()
-        }),
-        copy_source_version_id: source.version_id,
-        version_id,
-        ..Default::default()
-    }))
-}
-
-/// The digest of the content is the source's, unless that was made in parts.
-fn copy_etag(stored: &Stored) -> String {
-    if stored.etag.contains('-') {
-        digest_of(&stored.etag)
-    } else {
-        stored.etag.clone()
+/// The ETag of an object is no digest of its content when that is encrypted with a customer's key
+/// (Amazon S3 API reference, Object, ETag).
+pub(super) fn whole_etag(digest: String, customer_key: Option<&str>) -> String {
+    match customer_key {
+        None => digest,
+        Some(key) => digest_of(&format!("{digest} {key}")),
     }
 }

@@ -8,11 +8,12 @@ use s3s::{S3Response, S3Result, s3_error};
 
 use super::super::buckets::{OpenUpload, Stored, UploadedPart, WriteCondition, now};
 use super::super::content::{Content, digest_of, hex};
+use super::super::rules::{PartCopies, Ranges, Rules};
 use super::super::state::State;
 use super::Reply;
-use super::objects::{
-    SentDigests, kept_headers, receive, source, source_condition, take_time_to_copy,
-};
+use super::copies::{source, source_condition, take_time_to_copy};
+use super::keys::{self, sent_key, sent_source_key};
+use super::objects::{SentDigests, kept_headers, receive};
 use crate::limits::{Limits, PartCopy};
 use crate::range::ByteRange;
 use crate::store::ObjectHeaders;
@@ -24,8 +25,10 @@ pub(super) fn create(
     let mut buckets = state.buckets();
     let id = format!("{:016x}", buckets.id());
     let bucket = buckets.bucket_mut(&input.bucket)?;
+    let customer_key = keys::digest(sent_key!(input))?;
     let upload = OpenUpload {
         headers: kept_headers!(state, input)?,
+        customer_key: customer_key.clone(),
         initiated: now(),
         parts: BTreeMap::new(),
     };
@@ -36,8 +39,19 @@ pub(super) fn create(
         bucket: Some(input.bucket),
         key: Some(input.key),
         upload_id: Some(id),
+        sse_customer_algorithm: customer_key.as_ref().map(|_| "AES256".into()),
+        sse_customer_key_md5: customer_key,
         ..Default::default()
     }))
+}
+
+/// Looks for an upload and at the key for it (Amazon S3 API reference, UploadPart: the same as
+/// CreateMultipartUpload was sent).
+fn check_upload(state: &State, at: (&str, &str, &str), key_sent: keys::Sent<'_>) -> S3Result<()> {
+    let (bucket, key, id) = at;
+    let mut buckets = state.buckets();
+    let upload = buckets.bucket_mut(bucket)?.upload(key, id)?;
+    keys::check(upload.customer_key.as_deref(), key_sent)
 }
 
 fn part_number(number: i32, limits: &Limits) -> S3Result<u32> {
@@ -52,18 +66,16 @@ fn part_number(number: i32, limits: &Limits) -> S3Result<u32> {
 }
 
 pub(super) async fn part(state: &State, input: UploadPartInput) -> Reply<UploadPartOutput> {
-    let number = part_number(input.part_number, &state.limits)?;
-    state
-        .buckets()
-        .bucket_mut(&input.bucket)?
-        .upload(&input.key, &input.upload_id)?;
+    let number = part_number(input.part_number, &state.rules.limits)?;
+    let at = (&*input.bucket, &*input.key, &*input.upload_id);
+    check_upload(state, at, sent_key!(input))?;
     let sent = SentDigests {
         md5: input.content_md5,
         crc32: input.checksum_crc32,
     };
-    let len_max = state.limits.part_size_max;
+    let len_max = state.rules.limits.part_size_max;
     let received = receive(input.body, input.content_length, len_max, &sent).await?;
-    let etag = hex(&received.md5);
+    let etag = state.etag(hex(&received.md5));
     let content = state.keep(received.bytes)?;
     let part = UploadedPart {
         content,
@@ -82,16 +94,33 @@ pub(super) async fn part(state: &State, input: UploadPartInput) -> Reply<UploadP
     }))
 }
 
-/// `bytes=first-last` within the source, and nothing else (API reference, UploadPartCopy).
-fn source_range(text: Option<&str>, size: u64) -> S3Result<ByteRange> {
+/// The range of a source that is copied: of all forms there are AWS takes `bytes=first-last`
+/// within the source, and nothing else (API reference, UploadPartCopy).
+fn source_range(text: Option<&str>, size: u64, rules: &Ranges) -> S3Result<ByteRange> {
     let Some(text) = text else {
         return Ok(ByteRange::new(0, size));
     };
-    match Range::parse(text) {
+    let spelled = if rules.bare && !text.starts_with("bytes=") {
+        format!("bytes={text}")
+    } else {
+        text.to_owned()
+    };
+    match Range::parse(&spelled) {
         Ok(Range::Int {
             first,
             last: Some(last),
-        }) if last < size => Ok(ByteRange::new(first, last + 1)),
+        }) if first <= last && last < size => Ok(ByteRange::new(first, last + 1)),
+        Ok(Range::Int {
+            first,
+            last: Some(_),
+        }) if rules.clamped && first < size => Ok(ByteRange::new(first, size)),
+        Ok(Range::Int { first, last: None }) if rules.open && first < size => {
+            Ok(ByteRange::new(first, size))
+        }
+        Ok(Range::Suffix { length }) if rules.suffix => {
+            Ok(ByteRange::new(size.saturating_sub(length), size))
+        }
+        _ if rules.odd_is_whole => Ok(ByteRange::new(0, size)),
         Ok(Range::Int { last: Some(_), .. }) => Err(s3_error!(
             InvalidArgument,
             "Range specified is not valid for source object of size: {}",
@@ -109,28 +138,36 @@ pub(super) async fn part_copy(
     state: &State,
     input: UploadPartCopyInput,
 ) -> Reply<UploadPartCopyOutput> {
-    if state.limits.part_copy == PartCopy::None {
+    let rules = &state.rules.copies;
+    if state.rules.limits.part_copy == PartCopy::None {
         return Err(s3_error!(NotImplemented));
     }
-    let number = part_number(input.part_number, &state.limits)?;
-    state
-        .buckets()
-        .bucket_mut(&input.bucket)?
-        .upload(&input.key, &input.upload_id)?;
+    let number = part_number(input.part_number, &state.rules.limits)?;
+    let at = (&*input.bucket, &*input.key, &*input.upload_id);
+    check_upload(state, at, sent_key!(input))?;
+    if rules.part_copies == PartCopies::EmptyParts {
+        return empty_part(state, at, number);
+    }
     let condition = source_condition!(input);
-    let source = source(state, input.copy_source, &condition)?;
-    let range = source_range(
-        input.copy_source_range.as_deref(),
-        source.stored.content.len(),
+    let key_sent = sent_source_key!(input);
+    let source = source(
+        state,
+        input.copy_source,
+        (&condition, rules.part_conditions),
+        key_sent,
     )?;
-    if range.len() > state.limits.part_size_max {
+    let size = source.stored.content.len();
+    let asked = input.copy_source_range.as_deref();
+    check_source_size(state, size, asked.is_some())?;
+    let range = source_range(asked, size, &rules.ranges)?;
+    if range.len() > state.rules.limits.part_size_max {
         return Err(s3_error!(
             InvalidRequest,
             "The specified copy source is larger than the maximum allowable size for a copy source"
         ));
     }
     take_time_to_copy(state, range.len()).await;
-    let etag = digest_of(&format!("{} {range}", source.stored.etag));
+    let etag = state.etag(digest_of(&format!("{} {range}", source.stored.etag)));
     let content = source.stored.content.slice(range);
     let part = UploadedPart {
         content,
@@ -154,18 +191,69 @@ pub(super) async fn part_copy(
     }))
 }
 
-/// Puts the parts of a Complete request together; returns the content and its ETag.
-fn assemble(
-    upload: &OpenUpload,
-    named: &[CompletedPart],
-    limits: &Limits,
-) -> S3Result<(Content, String)> {
+/// What a source must have for a part to be copied from it.
+fn check_source_size(state: &State, size: u64, is_ranged: bool) -> S3Result<()> {
+    let rules = &state.rules.copies;
+    if rules.part_source_refused_max.is_some_and(|max| size <= max) {
+        return Err(s3_error!(InvalidRequest, "Source object is too small"));
+    }
+    if is_ranged && size > 0 && size <= rules.ranged_source_refused_max {
+        return Err(s3_error!(
+            InvalidRequest,
+            "The specified copy source is not supported as a byte-range copy source"
+        ));
+    }
+    Ok(())
+}
+
+/// What a gateway makes of a part copy that it takes for an UploadPart.
+fn empty_part(
+    state: &State,
+    (bucket, key, id): (&str, &str, &str),
+    number: u32,
+) -> Reply<UploadPartCopyOutput> {
+    let etag = state.etag(hex(&Md5::digest(b"")));
+    let part = UploadedPart {
+        content: Content::default(),
+        etag: etag.clone(),
+        modified: now(),
+    };
+    let mut buckets = state.buckets();
+    let upload = buckets.bucket_mut(bucket)?.upload(key, id)?;
+    upload.parts.insert(number, part);
+    let mut response = S3Response::new(UploadPartCopyOutput::default());
+    if let Ok(value) = format!("\"{etag}\"").parse() {
+        response.headers.insert(http::header::ETAG, value);
+    }
+    Ok(response)
+}
+
+/// Which parts a Complete request has to name, and in which order.
+fn check_named(upload: &OpenUpload, named: &[CompletedPart], rules: &Rules) -> S3Result<()> {
     if named.is_empty() {
         return Err(s3_error!(MalformedXML));
     }
     if !named.is_sorted_by(|a, b| a.part_number < b.part_number) {
         return Err(s3_error!(InvalidPartOrder));
     }
+    let mut counted = (1..).zip(named);
+    if rules.uploads.consecutive && counted.any(|(n, part)| part.part_number != Some(n)) {
+        return Err(s3_error!(InvalidPartOrder));
+    }
+    if rules.uploads.all_parts_named && named.len() != upload.parts.len() {
+        return Err(s3_error!(InvalidPart));
+    }
+    Ok(())
+}
+
+/// Puts the parts of a Complete request together; returns the content and its ETag.
+fn assemble(
+    upload: &OpenUpload,
+    named: &[CompletedPart],
+    rules: &Rules,
+) -> S3Result<(Content, String)> {
+    check_named(upload, named, rules)?;
+    let limits = &rules.limits;
     let mut content = Content::default();
     let mut md5 = Md5::new();
     let mut first_len = 0;
@@ -207,7 +295,13 @@ fn assemble(
     if content.len() > limits.object_size_max {
         return Err(s3_error!(EntityTooLarge));
     }
-    Ok((content, format!("{}-{}", hex(&md5.finalize()), named.len())))
+    let digest = hex(&md5.finalize());
+    let etag = if rules.uploads.numbered_etag {
+        format!("{digest}-{}", named.len())
+    } else {
+        digest
+    };
+    Ok((content, etag))
 }
 
 pub(super) fn complete(
@@ -222,8 +316,11 @@ pub(super) fn complete(
     let mut buckets = state.buckets();
     let bucket = buckets.bucket_mut(&input.bucket)?;
     let upload = bucket.upload(&input.key, &input.upload_id)?;
-    let (content, etag) = assemble(upload, &named, &state.limits)?;
-    let size = input.mpu_object_size.filter(|_| state.conditions);
+    let (content, etag) = assemble(upload, &named, &state.rules)?;
+    let etag = state.etag(etag);
+    let size = input
+        .mpu_object_size
+        .filter(|_| state.rules.uploads.object_size);
     if size.is_some_and(|size| size != content.len() as i64) {
         return Err(s3_error!(
             InvalidRequest,
@@ -231,10 +328,12 @@ pub(super) fn complete(
         ));
     }
     let headers: ObjectHeaders = upload.headers.clone();
+    let customer_key = upload.customer_key.clone();
     let stored = Stored {
         content,
         etag: etag.clone(),
         headers,
+        customer_key,
         modified: now(),
     };
     let version_id = buckets.publish(&input.bucket, &input.key, stored, condition)?;

@@ -1,0 +1,149 @@
+//! What a provider refuses by the head of a request alone, before anything is applied: one
+//! function a rule. Knows no object.
+
+use http::{HeaderMap, Method, Uri};
+
+use super::host::Address;
+use super::request::{Operation, SimRequest};
+use super::rules::{Conditions, CustomerKeys, Refusal};
+use super::state::State;
+
+/// A request before it is unpacked.
+pub(super) struct Head<'a> {
+    pub(super) method: &'a Method,
+    pub(super) uri: &'a Uri,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) address: &'a Address,
+    pub(super) asked: &'a SimRequest,
+}
+
+impl Head<'_> {
+    fn has(&self, name: &str) -> bool {
+        self.headers.contains_key(name)
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    fn has_any(&self, start: &str) -> bool {
+        let mut names = self.headers.keys();
+        names.any(|name| name.as_str().starts_with(start))
+    }
+
+    fn writes(&self) -> bool {
+        matches!(
+            self.asked.operation,
+            Operation::PutObject
+                | Operation::CopyObject
+                | Operation::CompleteMultipartUpload
+                | Operation::DeleteObject
+        )
+    }
+}
+
+/// Why the provider refuses a request; `None` when it does not.
+pub(super) fn refusal(state: &State, head: &Head<'_>) -> Option<Refusal> {
+    let rules: [fn(&State, &Head<'_>) -> Option<Refusal>; 9] = [
+        addressing, length, client, checksums, owners, payer, tags, keys, conditions,
+    ];
+    rules
+        .iter()
+        .find_map(|rule| rule(state, head))
+        .or_else(|| pace(state, head))
+}
+
+fn addressing(state: &State, head: &Head<'_>) -> Option<Refusal> {
+    let rules = &state.rules.requests;
+    if !rules.dotted_buckets && head.address.bucket.contains('.') {
+        return Some(Refusal::new(400, "InvalidBucketName"));
+    }
+    rules.path_style.filter(|_| head.address.is_path_style)
+}
+
+fn length(state: &State, head: &Head<'_>) -> Option<Refusal> {
+    let wants =
+        state.rules.requests.length_wanted && matches!(head.method.as_str(), "PUT" | "POST");
+    (wants && !head.has("content-length") && !head.has("transfer-encoding"))
+        .then_some(Refusal::new(411, "MissingContentLength"))
+}
+
+/// What AWS's own clients send, and nobody else.
+fn client(state: &State, head: &Head<'_>) -> Option<Refusal> {
+    let rules = &state.rules.requests;
+    let query = head.uri.query().unwrap_or("");
+    if query.split('&').any(|pair| pair.starts_with("x-id=")) && rules.operation_id.is_some() {
+        return rules.operation_id;
+    }
+    let authorization = head.text("authorization").unwrap_or("");
+    // Google's front end rewrites the header, so that what was signed is not what arrives.
+    (!rules.signed_accept_encoding && authorization.contains("accept-encoding"))
+        .then_some(Refusal::new(403, "SignatureDoesNotMatch"))
+}
+
+fn checksums(state: &State, head: &Head<'_>) -> Option<Refusal> {
+    let digest = head.text("x-amz-content-sha256").unwrap_or("");
+    let sent = head.has_any("x-amz-checksum-")
+        || head.has("x-amz-sdk-checksum-algorithm")
+        || head.has("x-amz-trailer")
+        || digest.starts_with("STREAMING-");
+    state.rules.requests.checksums.filter(|_| sent)
+}
+
+fn owners(state: &State, head: &Head<'_>) -> Option<Refusal> {
+    let is_other = |name| head.text(name).is_some_and(|owner| owner != state.owner);
+    state.rules.requests.other_owner.filter(|_| {
+        is_other("x-amz-expected-bucket-owner") || is_other("x-amz-source-expected-bucket-owner")
+    })
+}
+
+/// Amazon S3 user guide, "Using Requester Pays buckets": 403 without the header.
+fn payer(state: &State, head: &Head<'_>) -> Option<Refusal> {
+    let source = head.asked.copy_source.as_deref().unwrap_or("");
+    let source = source.trim_start_matches('/').split('/').next();
+    let pays = |bucket: &str| state.requester_pays.contains(bucket);
+    let wanted = state.rules.requests.requester_pays
+        && (pays(&head.address.bucket) || source.is_some_and(pays));
+    (wanted && head.text("x-amz-request-payer") != Some("requester"))
+        .then_some(Refusal::new(403, "AccessDenied"))
+}
+
+fn tags(state: &State, head: &Head<'_>) -> Option<Refusal> {
+    let asks = matches!(
+        head.asked.operation,
+        Operation::GetObjectTagging | Operation::PutObjectTagging | Operation::DeleteObjectTagging
+    );
+    let sends = head
+        .text("x-amz-tagging")
+        .is_some_and(|tags| !tags.is_empty());
+    (!state.rules.requests.tags && (asks || sends)).then_some(Refusal::new(501, "NotImplemented"))
+}
+
+fn keys(state: &State, head: &Head<'_>) -> Option<Refusal> {
+    let sent = head.has_any("x-amz-server-side-encryption-customer-")
+        || head.has_any("x-amz-copy-source-server-side-encryption-customer-");
+    let taken = match state.rules.requests.customer_keys {
+        CustomerKeys::Offered => true,
+        CustomerKeys::NotForPartCopies => head.asked.operation != Operation::UploadPartCopy,
+        CustomerKeys::None => false,
+    };
+    (sent && !taken).then_some(Refusal::new(501, "NotImplemented"))
+}
+
+fn conditions(state: &State, head: &Head<'_>) -> Option<Refusal> {
+    let writes = &state.rules.writes;
+    let rule = match head.asked.operation {
+        Operation::PutObject => writes.put_conditions,
+        Operation::CopyObject => writes.copy_conditions,
+        Operation::CompleteMultipartUpload => writes.complete_conditions,
+        Operation::DeleteObject => writes.delete_conditions,
+        _ => return None,
+    };
+    (rule == Conditions::Refused && (head.has("if-match") || head.has("if-none-match")))
+        .then_some(Refusal::new(501, "NotImplemented"))
+}
+
+fn pace(state: &State, head: &Head<'_>) -> Option<Refusal> {
+    (head.writes() && !state.may_write(&head.address.bucket, &head.address.key))
+        .then_some(Refusal::new(429, "TooManyRequests"))
+}

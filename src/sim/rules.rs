@@ -1,0 +1,262 @@
+//! What a provider does otherwise than AWS, as data: written from the providers' documents alone,
+//! so that it cannot repeat a mistake of the client's own table. Knows no request.
+
+use std::time::Duration;
+
+use crate::limits::Limits;
+
+mod providers;
+mod sources;
+#[cfg(test)]
+mod tests;
+
+/// What becomes of a condition on a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Conditions {
+    /// 412 when it does not hold.
+    Kept,
+    /// The same, but 304 for if-none-match and if-modified-since.
+    KeptNotModified,
+    /// The request is answered as if it carried none.
+    Ignored,
+    /// 501 NotImplemented, whether it holds or not.
+    Refused,
+}
+
+/// A refusal: status and error code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// Status of the answer.
+    pub status: u16,
+    /// Code in its body.
+    pub code: &'static str,
+}
+
+impl Refusal {
+    pub(super) const fn new(status: u16, code: &'static str) -> Self {
+        Self { status, code }
+    }
+}
+
+/// Which requests are taken at all.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RequestRules {
+    /// What a bucket in the path is answered when the request came to a host name that
+    /// [`SimBuilder::host`](super::SimBuilder::host) named; `None` when that is taken.
+    pub path_style: Option<Refusal>,
+    /// Whether names of buckets may have dots.
+    pub dotted_buckets: bool,
+    /// Whether a PUT or POST without Content-Length is answered 411.
+    pub length_wanted: bool,
+    /// What the `x-id` of AWS's clients in the query is answered; `None` when it is ignored.
+    pub operation_id: Option<Refusal>,
+    /// Whether the header Accept-Encoding may be among those that are signed.
+    pub signed_accept_encoding: bool,
+    /// What `x-amz-checksum-*`, trailers and aws-chunked bodies are answered; `None` when they
+    /// are taken.
+    pub checksums: Option<Refusal>,
+    /// What `x-amz-*-expected-bucket-owner` of another owner is answered; `None` when nobody
+    /// looks.
+    pub other_owner: Option<Refusal>,
+    /// Whether buckets can make the requester pay.
+    pub requester_pays: bool,
+    /// Whether objects have tags; 501 for the header and the requests that tell of any otherwise.
+    pub tags: bool,
+    /// Whether buckets can keep versions.
+    pub versions: bool,
+    /// Which encryption with keys of the customer there is.
+    pub customer_keys: CustomerKeys,
+    /// The least time between two writes of one key; sooner is 429 TooManyRequests.
+    pub write_interval: Duration,
+}
+
+/// Encryption with keys that requests carry (SSE-C).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CustomerKeys {
+    /// Everywhere.
+    Offered,
+    /// Not for copies of parts, which are answered 501.
+    NotForPartCopies,
+    /// 501 for any.
+    None,
+}
+
+/// What is asked of the destination of a write.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WriteRules {
+    /// If-Match and If-None-Match of PutObject.
+    pub put_conditions: Conditions,
+    /// Those of CompleteMultipartUpload.
+    pub complete_conditions: Conditions,
+    /// Those of CopyObject about its destination.
+    pub copy_conditions: Conditions,
+    /// If-Match of DeleteObject.
+    pub delete_conditions: Conditions,
+    /// The header that, set to `true`, forbids to overwrite: 409 FileAlreadyExists.
+    pub forbid_overwrite: Option<&'static str>,
+    /// Whether DeleteObjects takes no digest but Content-MD5.
+    pub delete_wants_md5: bool,
+    /// Most keys of one DeleteObjects.
+    pub delete_keys_max: usize,
+}
+
+/// What becomes of an `x-amz-copy-source-range`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ranges {
+    /// Whether one that ends beyond the source is cut there.
+    pub clamped: bool,
+    /// Whether `bytes=5-` is taken.
+    pub open: bool,
+    /// Whether `bytes=-5` is taken.
+    pub suffix: bool,
+    /// Whether `0-5` is taken.
+    pub bare: bool,
+    /// Whether any other copies the whole source, with 200, instead of being refused.
+    pub odd_is_whole: bool,
+}
+
+/// What UploadPartCopy is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PartCopies {
+    /// A copy.
+    Offered,
+    /// Taken for an UploadPart whose body is empty: 200, and no CopyPartResult.
+    EmptyParts,
+}
+
+/// What copies read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CopyRules {
+    /// `x-amz-copy-source-if-*` of CopyObject.
+    pub object_conditions: Conditions,
+    /// Those of UploadPartCopy.
+    pub part_conditions: Conditions,
+    /// What UploadPartCopy is.
+    pub part_copies: PartCopies,
+    /// Its ranges.
+    pub ranges: Ranges,
+    /// Sources up to this size are refused to UploadPartCopy with a range.
+    pub ranged_source_refused_max: u64,
+    /// Sources up to this size are refused to UploadPartCopy; `None` when none is.
+    pub part_source_refused_max: Option<u64>,
+    /// Status for a source that is a delete marker named by its version.
+    pub marker_named: u16,
+    /// What a source in one of `cold_classes` is answered.
+    pub cold: Refusal,
+    /// The storage classes that have to be restored before they are read or copied.
+    pub cold_classes: &'static [&'static str],
+}
+
+/// What an upload of parts must be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UploadRules {
+    /// Whether part numbers must go 1, 2, 3 and so on.
+    pub consecutive: bool,
+    /// Whether CompleteMultipartUpload must name every part that was uploaded.
+    pub all_parts_named: bool,
+    /// Whether `x-amz-mp-object-size` is looked at.
+    pub object_size: bool,
+    /// Whether the ETag of the object is `MD5-N`.
+    pub numbered_etag: bool,
+}
+
+/// How a listing is ordered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// By the bytes of the keys.
+    Sorted,
+    /// Anyhow.
+    Unsorted,
+}
+
+/// What a delimiter does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Delimiter {
+    /// Folds.
+    Any,
+    /// Folds if it is `/` and the prefix ends in one, else 400; uploads under way show as well.
+    Slash,
+    /// Nothing.
+    Ignored,
+}
+
+/// What `encoding-type=url` does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Encoding {
+    /// Encodes names, and says so.
+    Honoured,
+    /// Nothing.
+    Ignored,
+    /// Encodes names, and every page is the first.
+    FirstPageForEver,
+}
+
+/// What listings are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListRules {
+    /// Whether `list-type=2` means anything; without, it is answered as version 1.
+    pub v2: bool,
+    /// The order of a page and of pages.
+    pub order: Order,
+    /// What a delimiter does.
+    pub delimiter: Delimiter,
+    /// What `encoding-type=url` does.
+    pub encoding: Encoding,
+    /// Listings of a bucket that do not show a new key yet.
+    pub lag: u64,
+}
+
+/// How a time is written in the answers to copies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stamps {
+    /// `2014-07-17T06:27:54.000Z`.
+    Zoned,
+    /// Without the `Z`.
+    Unzoned,
+    /// With a blank after it.
+    Trailed,
+}
+
+/// How a part copy answers that broke off when 200 was sent already
+/// ([`How::Breaks`](super::How::Breaks)).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Broken {
+    /// With an Error as the body.
+    Error,
+    /// With a CopyPartResult that has no ETag.
+    NoETag,
+}
+
+/// What answers look like.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AnswerRules {
+    /// Times in the answers to copies.
+    pub stamps: Stamps,
+    /// Whether the hexadecimal digits of ETags are capitals.
+    pub capital_etags: bool,
+    /// Copies that broke off.
+    pub broken: Broken,
+}
+
+/// All that a provider does.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rules {
+    /// The word for the provider.
+    pub name: &'static str,
+    /// Sizes and counts that are enforced; what a planner prefers is ignored.
+    pub limits: Limits,
+    /// Which requests are taken at all.
+    pub requests: RequestRules,
+    /// What is asked of the destination of a write.
+    pub writes: WriteRules,
+    /// What copies read.
+    pub copies: CopyRules,
+    /// What an upload of parts must be.
+    pub uploads: UploadRules,
+    /// What listings are.
+    pub lists: ListRules,
+    /// What answers look like.
+    pub answers: AnswerRules,
+    /// Fields, and where what they say is written.
+    pub sources: &'static [(&'static str, &'static str)],
+}
