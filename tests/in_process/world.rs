@@ -15,7 +15,7 @@ use s3fs::fs::{Attr, CopyRequest, Fh, Fs, FsResult, Ino, Kind, NewNode, OpenMode
 use s3fs::limits::Limits;
 use s3fs::object::BucketName;
 use s3fs::range::ByteRange;
-use s3fs::sim::Sim;
+use s3fs::sim::{Rules, Sim, SimBuilder};
 use s3fs::store::Buckets;
 use s3fs::store::dialect::Dialect;
 use s3fs::store::retry::Timeouts;
@@ -34,6 +34,7 @@ pub struct World {
     pub sim: Sim,
     pub fs: Arc<Fs>,
     pub staging: TempDir,
+    pub config: Config,
 }
 
 const READ: OpenMode = OpenMode {
@@ -69,7 +70,24 @@ impl World {
         let runtime = Runtime::new().unwrap();
         let builder = Sim::builder().bucket(BUCKET).limits(limits.clone());
         let sim = runtime.block_on(builder.start("127.0.0.1:0")).unwrap();
-        Self::mounted(runtime, sim, limits, choose)
+        Self::mounted(runtime, sim, aws(limits), choose)
+    }
+
+    /// A bucket of a store that keeps these rules, mounted as one of that dialect.
+    pub fn of(rules: Rules, dialect: Dialect, keeps_versions: bool) -> Self {
+        let builder = Sim::builder().rules(rules);
+        let builder = match keeps_versions {
+            true => builder.versioned(BUCKET),
+            false => builder.bucket(BUCKET),
+        };
+        Self::built(builder, dialect, |_| ())
+    }
+
+    /// A mount, of other options, of such a store, as one of that dialect.
+    pub fn built(builder: SimBuilder, dialect: Dialect, choose: impl FnOnce(&mut Config)) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let sim = runtime.block_on(builder.start("127.0.0.1:0")).unwrap();
+        Self::mounted(runtime, sim, dialect, choose)
     }
 
     /// As [`Self::new`], of a bucket that keeps versions.
@@ -77,7 +95,7 @@ impl World {
         let runtime = Runtime::new().unwrap();
         let started = Sim::builder().versioned(BUCKET).start("127.0.0.1:0");
         let sim = runtime.block_on(started).unwrap();
-        Self::mounted(runtime, sim, Limits::aws(), |_| ())
+        Self::mounted(runtime, sim, Dialect::aws(), |_| ())
     }
 
     /// Another filesystem over what the store of `other` holds, which knows nothing of it yet.
@@ -85,13 +103,13 @@ impl World {
         let runtime = Runtime::new().unwrap();
         let served = Sim::serve(other.sim.state(), "127.0.0.1:0");
         let sim = runtime.block_on(served).unwrap();
-        Self::mounted(runtime, sim, Limits::aws(), |_| ())
+        Self::mounted(runtime, sim, Dialect::aws(), |_| ())
     }
 
     fn mounted(
         runtime: Runtime,
         sim: Sim,
-        limits: Limits,
+        dialect: Dialect,
         choose: impl FnOnce(&mut Config),
     ) -> Self {
         let staging = tempfile::tempdir().unwrap();
@@ -103,13 +121,10 @@ impl World {
             backoff_max: Duration::from_millis(4),
             ..Timeouts::default()
         };
-        let dialect = Dialect {
-            limits,
-            ..Dialect::aws()
-        };
         let connecting = S3Store::connect_within(&config.store, dialect, timeouts);
         let store = runtime.block_on(connecting).unwrap();
-        let buckets = Buckets::new([store.bucket(&BucketName::new(BUCKET))]);
+        let sources = config.sources.iter();
+        let buckets = Buckets::new(sources.map(|source| store.bucket(&source.bucket)));
         let shared = Shared::new(buckets, config.bounds.clone(), runtime.handle().clone());
         let fs = Arc::new(Fs::new(&config, shared));
         let background = Arc::clone(&fs);
@@ -119,6 +134,7 @@ impl World {
             sim,
             fs,
             staging,
+            config,
         }
     }
 
@@ -178,19 +194,27 @@ impl World {
 
     /// What is now known of a name.
     pub async fn look(&self, name: &str) -> FsResult<Attr> {
-        Ok(self.fs.lookup(ROOT, OsStr::new(name)).await?.value)
+        let (parent, name) = self.parent(name).await?;
+        Ok(self.fs.lookup(parent, name).await?.value)
+    }
+
+    /// The directory of a path of at most two names, and the last of them.
+    async fn parent<'a>(&self, path: &'a str) -> FsResult<(Ino, &'a OsStr)> {
+        let Some((directory, name)) = path.split_once('/') else {
+            return Ok((ROOT, OsStr::new(path)));
+        };
+        let parent = self.fs.lookup(ROOT, OsStr::new(directory)).await?;
+        Ok((parent.value.ino, OsStr::new(name)))
     }
 
     /// Opens a file for writing, made if there is none.
     pub async fn open_to_write(&self, name: &str, mode: OpenMode) -> FsResult<Fh> {
         match self.look(name).await {
             Ok(attr) => Ok(self.fs.open(attr.ino, mode).await?.fh),
-            Err(_) => Ok(self
-                .fs
-                .create(ROOT, OsStr::new(name), NEW, mode)
-                .await?
-                .1
-                .fh),
+            Err(_) => {
+                let (parent, name) = self.parent(name).await?;
+                Ok(self.fs.create(parent, name, NEW, mode).await?.1.fh)
+            }
         }
     }
 
@@ -199,6 +223,18 @@ impl World {
         let flushed = self.fs.flush(fh).await;
         let _ = self.fs.release(fh).await;
         flushed
+    }
+
+    /// open(2) with O_CREAT and O_EXCL, write(2), close(2).
+    pub async fn create_exclusively(&self, name: &str, bytes: &'static [u8]) -> FsResult<()> {
+        let mode = OpenMode {
+            exclusive: true,
+            ..WRITE
+        };
+        let (_, opened) = self.fs.create(ROOT, OsStr::new(name), NEW, mode).await?;
+        let written = self.fs.write(opened.fh, 0, Bytes::from_static(bytes)).await;
+        let closed = self.close(opened.fh).await;
+        written.and(closed)
     }
 
     pub async fn write_new(&self, name: &str, bytes: Vec<u8>) -> FsResult<()> {
@@ -277,6 +313,23 @@ impl World {
         copied.and(closed)
     }
 
+    /// Puts bytes of a file behind those of another, by copy_file_range(2).
+    pub async fn append_range(&self, to: &str, from: &str, range: ByteRange) -> FsResult<()> {
+        let target = self.open_to_write(to, WRITE).await?;
+        let source = self.fs.open(self.look(from).await?.ino, READ).await?.fh;
+        let at = self.look(to).await?.size;
+        let request = CopyRequest {
+            from: source,
+            range,
+            to: target,
+            at,
+        };
+        let copied = self.fs.copy_file_range(request).await.map(|_| ());
+        self.close(source).await?;
+        let closed = self.close(target).await;
+        copied.and(closed)
+    }
+
     /// Copies all of a file; returns its bytes.
     pub async fn copy_whole(&self, from: Ino, to: Fh, at: u64) -> FsResult<u64> {
         let source = self.fs.open(from, READ).await?.fh;
@@ -309,6 +362,13 @@ impl World {
         let bytes = self.fs.read(fh, range).await;
         self.close(fh).await?;
         bytes
+    }
+}
+
+fn aws(limits: Limits) -> Dialect {
+    Dialect {
+        limits,
+        ..Dialect::aws()
     }
 }
 
