@@ -102,7 +102,7 @@ pub(super) struct TypedStore {
     pub(super) endpoint_url: Option<String>,
 
     /// Whose rules the service keeps: the limits it has, and what need not be verified by further
-    /// requests [default: aws without --endpoint-url, other with it]
+    /// requests [default: aws without --endpoint-url, express for buckets named so; other with it]
     #[arg(long, value_name = "NAME", value_parser = provider_names())]
     pub(super) provider: Option<String>,
 

@@ -74,6 +74,9 @@ pub enum Tagging {
     /// They have not, or it is not known: no header and no request tells of tags (Cloudflare R2
     /// and others answer 501 to either).
     None,
+    /// They have not, and a copy of one that has some is refused (501) unless it says that they are
+    /// replaced, by none.
+    Dropped,
 }
 
 /// Where a request names the bucket.

@@ -112,6 +112,13 @@ pub fn advice(operation: &str, code: &str) -> String {
             | "Unauthorized"
             | "401"
     );
+    const KEY: &str = "it needs the key of one's own that the object was stored with (sse_c_key), \
+                       or none where it was stored without";
+    match (operation, code) {
+        ("HeadObject", "400") => return format!("{KEY}; or the credentials have expired"),
+        (_, "InvalidRequest") => return KEY.to_owned(),
+        _ => {}
+    }
     let needed = TABLE.iter().find(|row| row.operations.contains(&operation));
     match needed {
         _ if is_unknown => "check the credentials".to_owned(),

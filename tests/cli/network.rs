@@ -162,6 +162,12 @@ fn options_that_cannot_be_together_are_refused_by_name() {
             "use_path_request_style",
         ),
         ("b--usw2-az1--x-s3", "tags=a=b", "tags"),
+        ("b--usw2-az1--x-s3", "acl=private", "acl"),
+        (
+            "b--usw2-az1--x-s3",
+            "storage_class=STANDARD_IA",
+            "storage_class",
+        ),
         (
             "bkt",
             "provider=oss,url=http://127.0.0.1:1,use_path_request_style",

@@ -11,8 +11,8 @@ use s3fs::range::ByteRange;
 use s3fs::store::dialect::Dialect;
 use s3fs::store::s3::{ConnectError, S3Store};
 use s3fs::store::{
-    Bucket, CopyHeaders, ListRequest, ObjectHeaders, PartNumber, Payload, Precondition, StoredPart,
-    Upload,
+    Bucket, CopyHeaders, ListRequest, ObjectHeaders, PartNumber, Payload, Precondition, StoreError,
+    StoredPart, Upload,
 };
 
 use super::server::{Answer, Received, Scripted, answer, text};
@@ -350,6 +350,44 @@ async fn requests_to_a_directory_bucket_are_of_a_session_and_copies_are_not() {
     );
     let source = copy.header("x-amz-copy-source");
     assert_eq!(source, Some("b--usw2-az1--x-s3/k"));
+}
+
+#[tokio::test]
+async fn a_copy_to_a_directory_bucket_leaves_the_tags_behind() {
+    let copied = "<CopyObjectResult><ETag>\"e\"</ETag></CopyObjectResult>";
+    let name = "b--usw2-az1--x-s3";
+    let (server, bucket) = sent_by(Provider::Express, name, vec![answer(200, "", copied)]).await;
+    let keep = CopyHeaders::Keep {
+        storage_class: None,
+    };
+    let (source, key) = (version("bkt"), ObjectKey::new("k"));
+    let copy = bucket.copy(&source, &key, &keep, &Precondition::None);
+    copy.await.unwrap();
+    let request = &server.received()[0];
+    assert_eq!(request.header("x-amz-tagging-directive"), Some("REPLACE"));
+    assert_eq!(request.header("x-amz-tagging"), None);
+}
+
+#[tokio::test]
+async fn an_object_of_another_key_is_refused_with_the_option_for_it() {
+    let body = "<Error><Code>InvalidRequest</Code><Message>The object was stored using a form of \
+        Server Side Encryption. The correct parameters must be provided to retrieve the object.\
+        </Message></Error>";
+    let script = vec![answer(400, "", ""), answer(400, "", body)];
+    let (_server, bucket) = sent_by(Provider::Aws, "bkt", script).await;
+    let whole = ObjectRange {
+        version: version("bkt"),
+        range: ByteRange::new(0, 5),
+    };
+    let head = bucket.head(&ObjectKey::new("k")).await.unwrap_err();
+    let get = bucket.get(&whole).await.unwrap_err();
+    for refused in [head, get] {
+        assert!(
+            matches!(refused, StoreError::AccessDenied { .. }),
+            "{refused:?}"
+        );
+        assert!(refused.to_string().contains("sse_c_key"), "{refused}");
+    }
 }
 
 #[tokio::test]

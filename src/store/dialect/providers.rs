@@ -86,7 +86,7 @@ impl Dialect {
                 ..LISTING
             },
             multipart_etag: MultipartETag::Opaque,
-            tagging: Tagging::None,
+            tagging: Tagging::Dropped,
             sources: &[
                 (
                     "limits",

@@ -168,6 +168,7 @@ fn kept(dialect: &Dialect) -> Rows {
     let tags = match dialect.tagging {
         Tagging::Offered => "kept",
         Tagging::None => "not asked for",
+        Tagging::Dropped => "dropped by copies",
     };
     rows.push(("size of what was made of parts, verified", size.to_owned()));
     rows.push(("its entity tag", etag.to_owned()));

@@ -78,9 +78,11 @@ pub enum ConnectError {
         /// The provider's word.
         provider: &'static str,
     },
-    /// The bucket takes no keys of SSE-C.
-    #[error("sse_c_key: {bucket}: directory buckets take no keys of one's own")]
-    NoCustomerKeys {
+    /// A directory bucket does not take the option.
+    #[error("{option}: directory buckets, as {bucket}, do not take it; leave it out")]
+    NotForDirectories {
+        /// The option.
+        option: &'static str,
         /// The bucket.
         bucket: BucketName,
     },
@@ -172,11 +174,31 @@ pub(super) fn check_bucket(
     if config.accelerate && (bucket.is_arn() || is_directory || is_dotted) {
         return Err(ConnectError::NotAccelerated { bucket: name() });
     }
-    if !config.new_objects.tags.is_empty() && dialect.tagging == Tagging::None {
+    if !config.new_objects.tags.is_empty() && dialect.tagging != Tagging::Offered {
         return Err(ConnectError::NoTags { provider });
     }
-    if is_directory && matches!(config.encryption.of(bucket), Encryption::Customer(_)) {
-        return Err(ConnectError::NoCustomerKeys { bucket: name() });
+    match refused_by_directories(config, bucket).filter(|_| is_directory) {
+        None => Ok(()),
+        Some(option) => Err(ConnectError::NotForDirectories {
+            option,
+            bucket: name(),
+        }),
     }
-    Ok(())
+}
+
+/// The first option that directory buckets do not take (Amazon S3 user guide, "Differences for
+/// directory buckets"; Amazon S3 API reference, PutObject).
+fn refused_by_directories(config: &StoreConfig, bucket: &BucketName) -> Option<&'static str> {
+    /// The one class that they have.
+    const CLASS: &str = "EXPRESS_ONEZONE";
+    let has_key = matches!(config.encryption.of(bucket), Encryption::Customer(_));
+    let class = config.new_objects.storage_class.as_deref();
+    let refused = [
+        ("sse_c_key", has_key),
+        ("acl", config.acl.is_some()),
+        ("requester_pays", config.requester_pays),
+        ("storage_class", class.is_some_and(|class| class != CLASS)),
+    ];
+    let mut given = refused.into_iter().filter(|(_, is_given)| *is_given);
+    given.next().map(|(option, _)| option)
 }

@@ -80,6 +80,13 @@ fn answer_meaning(subject: &Subject<'_>, answer: Answer, attempts: u32) -> Store
             })
         }
         "ObjectLockedByBucketPolicy" | "FileImmutable" => locked(subject, answer),
+        // Amazon S3 user guide, "Using server-side encryption with customer-provided keys".
+        "InvalidRequest" if word.contains("server side encryption") => {
+            access_denied(subject, answer)
+        }
+        "InvalidRequest" if word.contains("encryption parameters") => {
+            access_denied(subject, answer)
+        }
         "InvalidRequest" if word.contains("worm") => locked(subject, answer),
         "EntityTooLarge" | "MaxMessageLengthExceeded" | "MetadataTooLarge" => {
             too_large(subject, answer, attempts)
@@ -153,6 +160,10 @@ fn status_meaning(subject: &Subject<'_>, answer: Answer, attempts: u32) -> Store
     match answer.status {
         404 => not_found(subject),
         304 | 412 | 416 => condition_failed(subject, answer, attempts),
+        // The answer to a HEAD has no room for the words above.
+        400 if subject.operation == "HeadObject" && answer.code.is_empty() => {
+            access_denied(subject, answer)
+        }
         401 | 403 => access_denied(subject, answer),
         413 => too_large(subject, answer, attempts),
         405 | 501 => not_offered(subject, answer),

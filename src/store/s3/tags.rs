@@ -29,11 +29,13 @@ impl S3Bucket {
 
     /// `x-amz-tagging-directive` of a copy that gets these tags.
     pub(super) fn tagging_directive(&self, tags: &Tags) -> Option<TaggingDirective> {
-        let directive = match tags {
-            Tags::Untold => TaggingDirective::Copy,
-            Tags::These(_) => TaggingDirective::Replace,
-        };
-        self.is_tagging_offered().then_some(directive)
+        match (self.connection.dialect.tagging, tags) {
+            (dialect::Tagging::None, _) => None,
+            (dialect::Tagging::Offered, Tags::Untold) => Some(TaggingDirective::Copy),
+            (dialect::Tagging::Offered, Tags::These(_)) | (dialect::Tagging::Dropped, _) => {
+                Some(TaggingDirective::Replace)
+            }
+        }
     }
 
     pub(super) async fn tags_of(
