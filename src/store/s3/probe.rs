@@ -431,7 +431,8 @@ impl Scratch<'_> {
         loop {
             let page = self.bucket.list(&request).await?;
             let keys: Vec<ObjectKey> = page.objects.into_iter().map(|object| object.key).collect();
-            for (_, error) in self.bucket.delete_many(&keys).await? {
+            let kept = self.bucket.delete_many(&keys).await?;
+            if let Some((_, error)) = kept.into_iter().next() {
                 return Err(error);
             }
             match page.continuation {
