@@ -165,7 +165,7 @@ pub fn holds(sim: &State, key: &str, runs: &[Run]) -> bool {
 
 /// Uploads that failed are aborted, if not at once.
 pub fn check_no_upload(sim: &State) {
-    for _ in 0..200 {
+    for _ in 0..1000 {
         if sim.uploads(BUCKET).is_empty() {
             return;
         }

@@ -237,3 +237,43 @@ fn three_hundred_and_four_says_that_the_source_is_another() {
     assert!(world.sim.stat(BUCKET, "wrong").is_none());
     copy_right(&world, &naive, SIZE);
 }
+
+/// Publishes the first half of `a` as if it were all, and says how large it should be.
+async fn complete_half(naive: &Naive) -> Result<(), crate::naive::Refused> {
+    let id = naive.create("wrong").await;
+    let range = ("a", Some("bytes=0-6291455"));
+    let part = naive.copy_part(("wrong", &id), 1, range, None).await?;
+    let list = aws_sdk_s3::types::CompletedMultipartUpload::builder().parts(part);
+    let request = naive
+        .client
+        .complete_multipart_upload()
+        .bucket(BUCKET)
+        .key("wrong");
+    let request = request.upload_id(&id).multipart_upload(list.build());
+    let request = request.mpu_object_size(SIZE as i64).send().await;
+    request.map(|_| ()).map_err(crate::naive::refused)
+}
+
+#[test]
+fn the_size_an_object_should_have_is_looked_at_by_aws_alone() {
+    let (world, naive) = with_source(Rules::aws());
+    let stopped = world.run(complete_half(&naive)).unwrap_err();
+    assert_eq!(stopped, (400, "InvalidRequest".to_owned()));
+    for rules in [
+        Rules::minio(),
+        Rules::r2(),
+        Rules::garage(),
+        Rules::seaweedfs(),
+    ] {
+        let (world, naive) = with_source(rules);
+        world.run(complete_half(&naive)).unwrap();
+        assert_eq!(size(&world, "wrong"), SIZE / 2);
+        // The second part is lost on the way, as it was there.
+        let lost = Fault {
+            nth: 2,
+            ..Fault::on(Operation::UploadPartCopy, How::EmptyCopyResult)
+        };
+        world.sim.fault(lost);
+        copy_right(&world, &naive, SIZE);
+    }
+}
