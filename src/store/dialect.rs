@@ -16,6 +16,9 @@ pub enum Conditions {
     /// It may ignore the condition and answer 200 (moto does so for copies, JuiceFS for writes):
     /// the condition is sent, and a HEAD looks as well.
     Unverified,
+    /// The same for `If-None-Match: *`; any other is not sent, since it is known to fail where it
+    /// holds, and a HEAD looks instead. For writes only.
+    AbsentOnly,
     /// It is known to ignore the condition, or to refuse the request: none is sent, and a HEAD
     /// looks instead.
     None,
@@ -112,6 +115,9 @@ pub struct Dialect {
     /// `If-None-Match` and `If-Match` on PutObject, CompleteMultipartUpload and the destination
     /// of CopyObject.
     pub write_conditions: Conditions,
+    /// Whether UploadPartCopy decodes the name of its source twice, and so takes `a%41` for `aA`:
+    /// no part is copied from a key with a percent sign.
+    pub decodes_part_source_twice: bool,
     /// The header that, set to `true`, stands for `If-None-Match: *` on writes. It does nothing in
     /// a bucket that keeps versions, so a HEAD looks as well.
     pub forbid_overwrite: Option<&'static str>,

@@ -287,6 +287,7 @@ fn conditions(conditions: Conditions) -> String {
     match conditions {
         Conditions::Honoured => "honoured",
         Conditions::Unverified => "sent, and looked at",
+        Conditions::AbsentOnly => "sent for absence, and looked at",
         Conditions::None => "not sent",
     }
     .to_owned()

@@ -44,6 +44,7 @@ impl Dialect {
             delete_many_max: DELETE_MANY_MAX,
             copy_conditions: Conditions::Honoured,
             write_conditions: Conditions::Honoured,
+            decodes_part_source_twice: false,
             forbid_overwrite: None,
             listing: LISTING,
             size_check: SizeCheck::ByStore,
@@ -371,14 +372,19 @@ impl Dialect {
             title: "Ceph RADOS Gateway",
             addressing: Addressing::Path,
             copy_conditions: Conditions::None,
+            write_conditions: Conditions::AbsentOnly,
+            decodes_part_source_twice: true,
             multipart_etag: MultipartETag::Numbered,
-            tagging: Tagging::Offered,
             sources: &[
                 (
                     "copy_conditions",
                     "ceph/s3-tests, test_s3.py: fails_on_rgw for copy conditions; tracker 40808",
                 ),
-                ("multipart_etag, tagging", "ceph/s3-tests, test_s3.py"),
+                (
+                    "write_conditions, decodes_part_source_twice, tagging",
+                    "seen with Ceph 16.2.15: 412 for any quoted ETag; a copy may lose tags",
+                ),
+                ("multipart_etag", "ceph/s3-tests, test_s3.py"),
             ],
             ..Self::strict()
         }
@@ -407,6 +413,7 @@ impl Dialect {
     pub const fn minio() -> Self {
         let mut limits = Limits::aws();
         limits.copy_object_max = 5 * TIB;
+        limits.metadata_bytes_max = 1900;
         Self {
             name: Provider::Minio.name(),
             title: "MinIO",
@@ -419,6 +426,10 @@ impl Dialect {
                 (
                     "copy_object_max",
                     "minio/minio, cmd/object-multipart-handlers.go: 5 TiB",
+                ),
+                (
+                    "metadata_bytes_max",
+                    "seen with JuiceFS 1.4.2: x-amz-meta- counts",
                 ),
                 (
                     "copy_conditions",
@@ -477,6 +488,7 @@ impl Dialect {
             delete_many_max: DELETE_MANY_MAX,
             copy_conditions: Conditions::Unverified,
             write_conditions: Conditions::Unverified,
+            decodes_part_source_twice: false,
             forbid_overwrite: None,
             listing: LISTING,
             size_check: SizeCheck::ByParts,

@@ -153,6 +153,10 @@ fn kept(dialect: &Dialect) -> Rows {
         ("conditions on copies", conditions(dialect.copy_conditions)),
         ("conditions on writes", conditions(dialect.write_conditions)),
     ];
+    if dialect.decodes_part_source_twice {
+        let whence = "keys without a percent sign only";
+        rows.push(("parts copied from", whence.to_owned()));
+    }
     if let Some(name) = dialect.forbid_overwrite {
         rows.push(("header for `If-None-Match: *`", format!("`{name}`")));
     }
@@ -197,6 +201,7 @@ fn conditions(conditions: Conditions) -> String {
     let text = match conditions {
         Conditions::Honoured => "honoured",
         Conditions::Unverified => "sent, and verified by HEAD",
+        Conditions::AbsentOnly => "`If-None-Match: *` sent, and all verified by HEAD",
         Conditions::None => "not sent; HEAD instead",
     };
     text.to_owned()

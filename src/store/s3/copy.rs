@@ -6,17 +6,15 @@ use aws_sdk_s3::types::MetadataDirective;
 use super::S3Bucket;
 use super::call::{Attempt, Failure};
 use super::fault::{Condition, Effect, Fault};
-use super::headers::{conditions, copy_source, etag, set_expires, version_id, with_headers};
+use super::headers::{
+    ETAG_OF_NOTHING, conditions, copy_source, etag, etag_of, set_expires, version_id, with_headers,
+};
 use super::wire::sendable;
 use crate::object::{ETag, ObjectKey, ObjectRange, ObjectVersion};
 use crate::store::{
     CopyHeaders, ObjectHeaders, PartNumber, Precondition, StoreError, StoreResult, StoredPart,
     Tags, Upload,
 };
-
-/// The MD5 of no bytes: the entity tag of a part that a gateway made of an empty body because it
-/// did not know the copy's source header.
-const ETAG_OF_NOTHING: &str = "d41d8cd98f00b204e9800998ecf8427e";
 
 impl S3Bucket {
     pub(super) async fn copy_object(
@@ -159,7 +157,8 @@ impl S3Bucket {
         let sent = answer
             .copy_object_result()
             .and_then(|result| result.e_tag());
-        let Some(etag) = etag(sent).filter(|etag| !is_of_nothing(etag, source.size)) else {
+        let copied = etag_of(sent, source.size);
+        let Some(etag) = copied.filter(|etag| !is_of_nothing(etag, source.size)) else {
             let what = format!("CopyObject answered 200 with ETag {sent:?}");
             return Err(Fault::Nonsense { status: 200, what });
         };
@@ -181,6 +180,9 @@ impl S3Bucket {
         let version = &*source.version;
         if source.range.is_empty() {
             return Err(refused(version, "empty range"));
+        }
+        if self.connection.dialect.decodes_part_source_twice && version.key.as_str().contains('%') {
+            return Err(refused(version, "a percent sign in the key"));
         }
         let call = self
             .call("UploadPartCopy")
@@ -271,6 +273,7 @@ fn copy_range(source: &ObjectRange) -> Option<String> {
     (!is_whole).then(|| format!("bytes={}-{}", source.range.start(), source.range.end() - 1))
 }
 
+/// Whether a gateway made it of an empty body because it did not know the copy's source header.
 fn is_of_nothing(etag: &ETag, size: u64) -> bool {
     size > 0 && etag.matches(&ETag::new(ETAG_OF_NOTHING))
 }

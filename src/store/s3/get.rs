@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use super::S3Bucket;
 use super::call::{Attempt, Progress};
 use super::fault::{Condition, Fault};
-use super::headers::{etag, of_head, version_id};
+use super::headers::{etag, etag_of, of_head, version_id};
 use super::wire::sendable;
 use crate::object::{ObjectKey, ObjectRange, ObjectVersion};
 use crate::range::ByteRange;
@@ -24,7 +24,8 @@ impl S3Bucket {
             let size = answer
                 .content_length()
                 .and_then(|size| u64::try_from(size).ok());
-            let (Some(etag), Some(size)) = (etag(answer.e_tag()), size) else {
+            let etag = size.and_then(|size| etag_of(answer.e_tag(), size));
+            let (Some(etag), Some(size)) = (etag, size) else {
                 let what = "HEAD without an ETag or a length".to_owned();
                 return Err(Fault::Nonsense { status: 200, what });
             };

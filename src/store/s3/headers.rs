@@ -57,10 +57,19 @@ pub(super) fn conditions(precondition: &Precondition) -> (Option<String>, Option
     }
 }
 
+/// The entity tag of no bytes: their MD5.
+pub(super) const ETAG_OF_NOTHING: &str = "d41d8cd98f00b204e9800998ecf8427e";
+
 /// An entity tag that is there and not empty.
 pub(super) fn etag(sent: Option<&str>) -> Option<ETag> {
     sent.filter(|etag| !etag.trim_matches('"').is_empty())
         .map(ETag::new)
+}
+
+/// The entity tag of an object of so many bytes. The gateway of JuiceFS names none for directories,
+/// but there is only one object of no bytes.
+pub(super) fn etag_of(sent: Option<&str>, size: u64) -> Option<ETag> {
+    etag(sent).or_else(|| (size == 0).then(|| ETag::new(ETAG_OF_NOTHING)))
 }
 
 /// A version id that is there and not empty.

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::time::SystemTime;
 
+use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{CommonPrefix, EncodingType, Object};
 use percent_encoding::percent_decode_str;
 
@@ -254,6 +255,8 @@ fn page(listed: &Listed) -> ListPage {
         let Some(key) = object.key().and_then(|key| decoded(key, is_encoded)) else {
             continue;
         };
+        // Ceph and MinIO list milliseconds, which no HEAD tells: a file's time must not change by
+        // being looked at.
         page.objects.push(ListedObject {
             key: ObjectKey::new(key.as_ref()),
             etag: etag(object.e_tag()),
@@ -263,7 +266,7 @@ fn page(listed: &Listed) -> ListPage {
                 .unwrap_or(0),
             modified: object
                 .last_modified()
-                .and_then(|time| SystemTime::try_from(*time).ok())
+                .and_then(|time| SystemTime::try_from(DateTime::from_secs(time.secs())).ok())
                 .unwrap_or(SystemTime::UNIX_EPOCH),
             storage_class: object
                 .storage_class()

@@ -260,10 +260,16 @@ impl S3Bucket {
                 .run_simply(call, |attempt| async move {
                     let request = attempt.client.list_parts().bucket(self.name.as_str());
                     let request = request.key(sendable(&upload.key)).upload_id(&upload.id);
-                    Ok(request
-                        .set_part_number_marker(marker.clone())
-                        .send()
-                        .await?)
+                    let answer = request.set_part_number_marker(marker.clone()).send().await;
+                    answer.map_err(|error| match error.into() {
+                        // moto's has another root element: no attempt would read it.
+                        Fault::Nonsense { what, .. } => Fault::Settled(StoreError::NotOffered {
+                            operation: "ListParts",
+                            resource: format!("s3://{}/{}", self.name, upload.key),
+                            code: what,
+                        }),
+                        fault => fault,
+                    })
                 })
                 .await?;
             let known = parts.len();

@@ -5,7 +5,7 @@ use md5::{Digest, Md5};
 use super::S3Bucket;
 use super::call::{Attempt, Failure};
 use super::fault::{Effect, Fault};
-use super::headers::{conditions, etag, set_expires, version_id, with_headers};
+use super::headers::{conditions, etag_of, set_expires, version_id, with_headers};
 use super::payload;
 use super::wire::sendable;
 use crate::object::{ETag, ObjectKey, ObjectVersion};
@@ -86,7 +86,7 @@ impl S3Bucket {
             .disable_payload_signing()
             .send()
             .await?;
-        let Some(etag) = etag(answer.e_tag()) else {
+        let Some(etag) = etag_of(answer.e_tag(), body.len()) else {
             let what = "PUT without an ETag".to_owned();
             return Err(Fault::Nonsense { status: 200, what });
         };

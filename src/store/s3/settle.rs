@@ -35,7 +35,11 @@ impl S3Bucket {
         let dialect = &self.connection.dialect;
         let is_known = match precondition {
             Precondition::Absent if dialect.forbid_overwrite.is_some() => true,
-            _ => dialect.write_conditions != Conditions::None,
+            Precondition::Absent => dialect.write_conditions != Conditions::None,
+            Precondition::None | Precondition::Unchanged(_) => !matches!(
+                dialect.write_conditions,
+                Conditions::AbsentOnly | Conditions::None
+            ),
         };
         if is_known && self.connection.offers.write_conditions.is_there() {
             precondition
