@@ -4,13 +4,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use s3fs::config::AttributeSource;
-use s3fs::fs::{CopyRequest, DirEntry, Fh, OpenMode, RenameMode, SetExtended};
+use s3fs::fs::{CopyRequest, DirEntry, Fh, Ino, OpenMode, RenameMode, SetExtended};
 use s3fs::limits::Limits;
 use s3fs::range::ByteRange;
 use s3fs::sim::Operation;
 
 use super::world::{BUCKET, NEW, World};
 use super::{DIRECTORY, READ, ROOT, describe, name};
+
+const WRITE: OpenMode = OpenMode {
+    write: true,
+    ..READ
+};
 
 #[test]
 fn what_a_read_had_to_publish_is_what_the_next_open_shows() {
@@ -20,12 +25,8 @@ fn what_a_read_had_to_publish_is_what_the_next_open_shows() {
         ..Limits::aws()
     };
     let world = World::chosen(limits, |_| ());
-    let mode = OpenMode {
-        write: true,
-        ..READ
-    };
     world.run(async {
-        let (_, opened) = world.fs.create(ROOT, name("f"), NEW, mode).await.unwrap();
+        let (_, opened) = world.fs.create(ROOT, name("f"), NEW, WRITE).await.unwrap();
         world.fs.fsync(opened.fh).await.unwrap();
         // Uploaded ahead, and published for the sake of the read.
         let bytes = Bytes::from(vec![1; 64]);
@@ -104,11 +105,7 @@ fn an_open_file_that_was_removed_moves_with_its_directory() {
     let world = World::new();
     world.sim.put(BUCKET, "d/f", "1");
     world.sim.put(BUCKET, "d/g", "1");
-    let mode = OpenMode {
-        write: true,
-        ..READ
-    };
-    let fh = world.run(open_below(&world, "f", mode));
+    let fh = world.run(open_below(&world, "f", WRITE));
     world.sim.delete(BUCKET, "d/f");
     world.run(world.rename("d", "e")).unwrap();
     world.run(async {
@@ -130,26 +127,28 @@ fn an_empty_file_that_another_client_has_filled_is_renamed_as_it_is_now() {
     assert_eq!(moved, b"content of another");
 }
 
+/// Copies the 7 bytes of an open file to another; returns that one's handle.
+async fn copied_to(world: &World, from: Fh, to: &str) -> Fh {
+    let to = world.open_to_write(to, WRITE).await.unwrap();
+    let request = CopyRequest {
+        from,
+        range: ByteRange::at(0, 100),
+        to,
+        at: 0,
+    };
+    assert_eq!(world.fs.copy_file_range(request).await.unwrap(), 7);
+    to
+}
+
 #[test]
 fn a_copy_of_a_removed_file_outlives_the_last_handle_of_that() {
     let world = World::new();
     world.sim.put(BUCKET, "f", "content");
-    let write = OpenMode {
-        write: true,
-        ..READ
-    };
     world.run(async {
         let ino = world.look("f").await.unwrap().ino;
         let from = world.fs.open(ino, READ).await.unwrap().fh;
         world.fs.unlink(ROOT, name("f")).await.unwrap();
-        let to = world.open_to_write("g", write).await.unwrap();
-        let request = CopyRequest {
-            from,
-            range: ByteRange::at(0, 100),
-            to,
-            at: 0,
-        };
-        assert_eq!(world.fs.copy_file_range(request).await.unwrap(), 7);
+        let to = copied_to(&world, from, "g").await;
         world.close(from).await.unwrap();
         world.close(to).await.unwrap();
     });
@@ -166,13 +165,9 @@ fn an_edit_from_the_start_can_be_given_up_when_another_client_replaced_its_objec
     };
     let world = World::chosen(limits, |_| ());
     world.sim.put(BUCKET, "f", vec![0; 100]);
-    let write = OpenMode {
-        write: true,
-        ..READ
-    };
     world.run(async {
         let ino = world.look("f").await.unwrap().ino;
-        let fh = world.fs.open(ino, write).await.unwrap().fh;
+        let fh = world.fs.open(ino, WRITE).await.unwrap().fh;
         let bytes = Bytes::from(vec![1; 64]);
         world.fs.write(fh, 0, bytes).await.unwrap();
         world.sim.put(BUCKET, "f", "content of another");
@@ -226,15 +221,11 @@ fn what_was_kept_of_a_removed_file_goes_with_it_though_a_copy_of_it_is_refused()
     let world = World::new();
     world.sim.put(BUCKET, "f", "content");
     world.sim.put(BUCKET, "g", "12345678 and more");
-    let write = OpenMode {
-        write: true,
-        ..READ
-    };
     world.run(async {
         let ino = world.look("f").await.unwrap().ino;
         let from = world.fs.open(ino, READ).await.unwrap().fh;
         let ino = world.look("g").await.unwrap().ino;
-        let to = world.fs.open(ino, write).await.unwrap().fh;
+        let to = world.fs.open(ino, WRITE).await.unwrap().fh;
         world.fs.unlink(ROOT, name("f")).await.unwrap();
         let request = CopyRequest {
             from,
@@ -271,6 +262,21 @@ fn the_directories_above_one_that_lost_its_last_file_are_kept_too() {
     });
 }
 
+/// The mode that a listing of a directory tells of a name.
+async fn listed_mode(world: &World, directory: Ino, name: &str) -> Option<u16> {
+    let fh = world.fs.opendir(directory).await.unwrap().fh;
+    let mut mode = None;
+    let mut take = |entry: &DirEntry| {
+        if entry.name == name {
+            mode = Some(entry.attr.mode);
+        }
+        true
+    };
+    world.fs.readdir(fh, 0, true, &mut take).await.unwrap();
+    world.fs.releasedir(fh);
+    mode
+}
+
 #[test]
 fn a_renamed_directory_is_listed_with_its_attributes() {
     let world = World::chosen(Limits::aws(), |config| {
@@ -286,38 +292,14 @@ fn a_renamed_directory_is_listed_with_its_attributes() {
         let moved = world.fs.rename(from, (to, name("d")), RenameMode::Replace);
         moved.await.unwrap();
         world.fs.forget(ino, 1);
-        let fh = world.fs.opendir(to).await.unwrap().fh;
-        let mut mode = None;
-        let mut take = |entry: &DirEntry| {
-            if entry.name == "d" {
-                mode = Some(entry.attr.mode);
-            }
-            true
-        };
-        world.fs.readdir(fh, 0, true, &mut take).await.unwrap();
-        world.fs.releasedir(fh);
-        assert_eq!(mode, Some(0o640));
+        assert_eq!(listed_mode(&world, to, "d").await, Some(0o640));
     });
 }
 
 #[test]
 fn a_directory_that_is_kept_is_listed_as_it_is_now() {
     let world = distrustful();
-    let listed = |directory| {
-        world.run(async {
-            let fh = world.fs.opendir(directory).await.unwrap().fh;
-            let mut mode = None;
-            let mut take = |entry: &DirEntry| {
-                if entry.name == "d" {
-                    mode = Some(entry.attr.mode);
-                }
-                true
-            };
-            world.fs.readdir(fh, 0, true, &mut take).await.unwrap();
-            world.fs.releasedir(fh);
-            mode
-        })
-    };
+    let listed = || world.run(listed_mode(&world, ROOT, "d"));
     world.sim.put(BUCKET, "d/f", "1");
     world.run(async {
         let directory = world.look("d").await.unwrap().ino;
@@ -326,35 +308,24 @@ fn a_directory_that_is_kept_is_listed_as_it_is_now() {
     let ino = world.run(world.look("d")).unwrap().ino;
     describe(&world, ino);
     world.wait_until(|| world.sim.stat(BUCKET, "d/").is_some());
-    assert_eq!(listed(ROOT), Some(0o640));
+    assert_eq!(listed(), Some(0o640));
     world.sim.delete(BUCKET, "d/");
-    assert_eq!(listed(ROOT), Some(0o755));
+    assert_eq!(listed(), Some(0o755));
 }
 
 #[test]
 fn a_file_is_rewritten_though_another_takes_bytes_from_a_version_that_is_gone() {
     let world = World::new();
     world.sim.put(BUCKET, "f", "content");
-    let write = OpenMode {
-        write: true,
-        ..READ
-    };
     world.run(async {
         let ino = world.look("f").await.unwrap().ino;
         let from = world.fs.open(ino, READ).await.unwrap().fh;
-        let to = world.open_to_write("g", write).await.unwrap();
-        let request = CopyRequest {
-            from,
-            range: ByteRange::at(0, 100),
-            to,
-            at: 0,
-        };
-        world.fs.copy_file_range(request).await.unwrap();
+        let to = copied_to(&world, from, "g").await;
         world.close(from).await.unwrap();
         world.sim.put(BUCKET, "f", "content of another");
         let cut = OpenMode {
             truncate: true,
-            ..write
+            ..WRITE
         };
         let again = world.fs.open(ino, cut).await.unwrap().fh;
         let bytes = Bytes::from_static(b"ours");
