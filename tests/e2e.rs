@@ -13,6 +13,8 @@ mod big;
 mod command;
 #[path = "e2e/copy.rs"]
 mod copy;
+#[path = "e2e/counting.rs"]
+mod counting;
 #[path = "e2e/edit.rs"]
 mod edit;
 #[path = "e2e/files.rs"]
@@ -27,18 +29,22 @@ mod pair;
 mod pjdfstest;
 #[path = "e2e/posix.rs"]
 mod posix;
+#[path = "servers/real.rs"]
+mod real;
 #[path = "e2e/rig.rs"]
 mod rig;
 #[path = "e2e/s3fs_fuse.rs"]
 mod s3fs_fuse;
-#[path = "e2e/seaweedfs.rs"]
-mod seaweedfs;
+#[path = "e2e/servers.rs"]
+mod servers;
 #[path = "e2e/service.rs"]
 mod service;
 #[path = "e2e/shell.rs"]
 mod shell;
 #[path = "e2e/store.rs"]
 mod store;
+#[path = "e2e/target.rs"]
+mod target;
 #[path = "e2e/tools.rs"]
 mod tools;
 #[path = "e2e/trees.rs"]

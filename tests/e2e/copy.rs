@@ -9,11 +9,9 @@ use s3fs::limits::{GIB, Limits, MIB};
 use s3fs::range::ByteRange;
 use s3fs::sim::Operation;
 
-use crate::access::Access;
-use crate::mounted::Mounted;
 use crate::rig::{BUCKET, OTHER, Rig, bytes};
 use crate::shell::{no_forks, sh, sh_fails};
-use crate::store::Store;
+use crate::target::Target;
 
 const PART: u64 = Limits::aws().copy_part_size;
 
@@ -182,7 +180,7 @@ fn a_source_removed_before_close_is_still_copied() {
 #[test]
 fn a_source_replaced_before_close_fails_the_copy_with_estale() {
     let rig = Rig::new();
-    source_replaced(&rig.access, &rig.store, BUCKET);
+    source_replaced(&rig.target());
     assert!(rig.sim.uploads(BUCKET).is_empty());
 }
 
@@ -209,12 +207,13 @@ fn copy_but_do_not_close(from: &Path, to: &Path) -> File {
 }
 
 /// For a source of one CopyObject and of several parts: the destination stays as it was.
-pub fn source_replaced(access: &Access, store: &Store, bucket: &str) {
+pub fn source_replaced(target: &Target) {
+    let store = target.store;
     for size in [MIB, 300 * MIB] {
-        store.put(bucket, "source", vec![1; size as usize]);
-        store.put(bucket, "destination", "as before");
-        let before = store.head(bucket, "destination");
-        let mounted = Mounted::new(access, &[bucket], "");
+        store.put(BUCKET, "source", vec![1; size as usize]);
+        store.put(BUCKET, "destination", "as before");
+        let before = store.head(BUCKET, "destination");
+        let mounted = target.mount();
         let alone = no_forks();
         let mut source = File::open(mounted.path("source")).unwrap();
         let mut copy = OpenOptions::new()
@@ -224,32 +223,49 @@ pub fn source_replaced(access: &Access, store: &Store, bucket: &str) {
             .unwrap();
         let copied = io::copy(&mut source, &mut copy).unwrap();
         assert_eq!(copied, size);
-        store.put(bucket, "source", vec![2; size as usize]);
+        store.put(BUCKET, "source", vec![2; size as usize]);
         assert_eq!(nix::unistd::close(copy), Err(Errno::ESTALE), "{size} bytes");
         drop((source, alone));
-        assert_eq!(store.head(bucket, "destination"), before);
-        assert_eq!(store.get(bucket, "destination"), b"as before");
-        assert!(store.uploads(bucket).is_empty(), "an upload is left");
+        assert_eq!(store.head(BUCKET, "destination"), before);
+        assert_eq!(store.get(BUCKET, "destination"), b"as before");
+        assert!(store.uploads(BUCKET).is_empty(), "an upload is left");
         mounted.unmount();
     }
 }
 
-/// Copies that every store has to make right: small, in parts, concatenated, moved.
-pub fn copies(access: &Access, store: &Store, bucket: &str) {
-    let big = pattern(300 << 20);
-    store.put(bucket, "small", "small");
-    store.put(bucket, "big", big.clone());
-    let mounted = Mounted::new(access, &[bucket], "");
-    sh(
-        &mounted.dir(),
-        "cp small small2; cp big big2; cat big big > both; mv big2 moved",
-    );
+/// Copies that every store has to make right: small, in parts, concatenated, to another bucket,
+/// moved.
+pub fn copies(target: &Target) {
+    let store = target.store;
+    let (big, part) = (pattern(300 << 20), pattern(20 << 20));
+    store.put(BUCKET, "small", "small");
+    store.put(BUCKET, "part", part.clone());
+    store.put(BUCKET, "big", big.clone());
+    let mounted = target.mount_both();
+    let script = "
+        cp bucket/part other/copy
+        cd bucket
+        cp small small2
+        cp big big2
+        cat part small part > joined
+        mv big2 moved
+        mkdir -p d/e
+        cp small d/e/f
+        cp small d/g
+        mv d moved-d
+    ";
+    sh(&mounted.dir(), script);
     mounted.unmount();
-    assert_eq!(store.get(bucket, "small2"), b"small");
-    assert!(store.get(bucket, "moved") == big);
-    assert!(store.get(bucket, "both") == [big.clone(), big].concat());
-    assert!(store.head(bucket, "big2").is_none());
-    assert!(store.uploads(bucket).is_empty());
+    for name in ["small2", "moved-d/e/f", "moved-d/g"] {
+        assert_eq!(store.get(BUCKET, name), b"small", "{name}");
+    }
+    assert!(store.get(BUCKET, "moved") == big);
+    assert!(store.get(OTHER, "copy") == part);
+    assert!(store.get(BUCKET, "joined") == [&part[..], b"small", &part].concat());
+    for name in ["big2", "d/e/f", "d/g"] {
+        assert!(store.head(BUCKET, name).is_none(), "{name} is still there");
+    }
+    assert!(store.uploads(BUCKET).is_empty() && store.uploads(OTHER).is_empty());
 }
 
 /// Bytes that differ from place to place.

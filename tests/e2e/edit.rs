@@ -4,12 +4,10 @@ use s3fs::limits::{GIB, Limits, MIB};
 use s3fs::range::ByteRange;
 use s3fs::sim::Operation;
 
-use crate::access::Access;
 use crate::copy::pattern;
-use crate::mounted::Mounted;
 use crate::rig::{BUCKET, Rig, bytes};
 use crate::shell::sh;
-use crate::store::Store;
+use crate::target::Target;
 
 const LEAST: u64 = Limits::aws().part_size_min;
 
@@ -94,10 +92,11 @@ fn dd_writes_blocks_out_of_order_into_an_old_file() {
 }
 
 /// Append, overwrite and truncate that every store has to make right.
-pub fn edits(access: &Access, store: &Store, bucket: &str) {
+pub fn edits(target: &Target) {
+    let store = target.store;
     let mut expected = pattern(40 << 20);
-    store.put(bucket, "edited", expected.clone());
-    let mounted = Mounted::new(access, &[bucket], "");
+    store.put(BUCKET, "edited", expected.clone());
+    let mounted = target.mount();
     let script = "
         printf appended >> edited
         printf middle | dd of=edited bs=1 seek=20000000 conv=notrunc status=none
@@ -105,10 +104,17 @@ pub fn edits(access: &Access, store: &Store, bucket: &str) {
     sh(&mounted.dir(), script);
     expected.extend_from_slice(b"appended");
     expected[20_000_000..20_000_006].copy_from_slice(b"middle");
-    assert!(store.get(bucket, "edited") == expected);
+    assert!(store.get(BUCKET, "edited") == expected);
     sh(&mounted.dir(), "truncate -s 30000000 edited");
     expected.truncate(30_000_000);
-    assert!(store.get(bucket, "edited") == expected);
-    assert!(store.uploads(bucket).is_empty());
+    assert!(store.get(BUCKET, "edited") == expected);
+    sh(
+        &mounted.dir(),
+        "truncate -s 10 edited; truncate -s 20 edited",
+    );
+    expected.truncate(10);
+    expected.resize(20, 0);
+    assert!(store.get(BUCKET, "edited") == expected);
+    assert!(store.uploads(BUCKET).is_empty());
     mounted.unmount();
 }

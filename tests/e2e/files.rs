@@ -7,12 +7,11 @@ use std::os::unix::fs::FileExt;
 use nix::errno::Errno;
 use s3fs::sim::Operation;
 
-use crate::access::Access;
 use crate::mounted::Mounted;
 use crate::rig::{BUCKET, Rig};
 use crate::service::wait_until;
 use crate::shell::{no_forks, sh, sh_fails};
-use crate::store::Store;
+use crate::target::Target;
 
 #[test]
 fn what_is_closed_is_in_the_store() {
@@ -129,13 +128,13 @@ fn a_file_renamed_while_it_is_written_is_published_under_its_new_name() {
 #[test]
 fn a_file_replaced_by_another_client_reads_estale_never_a_mixture() {
     let rig = Rig::new();
-    replaced_while_read(&rig.access, &rig.store, BUCKET);
+    replaced_while_read(&rig.target());
 }
 
 #[test]
 fn an_edit_of_an_object_that_another_client_replaced_fails_and_loses_neither() {
     let rig = Rig::new();
-    replaced_while_edited(&rig.access, &rig.store, BUCKET);
+    replaced_while_edited(&rig.target());
 }
 
 #[test]
@@ -191,14 +190,15 @@ fn only_a_prefix_of_the_bucket_is_shown_when_asked() {
 }
 
 /// Reads before and after another client replaces the object.
-pub fn replaced_while_read(access: &Access, store: &Store, bucket: &str) {
+pub fn replaced_while_read(target: &Target) {
+    let store = target.store;
     let size = 40 << 20;
-    store.put(bucket, "read", vec![1; size]);
-    let mounted = Mounted::new(access, &[bucket], "");
+    store.put(BUCKET, "read", vec![1; size]);
+    let mounted = target.mount();
     let file = File::open(mounted.path("read")).unwrap();
     let mut block = vec![0; 4096];
     file.read_exact_at(&mut block, 0).unwrap();
-    store.put(bucket, "read", vec![2; size]);
+    store.put(BUCKET, "read", vec![2; size]);
     let far = file
         .read_exact_at(&mut block, 39 << 20)
         .map_err(|e| e.raw_os_error());
@@ -221,17 +221,18 @@ pub fn replaced_while_read(access: &Access, store: &Store, bucket: &str) {
 }
 
 /// Another client writes between the open and the close of an edit.
-pub fn replaced_while_edited(access: &Access, store: &Store, bucket: &str) {
+pub fn replaced_while_edited(target: &Target) {
+    let store = target.store;
     let size = 12 << 20;
-    store.put(bucket, "edited", vec![1; size]);
-    let mounted = Mounted::new(access, &[bucket], "");
+    store.put(BUCKET, "edited", vec![1; size]);
+    let mounted = target.mount();
     let alone = no_forks();
     let file = OpenOptions::new()
         .write(true)
         .open(mounted.path("edited"))
         .unwrap();
     file.write_all_at(b"ours", 6 << 20).unwrap();
-    store.put(bucket, "edited", vec![2; size]);
+    store.put(BUCKET, "edited", vec![2; size]);
     assert_eq!(nix::unistd::close(file), Err(Errno::ESTALE));
     drop(alone);
     // The kernel's release comes after close(2) has returned.
@@ -239,10 +240,34 @@ pub fn replaced_while_edited(access: &Access, store: &Store, bucket: &str) {
         mounted.spilled_files() == 2
     });
     assert!(
-        store.get(bucket, "edited") == vec![2; size],
+        store.get(BUCKET, "edited") == vec![2; size],
         "the other's object was changed"
     );
-    assert!(store.uploads(bucket).is_empty(), "an upload is left");
+    assert!(store.uploads(BUCKET).is_empty(), "an upload is left");
+    mounted.unmount();
+}
+
+/// A name is taken once, whoever has taken it and whenever: before, or since the file was opened.
+pub fn created_exclusively(target: &Target) {
+    let store = target.store;
+    store.put(BUCKET, "taken", "taken");
+    let mounted = target.mount();
+    let said = sh_fails(&mounted.dir(), "set -C; echo mine > taken");
+    assert!(said.contains("cannot overwrite existing file"), "{said}");
+    sh(&mounted.dir(), "set -C; printf mine > free");
+    assert_eq!(store.get(BUCKET, "free"), b"mine");
+    let alone = no_forks();
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(mounted.path("raced"))
+        .unwrap();
+    file.write_all_at(b"ours", 0).unwrap();
+    store.put(BUCKET, "raced", "theirs");
+    assert_eq!(nix::unistd::close(file), Err(Errno::EEXIST));
+    drop(alone);
+    assert_eq!(store.get(BUCKET, "raced"), b"theirs");
+    assert_eq!(store.get(BUCKET, "taken"), b"taken");
     mounted.unmount();
 }
 

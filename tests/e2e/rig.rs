@@ -1,11 +1,13 @@
 //! A simulated store with a bucket or two, a client of it, and counts of what a step cost.
 
+use s3fs::config::Provider;
 use s3fs::sim::{Counters, Sim, SimBuilder};
 
 use crate::access::Access;
 use crate::mounted::Mounted;
 use crate::shell::sh;
 use crate::store::Store;
+use crate::target::Target;
 
 /// The bucket most tests use.
 pub const BUCKET: &str = "bucket";
@@ -45,6 +47,15 @@ impl Rig {
         let (state, address) = (self.sim.state(), self.sim.address().to_string());
         self.sim.stop();
         self.sim = runtime.block_on(Sim::serve(state, &address)).unwrap();
+    }
+
+    /// The store and nothing of its insides, for a scenario that runs against others too.
+    pub const fn target(&self) -> Target<'_> {
+        Target {
+            access: &self.access,
+            store: &self.store,
+            provider: Provider::Other,
+        }
     }
 
     /// Mounts the first bucket.

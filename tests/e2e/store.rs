@@ -45,6 +45,12 @@ impl Store {
         self.runtime.block_on(request.send()).unwrap();
     }
 
+    /// Removes an object, if there is one.
+    pub fn delete(&self, bucket: &str, key: &str) {
+        let request = self.client.delete_object().bucket(bucket).key(key);
+        self.runtime.block_on(request.send()).unwrap();
+    }
+
     /// Whether an object can be stored now.
     pub fn try_put(&self, bucket: &str, key: &str) -> bool {
         let request = self.client.put_object().bucket(bucket).key(key);

@@ -10,7 +10,7 @@ use s3fs::store::{
     CopyHeaders, ListRequest, ObjectHeaders, Payload, Precondition, StoreError, StoreResult, Tags,
 };
 
-use super::{KEEP, Subject};
+use super::{KEEP, Promise, Subject};
 
 /// A class that stores have and that is not the default.
 const CLASS: &str = "STANDARD_IA";
@@ -85,7 +85,7 @@ pub async fn tags_are_stored_told_exchanged_and_taken_away(s: Subject) {
 }
 
 pub async fn tags_that_no_object_can_have_are_refused(s: Subject) {
-    if !s.rules.tags {
+    if !s.rules.tags || !s.keeps(Promise::TagBounds) {
         return;
     }
     let key = s.key("refused");
@@ -164,7 +164,7 @@ pub async fn a_copy_keeps_tags_or_replaces_them(s: Subject) {
 
 pub async fn an_upload_gives_its_object_tags_class_and_metadata(s: Subject) {
     let wanted = ObjectHeaders {
-        storage_class: Some(CLASS.into()),
+        storage_class: s.keeps(Promise::Classes).then(|| CLASS.into()),
         metadata: tags(&[("mode", "33188")]),
         ..tagged(odd())
     };
@@ -182,6 +182,9 @@ pub async fn an_upload_gives_its_object_tags_class_and_metadata(s: Subject) {
 }
 
 pub async fn a_copy_lands_in_the_class_it_names_and_listings_tell_it(s: Subject) {
+    if !s.keeps(Promise::Classes) {
+        return;
+    }
     let infrequent = ObjectHeaders {
         storage_class: Some(CLASS.into()),
         metadata: tags(&[("mode", "33188")]),
@@ -202,8 +205,12 @@ pub async fn a_copy_lands_in_the_class_it_names_and_listings_tell_it(s: Subject)
     };
     let listed = s.bucket.list(&request).await.unwrap().objects;
     let listed: Vec<_> = listed.iter().map(|o| o.storage_class.as_deref()).collect();
-    assert_eq!(listed, [Some(CLASS), None, None, Some(CLASS), Some(CLASS)]);
-    for (name, class) in [("b default", None), ("d same", Some(CLASS))] {
+    let default = (!s.keeps(Promise::DefaultClass)).then_some(CLASS);
+    assert_eq!(
+        listed,
+        [Some(CLASS), default, None, Some(CLASS), Some(CLASS)]
+    );
+    for (name, class) in [("b default", default), ("d same", Some(CLASS))] {
         let (headers, _) = s.told(name).await;
         assert_eq!(headers.storage_class.as_deref(), class, "{name}");
         assert_eq!(headers.metadata, infrequent.metadata, "{name}");
@@ -218,6 +225,9 @@ pub async fn metadata_fits_up_to_the_limit(s: Subject) {
     };
     let source = s.store("full", &headers(limit)).await.unwrap();
     assert_eq!(s.told("full").await.0.metadata, headers(limit).metadata);
+    if !s.keeps(Promise::MetadataBound) {
+        return;
+    }
     let more = s.store("more", &headers(limit + 1)).await;
     assert!(matches!(more, Err(StoreError::TooLarge { .. })), "{more:?}");
     let more = CopyHeaders::Replace(headers(limit + 1));

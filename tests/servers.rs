@@ -1,0 +1,151 @@
+//! The conformance suite of the store against real servers, each by the dialect it has in the
+//! table of providers. Knows no filesystem.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use s3fs::config::{StaticCredentials, StoreConfig};
+use s3fs::object::BucketName;
+use s3fs::store::Bucket;
+use s3fs::store::dialect::{Dialect, Tagging};
+use s3fs::store::s3::S3Store;
+
+#[path = "e2e/access.rs"]
+mod access;
+#[allow(dead_code, reason = "each suite uses a part")]
+#[path = "servers/real.rs"]
+mod real;
+#[allow(dead_code, reason = "each suite uses a part")]
+#[path = "e2e/shell.rs"]
+mod shell;
+#[allow(dead_code, reason = "each suite uses a part")]
+#[path = "e2e/store.rs"]
+mod store;
+#[path = "store/suite.rs"]
+mod suite;
+
+use real::{BUCKET, Kind, OTHER, Server};
+use suite::{Promise, Rules, Subject};
+
+type Test = fn(Subject) -> Pin<Box<dyn Future<Output = ()>>>;
+
+macro_rules! by_name {
+    ($($name:ident)*) => {
+        /// Every test of the suite and its name.
+        const TESTS: &[(&str, Test)] =
+            &[$((stringify!($name), |subject| Box::pin(suite::$name(subject)))),*];
+    };
+}
+suite::every_test!(by_name);
+
+async fn connect(server: &Server, dialect: &Dialect, bucket: &str) -> Arc<dyn Bucket> {
+    let access = &server.access;
+    let config = StoreConfig {
+        endpoint: Some(access.url.clone()),
+        region: Some(dialect.region.to_owned()),
+        path_style: true,
+        credentials: Some(StaticCredentials {
+            access_key_id: access.access_key.clone(),
+            secret_access_key: access.secret_key.clone(),
+        }),
+        ..StoreConfig::default()
+    };
+    let store = S3Store::connect_with(&config, dialect.clone()).await;
+    store.unwrap().bucket(&BucketName::new(bucket))
+}
+
+/// Runs the suite; one server serves all of it.
+///
+/// # Panics
+/// With the names of the tests that failed.
+fn conforms(kind: Kind) {
+    let server = Server::start(kind);
+    let dialect = Dialect::of(kind.provider());
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut failed = Vec::new();
+    for (name, test) in TESTS {
+        let run = async {
+            test(Subject {
+                bucket: connect(&server, &dialect, BUCKET).await,
+                other: connect(&server, &dialect, OTHER).await,
+                prefix: format!("{name}/"),
+                rules: Rules {
+                    versioned: false,
+                    tags: dialect.tagging == Tagging::Offered,
+                    broken: broken(kind),
+                },
+            })
+            .await;
+        };
+        if catch_unwind(AssertUnwindSafe(|| runtime.block_on(run))).is_err() {
+            eprintln!("-- that was {name}");
+            failed.push(*name);
+        }
+    }
+    assert!(failed.is_empty(), "{kind:?} fails {failed:#?}");
+}
+
+/// What a server was seen to do instead of what AWS S3 does.
+const fn broken(kind: Kind) -> &'static [(Promise, &'static str)] {
+    match kind {
+        Kind::SeaweedFs => &[
+            (
+                Promise::AnyKey,
+                "a/b is a file in a directory, listed before a.txt",
+            ),
+            (Promise::UploadKeys, "not encoded, and said to be"),
+            (Promise::MetadataBound, "kept"),
+            (
+                Promise::DefaultClass,
+                "the copy is in the class of its source",
+            ),
+        ],
+        Kind::JuiceFs => &[
+            (Promise::AnyKey, "a/b is a file in a directory"),
+            (
+                Promise::AllHeaders,
+                "Content-Encoding, Content-Language and Expires are dropped",
+            ),
+            (Promise::NothingElseListed, "emptied directories stay"),
+            (Promise::TagBounds, "any characters are taken"),
+            (Promise::Classes, "InvalidStorageClass"),
+            (Promise::MetadataBound, "the header names are counted too"),
+        ],
+        Kind::Ceph => &[
+            (
+                Promise::PartSources,
+                "the name of the source is decoded twice",
+            ),
+            (Promise::UploadKeys, "encoded, and not said to be"),
+            (Promise::NoSuchUpload, "Complete answers 500"),
+            (Promise::Classes, "InvalidArgument unless one was set up"),
+            (Promise::MetadataBound, "kept"),
+        ],
+        Kind::Moto => &[
+            (Promise::AnyKey, "a line feed at the end is lost"),
+            (Promise::NoSuchUpload, "UploadPart answers 500"),
+            (Promise::MetadataBound, "kept"),
+        ],
+    }
+}
+
+#[test]
+fn seaweedfs_does_what_its_dialect_says() {
+    conforms(Kind::SeaweedFs);
+}
+
+#[test]
+fn juicefs_does_what_the_dialect_of_minio_says() {
+    conforms(Kind::JuiceFs);
+}
+
+#[test]
+fn ceph_does_what_its_dialect_says() {
+    conforms(Kind::Ceph);
+}
+
+#[test]
+fn moto_does_what_is_asked_of_an_unknown_store() {
+    conforms(Kind::Moto);
+}
