@@ -280,6 +280,21 @@ pub trait Bucket: fmt::Debug + Send + Sync {
         precondition: &Precondition,
     ) -> StoreResult<ObjectVersion>;
 
+    /// Gives a version another key of this bucket in one request, with its headers and tags and
+    /// without its old key; `None` where the store cannot, and nothing was done.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] when the source's key no longer holds that version;
+    /// [`StoreError::Exists`] when the precondition fails.
+    async fn rename(
+        &self,
+        _source: &ObjectVersion,
+        _key: &ObjectKey,
+        _precondition: &Precondition,
+    ) -> StoreResult<Option<ObjectVersion>> {
+        Ok(None)
+    }
+
     /// Starts a multipart upload.
     ///
     /// # Errors

@@ -134,7 +134,7 @@ impl Fs {
             Ok(()) => self.copy_file(plan, (&from, &to), new_headers).await,
             Err(error) => Err(error),
         };
-        let (version, headers) = match copied {
+        let (version, headers, is_moved) = match copied {
             Ok(copied) => copied,
             Err(error) => {
                 self.readopt(orphaned).await;
@@ -146,7 +146,9 @@ impl Fs {
             self.bury(target, orphaned).await;
         }
         self.state().names.forget(plan.to.0, &plan.to.1);
-        from.bucket.delete(&from.key).await?;
+        if !is_moved {
+            from.bucket.delete(&from.key).await?;
+        }
         if let Some(file) = &open {
             file.relocate(to, Some(Arc::clone(&version)));
             if let Some((_, edits)) = described {
@@ -163,13 +165,14 @@ impl Fs {
         Ok(self.shared.commit_dependents(to).await?)
     }
 
-    /// Copies the object of a file, as it is now, with its headers as far as they are known.
+    /// Copies the object of a file, as it is now, with its headers as far as they are known; moves
+    /// it where the store can and the headers stay as they are, and tells so.
     async fn copy_file(
         &self,
         plan: &Move,
         (from, to): (&Place, &Place),
         new_headers: Option<&ObjectHeaders>,
-    ) -> FsResult<(Arc<ObjectVersion>, Option<Arc<ObjectHeaders>>)> {
+    ) -> FsResult<(Arc<ObjectVersion>, Option<Arc<ObjectHeaders>>, bool)> {
         let precondition = match plan.mode {
             RenameMode::Replace => Precondition::None,
             RenameMode::NoReplace => Precondition::Absent,
@@ -186,6 +189,21 @@ impl Fs {
                 (None, Some(known)) => retyped(known),
                 (None, None) => None,
             };
+            if new_headers.is_none() && from.bucket.name() == to.bucket.name() {
+                match to.bucket.rename(&version, &to.key, &precondition).await {
+                    Ok(Some(version)) => return Ok((Arc::new(version), headers, true)),
+                    Ok(None) => {}
+                    Err(StoreError::Stale { .. } | StoreError::NotFound { .. })
+                        if !asked && self.forget_object(plan.source) =>
+                    {
+                        asked = true;
+                        continue;
+                    }
+                    Err(StoreError::NotFound { .. }) => return Err(FsError::NoEntry),
+                    Err(StoreError::Exists { .. }) => return Err(FsError::Exists),
+                    Err(error) => return Err(error.into()),
+                }
+            }
             let carried = match &new_headers {
                 Some(headers) => Carried::These(headers),
                 None => Carried::Source {
@@ -195,7 +213,7 @@ impl Fs {
             };
             let copy = committer.copy_object(&version, carried, to, &precondition);
             match copy.await {
-                Ok(version) => return Ok((version, new_headers.map(Arc::new).or(headers))),
+                Ok(version) => return Ok((version, new_headers.map(Arc::new).or(headers), false)),
                 // Replaced by another writer since it was listed: what is there now is moved.
                 Err(CommitError::Store(StoreError::Stale { .. } | StoreError::NotFound { .. }))
                     if !asked && self.forget_object(plan.source) =>

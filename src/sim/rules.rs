@@ -98,6 +98,8 @@ pub struct WriteRules {
     pub delete_wants_md5: bool,
     /// Most keys of one DeleteObjects.
     pub delete_keys_max: usize,
+    /// Whether there is RenameObject, in buckets that keep no versions; 501 otherwise.
+    pub renames: bool,
 }
 
 /// What becomes of an `x-amz-copy-source-range`.

@@ -13,6 +13,7 @@ mod deletes;
 mod keys;
 mod lists;
 mod objects;
+mod renames;
 mod tags;
 mod uploads;
 
@@ -116,6 +117,9 @@ impl S3 for Service {
     async fn put_object(&self, req: S3Request<PutObjectInput>) -> Reply<PutObjectOutput> {
         let rule = self.0.rules.writes.put_conditions;
         let condition = objects::write_condition(&self.0, &req.headers, rule)?;
+        if renames::is_asked_for(&req.uri) {
+            return renames::rename(&self.0, &req.input, &req.headers, &condition);
+        }
         objects::put(&self.0, req.input, condition).await
     }
 

@@ -5,6 +5,7 @@ use crate::config::Provider;
 use crate::limits::Limits;
 
 mod providers;
+mod servers;
 #[cfg(test)]
 mod tests;
 
@@ -121,6 +122,8 @@ pub struct Dialect {
     /// The header that, set to `true`, stands for `If-None-Match: *` on writes. It does nothing in
     /// a bucket that keeps versions, so a HEAD looks as well.
     pub forbid_overwrite: Option<&'static str>,
+    /// Whether RenameObject gives an object another key.
+    pub renames: bool,
     /// How objects are listed.
     pub listing: Listing,
     /// How a completed upload's size is verified.

@@ -31,6 +31,7 @@ mod payload;
 mod probe;
 mod put;
 mod recent;
+mod rename;
 mod settle;
 mod tags;
 mod terms;
@@ -102,6 +103,18 @@ impl Bucket for S3Bucket {
         precondition: &Precondition,
     ) -> StoreResult<ObjectVersion> {
         let outcome = self.copy_object(source, key, headers, precondition).await;
+        self.note(key);
+        outcome
+    }
+
+    async fn rename(
+        &self,
+        source: &ObjectVersion,
+        key: &ObjectKey,
+        precondition: &Precondition,
+    ) -> StoreResult<Option<ObjectVersion>> {
+        let outcome = self.rename_object(source, key, precondition).await;
+        self.note(&source.key);
         self.note(key);
         outcome
     }

@@ -202,3 +202,52 @@ async fn what_another_client_removed_is_not_shown_because_it_was_just_stored() {
     put(&*bucket, "d/a").await;
     assert_eq!(names(&*bucket, &below("d/")).await.0, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn an_object_is_renamed_in_one_request_where_the_store_can() {
+    let script = vec![answer(200, "", "")];
+    let (server, bucket) = serve(script, Provider::Express).await;
+    let source = version("a b", 9);
+    let renamed = bucket
+        .rename(&source, &ObjectKey::new("c"), &Precondition::Absent)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(renamed.etag, source.etag);
+    let request = &server.received()[0];
+    assert!(
+        request.line.starts_with("PUT /bkt/c?renameObject"),
+        "{}",
+        request.line
+    );
+    assert_eq!(request.header("x-amz-rename-source"), Some("/a%20b"));
+    assert_eq!(
+        request.header("x-amz-rename-source-if-match"),
+        Some("\"e\"")
+    );
+    assert_eq!(request.header("if-none-match"), Some("*"));
+}
+
+#[tokio::test]
+async fn a_store_that_renames_nothing_after_all_is_not_asked_again() {
+    let refused = answer(501, "", &super::error("NotImplemented"));
+    let (server, bucket) = serve(vec![refused], Provider::Express).await;
+    let source = version("a", 9);
+    for _ in 0..2 {
+        let key = ObjectKey::new("c");
+        let renamed = bucket.rename(&source, &key, &Precondition::None).await;
+        assert_eq!(renamed.unwrap(), None);
+    }
+    assert_eq!(server.received().len(), 1);
+}
+
+#[tokio::test]
+async fn a_rename_whose_answer_was_lost_is_settled_by_what_is_there() {
+    let gone = answer(404, "", &super::error("NoSuchKey"));
+    let there = Answer::Bytes(text(200, "etag: \"e\"\r\n", 9, ""));
+    let (_server, bucket) = serve(vec![Answer::Drop, gone, there], Provider::Express).await;
+    let source = version("a", 9);
+    let key = ObjectKey::new("c");
+    let renamed = bucket.rename(&source, &key, &Precondition::None);
+    assert_eq!(renamed.await.unwrap().unwrap().size, 9);
+}

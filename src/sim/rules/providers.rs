@@ -74,6 +74,7 @@ impl Rules {
                 forbid_overwrite: None,
                 delete_wants_md5: false,
                 delete_keys_max: 1000,
+                renames: false,
             },
             copies: CopyRules {
                 object_conditions: Conditions::Kept,
@@ -125,6 +126,7 @@ impl Rules {
         rules.requests.versions = false;
         rules.requests.customer_keys = CustomerKeys::None;
         rules.copies.cold_classes = &[];
+        rules.writes.renames = true;
         rules.uploads.consecutive = true;
         rules.uploads.numbered_etag = false;
         rules.lists.order = Order::Unsorted;
@@ -441,6 +443,7 @@ impl Rules {
         rules.requests.other_owner = None;
         rules.requests.requester_pays = false;
         rules.requests.customer_keys = CustomerKeys::NotForPartCopies;
+        rules.writes.renames = true;
         rules.copies.ranges.bare = true;
         rules.copies.ranged_source_refused_max = 0;
         rules.copies.cold_classes = &[];

@@ -45,6 +45,11 @@ pub(super) const AWS: Sources = &[
 
 pub(super) const EXPRESS: Sources = &[
     (
+        "writes.renames",
+        "Amazon S3 user guide, \"Renaming objects in directory buckets\": by RenameObject; not of \
+         objects whose keys end in a slash",
+    ),
+    (
         "limits.put_max, limits.copy_object_max",
         "Amazon S3 user guide, \"Working with objects in a directory bucket\": 5 GB",
     ),

@@ -18,7 +18,7 @@ const LISTING: Listing = Listing {
     is_sorted: true,
     is_consistent: true,
 };
-const TIB: u64 = 1024 * GIB;
+pub(super) const TIB: u64 = 1024 * GIB;
 /// Documents that say GB may mean this, which is less than a GiB.
 const GB: u64 = 1_000_000_000;
 
@@ -46,6 +46,7 @@ impl Dialect {
             write_conditions: Conditions::Honoured,
             decodes_part_source_twice: false,
             forbid_overwrite: None,
+            renames: false,
             listing: LISTING,
             size_check: SizeCheck::ByStore,
             multipart_etag: MultipartETag::Numbered,
@@ -82,6 +83,7 @@ impl Dialect {
             hosts: &[],
             addressing: Addressing::HostOnly,
             limits,
+            renames: true,
             listing: Listing {
                 is_sorted: false,
                 ..LISTING
@@ -92,6 +94,10 @@ impl Dialect {
                 (
                     "limits",
                     "Amazon S3 user guide, \"Working with objects in a directory bucket\"",
+                ),
+                (
+                    "renames",
+                    "Amazon S3 user guide, \"Renaming objects in directory buckets\"",
                 ),
                 (
                     "listing",
@@ -365,111 +371,6 @@ impl Dialect {
         }
     }
 
-    /// Ceph RADOS Gateway.
-    pub const fn ceph() -> Self {
-        Self {
-            name: Provider::Ceph.name(),
-            title: "Ceph RADOS Gateway",
-            addressing: Addressing::Path,
-            copy_conditions: Conditions::None,
-            write_conditions: Conditions::AbsentOnly,
-            decodes_part_source_twice: true,
-            multipart_etag: MultipartETag::Numbered,
-            sources: &[
-                (
-                    "copy_conditions",
-                    "ceph/s3-tests, test_s3.py: fails_on_rgw for copy conditions; tracker 40808",
-                ),
-                (
-                    "write_conditions, decodes_part_source_twice, tagging",
-                    "seen with Ceph 16.2.15: 412 for any quoted ETag; a copy may lose tags",
-                ),
-                ("multipart_etag", "ceph/s3-tests, test_s3.py"),
-            ],
-            ..Self::strict()
-        }
-    }
-
-    /// Garage.
-    pub const fn garage() -> Self {
-        Self {
-            name: Provider::Garage.name(),
-            title: "Garage",
-            addressing: Addressing::Path,
-            region: "garage",
-            copy_conditions: Conditions::Honoured,
-            write_conditions: Conditions::None,
-            multipart_etag: MultipartETag::Numbered,
-            sources: &[
-                ("copy_conditions", "Garage 1.2, src/api/s3/copy.rs: 412"),
-                ("write_conditions", "Garage 1.2 has no code for them"),
-                ("region", "Garage, \"Quick start\": s3_region = \"garage\""),
-            ],
-            ..Self::strict()
-        }
-    }
-
-    /// MinIO.
-    pub const fn minio() -> Self {
-        let mut limits = Limits::aws();
-        limits.copy_object_max = 5 * TIB;
-        limits.metadata_bytes_max = 1900;
-        Self {
-            name: Provider::Minio.name(),
-            title: "MinIO",
-            addressing: Addressing::Path,
-            limits,
-            copy_conditions: Conditions::Honoured,
-            multipart_etag: MultipartETag::Numbered,
-            tagging: Tagging::Offered,
-            sources: &[
-                (
-                    "copy_object_max",
-                    "minio/minio, cmd/object-multipart-handlers.go: 5 TiB",
-                ),
-                (
-                    "metadata_bytes_max",
-                    "seen with JuiceFS 1.4.2: x-amz-meta- counts",
-                ),
-                (
-                    "copy_conditions",
-                    "minio/minio, cmd/object-handlers-common.go: 412",
-                ),
-            ],
-            ..Self::strict()
-        }
-    }
-
-    /// RustFS.
-    pub const fn rustfs() -> Self {
-        Self {
-            name: Provider::Rustfs.name(),
-            title: "RustFS",
-            addressing: Addressing::Path,
-            copy_conditions: Conditions::Honoured,
-            sources: &[(
-                "copy_conditions",
-                "rustfs/rustfs, multipart_usecase.rs: 412",
-            )],
-            ..Self::strict()
-        }
-    }
-
-    /// SeaweedFS.
-    pub const fn seaweedfs() -> Self {
-        Self {
-            name: Provider::Seaweedfs.name(),
-            title: "SeaweedFS",
-            addressing: Addressing::Path,
-            copy_conditions: Conditions::Honoured,
-            sources: &[(
-                "copy_conditions",
-                "seaweedfs/seaweedfs, s3api_object_handlers_copy.go: 412",
-            )],
-            ..Self::strict()
-        }
-    }
-
     /// A store of which only the endpoint is known: nothing it promises is taken on trust, and
     /// every limit is the smallest of the stores known (Alibaba OSS copies at most 1 GB in one
     /// request; Backblaze B2 counts its 5 GB in thousands).
@@ -490,6 +391,7 @@ impl Dialect {
             write_conditions: Conditions::Unverified,
             decodes_part_source_twice: false,
             forbid_overwrite: None,
+            renames: false,
             listing: LISTING,
             size_check: SizeCheck::ByParts,
             multipart_etag: MultipartETag::Opaque,

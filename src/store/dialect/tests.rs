@@ -68,7 +68,7 @@ fn the_document_of_providers_says_what_the_table_says() {
 fn document() -> String {
     let mut text = String::from(
         "# Providers\n\n\
-         What `provider=NAME` stands for: the table of `src/store/dialect/providers.rs`. What no\n\
+         What `provider=NAME` stands for: the table in `src/store/dialect`. What no\n\
          source states has the safe value: a limit the least of those known, and a promise is\n\
          verified by a HEAD. Sizes are in bytes unless they have a unit.\n",
     );
@@ -160,6 +160,12 @@ fn kept(dialect: &Dialect) -> Rows {
     if let Some(name) = dialect.forbid_overwrite {
         rows.push(("header for `If-None-Match: *`", format!("`{name}`")));
     }
+    let renamed = if dialect.renames {
+        "by RenameObject"
+    } else {
+        "by a copy and a delete"
+    };
+    rows.push(("objects renamed", renamed.to_owned()));
     rows.push(("listed by", listing(dialect)));
     let size = match dialect.size_check {
         SizeCheck::ByStore => "by the store (`x-amz-mp-object-size`)",

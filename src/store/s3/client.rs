@@ -70,6 +70,8 @@ pub(super) struct Offers {
     pub bulk_delete: Offer,
     /// ListParts.
     pub list_parts: Offer,
+    /// RenameObject.
+    pub renames: Offer,
 }
 
 /// One capability, believed in until the store refuses it.
@@ -270,6 +272,7 @@ impl Connection {
                 write_conditions: Offer::new("conditions on writes"),
                 bulk_delete: Offer::new("deletes of many objects"),
                 list_parts: Offer::new("listings of parts"),
+                renames: Offer::new("renames of objects"),
             },
             recent: Recent::default(),
             refusals: Mutex::default(),

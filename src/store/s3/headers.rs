@@ -11,7 +11,7 @@ use crate::store::dialect::Tagging;
 use crate::store::{ObjectHeaders, Precondition, Tags};
 
 /// All but the unreserved characters of RFC 3986 and `/`: what every known store decodes.
-const SOURCE_ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+pub(super) const SOURCE_ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')

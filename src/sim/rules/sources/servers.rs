@@ -130,6 +130,10 @@ pub(in crate::sim::rules) const RUSTFS: Sources = &[
 ];
 
 pub(in crate::sim::rules) const SEAWEEDFS: Sources = &[
+    (
+        "writes.renames",
+        "seen with SeaweedFS 4.48: RenameObject keeps ETag, metadata and date; 412",
+    ),
     ("requests.other_owner, requests.requester_pays", UNSTATED),
     (
         "requests.customer_keys",
