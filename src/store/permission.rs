@@ -62,6 +62,11 @@ pub const TABLE: &[Needed] = &[
          kms:Decrypt on the source's key and kms:GenerateDataKey on the destination's",
     ),
     row(
+        &["RenameObject"],
+        "s3express:CreateSession on the bucket",
+        "",
+    ),
+    row(
         &["AbortMultipartUpload"],
         "s3:AbortMultipartUpload on the object",
         "",
