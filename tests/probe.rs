@@ -4,13 +4,13 @@ use std::process::Command;
 
 use s3fs::config::{Provider, StaticCredentials, StoreConfig};
 use s3fs::object::BucketName;
-use s3fs::sim::{Sim, SimBuilder};
+use s3fs::sim::{Rules, Sim, SimBuilder};
 use s3fs::store::dialect::Dialect;
 use s3fs::store::probe::{Kept, Seen};
 use s3fs::store::s3::S3Store;
 
 async fn start(rules: impl FnOnce(SimBuilder) -> SimBuilder) -> Sim {
-    let builder = Sim::builder().bucket("bucket").versioned("versioned");
+    let builder = Sim::builder().bucket("bucket");
     rules(builder).start("127.0.0.1:0").await.unwrap()
 }
 
@@ -47,7 +47,7 @@ async fn a_service_with_the_rules_of_aws_bears_every_claim_and_keeps_nothing() {
     assert_eq!(seen.suggested(Provider::Other), Provider::Aws);
     assert_eq!(seen.suggested(Provider::Minio), Provider::Minio);
     assert_eq!(seen.part_size_min, Some(5 << 20));
-    assert_eq!(seen.part_copied, Ok(32 * 1024));
+    assert_eq!(seen.part_copied, Ok(3 << 20));
     assert!(seen.tags && seen.folds && seen.deletes_many && !seen.versions);
     assert_eq!(sim.keys("bucket"), ["scratch/other"]);
     assert_eq!(sim.uploads("bucket"), []);
@@ -55,7 +55,7 @@ async fn a_service_with_the_rules_of_aws_bears_every_claim_and_keeps_nothing() {
 
 #[tokio::test]
 async fn a_bucket_that_keeps_versions_keeps_none_of_the_probe() {
-    let sim = start(|sim| sim).await;
+    let sim = start(|sim| sim.versioned("versioned")).await;
     let seen = seen(&sim, "versioned", Provider::Aws).await;
     assert!(seen.versions);
     assert_eq!(sim.keys("versioned"), Vec::<String>::new());
@@ -89,6 +89,19 @@ async fn a_header_in_place_of_a_condition_is_tried_in_its_place() {
     assert_eq!(seen.put_unchanged, Kept::Refused("NotImplemented".into()));
     // The service has the least part of AWS.
     assert_eq!(contradicted(&seen, Provider::Oss), ["least part"]);
+}
+
+/// The service has each provider's rules as its documents tell them; the dialect was written apart.
+#[tokio::test]
+async fn no_dialect_claims_what_a_probe_of_its_provider_contradicts() {
+    for rules in Rules::all() {
+        let provider = Provider::of_name(rules.name).unwrap();
+        let sim = start(|sim| sim.rules(rules)).await;
+        let seen = seen(&sim, "bucket", provider).await;
+        let wrong = contradicted(&seen, provider);
+        assert_eq!(wrong, Vec::<&str>::new(), "{provider:?}: {seen:?}");
+        assert_eq!(sim.uploads("bucket"), [], "{provider:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

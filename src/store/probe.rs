@@ -245,6 +245,7 @@ impl Seen {
             is_contradicted,
         };
         let is_sorted = dialect.listing.is_sorted;
+        let is_consistent = dialect.listing.is_consistent;
         let tags = dialect.tagging == Tagging::Offered;
         let word = |is_so| if is_so { "yes" } else { "no" };
         vec![
@@ -263,9 +264,9 @@ impl Seen {
             plain("listing folded by the store", "", self.folds, false),
             plain(
                 "listing shows what was just stored",
-                "yes",
+                word(is_consistent),
                 self.lists_at_once,
-                !self.lists_at_once,
+                is_consistent && !self.lists_at_once,
             ),
             plain("DeleteObjects", "", self.deletes_many, false),
             plain("tags", word(tags), self.tags, tags && !self.tags),

@@ -1,7 +1,7 @@
 //! A simulated store with a bucket or two, a client of it, and counts of what a step cost.
 
 use s3fs::config::Provider;
-use s3fs::sim::{Counters, Sim, SimBuilder};
+use s3fs::sim::{Counters, Rules, Sim, SimBuilder};
 
 use crate::access::Access;
 use crate::mounted::Mounted;
@@ -25,6 +25,12 @@ impl Rig {
     /// In memory, with both buckets.
     pub fn new() -> Self {
         Self::start(Sim::builder().bucket(BUCKET).bucket(OTHER))
+    }
+
+    /// The same, with the rules of a provider.
+    pub fn of(rules: Rules) -> Self {
+        let builder = Sim::builder().rules(rules);
+        Self::start(builder.bucket(BUCKET).bucket(OTHER))
     }
 
     fn start(builder: SimBuilder) -> Self {

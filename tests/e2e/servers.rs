@@ -1,5 +1,7 @@
 //! The scenarios of `copy`, `edit` and `files`, and what they cost, against real servers.
 
+use s3fs::sim::Rules;
+
 use crate::counting::{Counted, Requests};
 use crate::mounted::Mounted;
 use crate::real::{Kind, Server};
@@ -72,8 +74,17 @@ const fn head_after_complete(kind: Kind) -> Option<&'static str> {
     }
 }
 
+/// The rules sim keeps: those of AWS, but for what changes the requests.
+fn rules(kind: Kind) -> Rules {
+    match kind {
+        // It has RenameObject.
+        Kind::SeaweedFs => Rules::seaweedfs(),
+        Kind::JuiceFs | Kind::Ceph | Kind::Moto => Rules::aws(),
+    }
+}
+
 fn costs_what_sim_costs(kind: Kind, target: &Target) {
-    let rig = Rig::new();
+    let rig = Rig::of(rules(kind));
     let simulated = Target {
         provider: target.provider,
         ..rig.target()

@@ -190,7 +190,7 @@ impl S3Store {
     }
 
     /// Tries what the store does, in a bucket below `prefix`, which ends in `/` and must hold
-    /// nothing. Some 70 requests and 25 MiB at most; all is removed again.
+    /// nothing. Some 70 requests and 40 MiB at most; all is removed again.
     ///
     /// # Errors
     /// By meaning, when not even the simplest requests succeed.

@@ -3,6 +3,7 @@
 //! nothing; what was seen is compared in `store::probe`.
 
 use std::error::Error;
+use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
@@ -23,16 +24,20 @@ use crate::object::{ObjectKey, ObjectVersion};
 use crate::store::probe::{Kept, Seen};
 use crate::store::{Bucket, ListRequest, ObjectHeaders, Payload, Precondition, StoreResult};
 
+mod names;
+
 /// An entity tag that no object has.
 const NO_ETAG: &str = "\"00000000000000000000000000000000\"";
 /// Sizes of parts that are tried, least first: below every limit, then those of Alibaba OSS,
 /// Tencent COS and AWS.
 const PART_SIZES: [u64; 4] = [1, 100 * 1024, MIB, 5 * MIB];
-/// The object that copies are tried with; copied in the range of its second half.
-const SOURCE_BYTES: u64 = 64 * 1024;
-/// A key of characters that stores and clients have been seen to trip over.
-const ODD_NAME: &str = "odd a+b%25//\u{e9}";
-
+/// The object that copies are tried with, in ranges of its halves: AWS takes ranges of sources
+/// above 5 MB only (Amazon S3, UploadPartCopy).
+const SOURCE_BYTES: u64 = 6 * MIB;
+/// The objects that conditional writes are tried on, one each: a key may be written once a second
+/// only (Cloudflare R2, "Limits").
+const TAKEN: [&str; 3] = ["taken by put", "taken by match", "taken by upload"];
+const WRITE_PAUSE: Duration = Duration::from_millis(1100);
 impl S3Bucket {
     /// Tries what the bucket's store does, below `prefix`, which ends in `/` and must hold nothing.
     ///
@@ -75,25 +80,21 @@ struct Uploads {
     multipart_etag: String,
 }
 
-/// Names as they were seen.
-struct Names {
-    odd_keys: bool,
-    is_sorted: bool,
-    folds: bool,
-    lists_at_once: bool,
-}
-
 impl Scratch<'_> {
     async fn try_all(&self) -> StoreResult<Seen> {
         let source = self
             .put("source", Bytes::from(vec![7; SOURCE_BYTES as usize]))
             .await?;
+        for name in TAKEN {
+            self.put(name, Bytes::from_static(b"taken")).await?;
+        }
         let names = self.try_names().await?;
         let copies = self.try_part_copies(&source).await?;
-        let uploads = self.try_uploads(&source).await?;
+        tokio::time::sleep(WRITE_PAUSE).await;
+        let uploads = self.try_uploads().await?;
         Ok(Seen {
-            put_absent: self.try_put(Some("*"), None).await,
-            put_unchanged: self.try_put(None, Some(NO_ETAG)).await,
+            put_absent: self.try_put(TAKEN[0], Some("*"), None).await,
+            put_unchanged: self.try_put(TAKEN[1], None, Some(NO_ETAG)).await,
             content_md5: self.try_content_md5().await,
             copy_source: self.try_copy_source(&source).await,
             part_source: copies.part_source,
@@ -127,11 +128,16 @@ impl Scratch<'_> {
             .await
     }
 
-    /// A PutObject over the source, which must not succeed.
-    async fn try_put(&self, if_none_match: Option<&str>, if_match: Option<&str>) -> Kept {
+    /// A PutObject over what is there, which must not succeed.
+    async fn try_put(
+        &self,
+        name: &str,
+        if_none_match: Option<&str>,
+        if_match: Option<&str>,
+    ) -> Kept {
         let request = self.client.put_object().bucket(self.bucket.name.as_str());
         let request = request
-            .key(self.key("source").as_str())
+            .key(self.key(name).as_str())
             .set_if_none_match(if_none_match.map(str::to_owned))
             .set_if_match(if_match.map(str::to_owned))
             .body(ByteStream::from_static(b"overwritten"));
@@ -217,14 +223,14 @@ impl Scratch<'_> {
         }
     }
 
-    async fn try_uploads(&self, source: &ObjectVersion) -> StoreResult<Uploads> {
-        let name = "uploaded";
+    async fn try_uploads(&self) -> StoreResult<Uploads> {
         let mut part_size_min = None;
         let mut multipart_etag = String::new();
         for size in PART_SIZES {
             // The same number of bytes twice, as stores with equal parts want it.
+            let name = format!("of-{size}");
             if let Ok(etag) = self
-                .complete(name, &[size, size], Guards::default())
+                .complete(&name, &[size, size], Guards::default())
                 .await?
             {
                 (part_size_min, multipart_etag) = (Some(size), etag);
@@ -234,24 +240,19 @@ impl Scratch<'_> {
         let size = part_size_min.unwrap_or(5 * MIB);
         let sizes = [size, size + 1, 1];
         let unequal_parts = self
-            .complete(name, &sizes, Guards::default())
+            .complete("unequal", &sizes, Guards::default())
             .await?
             .is_ok();
         let wrong_size = Guards {
             object_size: Some(1),
             ..Guards::default()
         };
-        let object_size = self.complete(name, &[size, 2], wrong_size).await?;
+        let object_size = self.complete("guarded", &[size, 2], wrong_size).await?;
         let absent = Guards {
             if_none_match: Some("*"),
             ..Guards::default()
         };
-        let over = source
-            .key
-            .as_str()
-            .strip_prefix(self.prefix)
-            .unwrap_or(name);
-        let complete_absent = self.complete(over, &[16], absent).await?;
+        let complete_absent = self.complete(TAKEN[2], &[16], absent).await?;
         Ok(Uploads {
             complete_absent: complete_absent.err().unwrap_or(Kept::Ignored),
             object_size: match object_size {
@@ -328,58 +329,6 @@ impl Scratch<'_> {
         let part = parts.find(|part| part.part_number() == Some(number));
         let size = part.and_then(aws_sdk_s3::types::Part::size).unwrap_or(0);
         Ok(u64::try_from(size).unwrap_or(0))
-    }
-
-    async fn try_names(&self) -> StoreResult<Names> {
-        // Out of order, one below the other, and with characters that sort before `/`.
-        let mut wanted = vec![
-            "names/z",
-            "names/a/b",
-            "names/a-",
-            "names/A",
-            "names/\u{e9}",
-        ];
-        for name in &wanted {
-            self.put(name, Bytes::from_static(b"n")).await?;
-        }
-        let (listed, _) = self.listed("names/", false).await?;
-        wanted.sort_unstable();
-        let is_sorted = listed == wanted;
-        let mut sorted = listed;
-        sorted.sort_unstable();
-        let lists_at_once = sorted == wanted;
-        let (_, folds) = self.listed("names/", true).await?;
-        let odd = self.put(ODD_NAME, Bytes::from_static(b"odd")).await?;
-        let (below, _) = self.listed("odd", false).await?;
-        let copied = self.client.copy_object().bucket(self.bucket.name.as_str());
-        let copied = copied
-            .key(self.key("odd copy").as_str())
-            .copy_source(super::headers::copy_source(&odd))
-            .send()
-            .await;
-        let is_there = self.bucket.head(&odd.key).await.is_ok();
-        Ok(Names {
-            odd_keys: below == [ODD_NAME] && copied.is_ok() && is_there,
-            is_sorted,
-            folds,
-            lists_at_once,
-        })
-    }
-
-    /// The names below a prefix in the store's order, and whether the store folded any at `/`.
-    async fn listed(&self, prefix: &str, fold: bool) -> StoreResult<(Vec<String>, bool)> {
-        let request = ListRequest {
-            prefix: format!("{}{prefix}", self.prefix),
-            fold,
-            ..ListRequest::default()
-        };
-        let page = self.bucket.list_as_sent(&request).await?;
-        let names = page.objects.iter().map(|object| object.key.as_str());
-        let names = names.filter_map(|key| key.strip_prefix(self.prefix));
-        Ok((
-            names.map(str::to_owned).collect(),
-            !page.prefixes.is_empty(),
-        ))
     }
 
     async fn try_tags(&self) -> bool {
