@@ -242,6 +242,21 @@ async fn a_store_that_renames_nothing_after_all_is_not_asked_again() {
 }
 
 #[tokio::test]
+async fn an_object_that_the_store_does_not_rename_is_left_to_a_copy() {
+    let refused = answer(400, "", &super::error("InvalidRequest"));
+    let script = vec![refused, answer(200, "", "")];
+    let (_server, bucket) = serve(script, Provider::Express).await;
+    let (source, key) = (version("a", 9), ObjectKey::new("c"));
+    let mut done = Vec::new();
+    for _ in 0..2 {
+        let renamed = bucket.rename(&source, &key, &Precondition::None).await;
+        done.push(renamed.unwrap().is_some());
+    }
+    // Another object may be renamed all the same.
+    assert_eq!(done, [false, true]);
+}
+
+#[tokio::test]
 async fn a_rename_whose_answer_was_lost_is_settled_by_what_is_there() {
     let gone = answer(404, "", &super::error("NoSuchKey"));
     let there = Answer::Bytes(text(200, "etag: \"e\"\r\n", 9, ""));

@@ -107,6 +107,13 @@ impl Failure<'_> {
             .is_some_and(super::fault::Answer::is_not_implemented)
     }
 
+    /// Whether the store takes no such request as this one.
+    pub fn is_malformed(&self) -> bool {
+        self.fault
+            .answer()
+            .is_some_and(|answer| answer.status == 400)
+    }
+
     /// Whether the store answered that code.
     pub fn has_code(&self, code: &str) -> bool {
         self.fault

@@ -43,6 +43,8 @@ impl S3Bucket {
                 offer.withdraw(&failure.into_error().to_string());
                 Ok(None)
             }
+            // Not of this object or in this bucket, as where versions are kept: nothing was done.
+            Err(failure) if failure.is_malformed() => Ok(None),
             Err(failure) => {
                 let is_ours =
                     |now: &ObjectVersion| now.size == source.size && now.etag.matches(&source.etag);
