@@ -44,7 +44,7 @@ impl S3Bucket {
                 Ok(None)
             }
             // Not of this object or in this bucket, as where versions are kept: nothing was done.
-            Err(failure) if failure.is_malformed() => Ok(None),
+            Err(failure) if failure.is_malformed() && failure.earlier == Effect::None => Ok(None),
             Err(failure) => {
                 let is_ours =
                     |now: &ObjectVersion| now.size == source.size && now.etag.matches(&source.etag);
