@@ -71,6 +71,8 @@ pub struct Target<'a> {
     pub headers: &'a ObjectHeaders,
     /// What must hold of the object now there.
     pub precondition: &'a Precondition,
+    /// Whether the object now there has these headers, but for times that an append makes old.
+    pub is_appendable: bool,
 }
 
 /// Why a commit failed. Nothing was published, or the store could not say.
@@ -130,7 +132,12 @@ impl Committer {
         staging: &Mutex<Staging>,
         target: Target<'_>,
     ) -> Result<Arc<ObjectVersion>, CommitError> {
+        let headers = &dated(target.headers, map.len(), target.place);
+        let target = Target { headers, ..target };
         let mut limits = Cow::Borrowed(target.place.bucket.limits());
+        if !target.is_appendable && limits.append_max > 0 {
+            limits.to_mut().append_max = 0;
+        }
         loop {
             let committed = self
                 .commit_within(map, base, staging, target, &limits)
@@ -195,7 +202,7 @@ impl Committer {
         let headers = self.told(headers, Some(source)).await?;
         if is_empty {
             let _permit = self.permit(&self.copies).await;
-            let headers = CopyHeaders::Replace(headers.clone().into_owned());
+            let headers = CopyHeaders::Replace(dated(&headers, 0, place));
             let bucket = &place.bucket;
             let copy = bucket.copy(source, &place.key, &headers, precondition);
             match copy.await {
@@ -209,6 +216,7 @@ impl Committer {
             place,
             headers: &headers,
             precondition,
+            is_appendable: false,
         };
         // A whole object holds no dirty byte.
         let staging = Mutex::new(Staging::new(&self.staging));
@@ -298,6 +306,7 @@ impl Committer {
             place,
             headers,
             precondition,
+            ..
         } = target;
         log::debug!(
             "s3://{}/{}: {:?}",
@@ -317,6 +326,15 @@ impl Committer {
                 let put = place.bucket.put(&place.key, body, headers, precondition);
                 Ok(Arc::new(put.await?))
             }
+            Plan::Append(tail) => {
+                let base = base.expect("only a base can be appended to");
+                if let Some(version) = self.append(base, &tail, staging, place).await? {
+                    return Ok(Arc::new(version));
+                }
+                let mut limits = limits.clone();
+                limits.append_max = 0;
+                Box::pin(self.commit_within(map, Some(base), staging, target, &limits)).await
+            }
             Plan::CopyObject(source) => {
                 let headers = self.told(headers, base).await?.into_owned();
                 let _permit = self.permit(&self.copies).await;
@@ -326,23 +344,48 @@ impl Committer {
                     .copy(&source, &place.key, &headers, precondition);
                 Ok(Arc::new(copy.await?))
             }
-            Plan::Multipart(parts) => {
-                let upload = self.create_upload(place, headers, base).await?;
-                let numbered: Vec<_> = (1..).map(PartNumber).zip(parts.iter().cloned()).collect();
-                let stored = self.run_parts(&upload, &numbered, staging).await;
-                match stored {
-                    Ok(stored) => {
-                        upload
-                            .complete(&stored, &sources(&parts), precondition)
-                            .await
-                    }
-                    Err(error) => {
-                        upload.abort().await;
-                        Err(error)
-                    }
-                }
+            Plan::Multipart(parts) => self.upload(&parts, base, staging, target).await,
+        }
+    }
+
+    async fn upload(
+        &self,
+        parts: &[Part],
+        base: Option<&Arc<ObjectVersion>>,
+        staging: &Mutex<Staging>,
+        target: Target<'_>,
+    ) -> Result<Arc<ObjectVersion>, CommitError> {
+        let Target {
+            place,
+            headers,
+            precondition,
+            ..
+        } = target;
+        let upload = self.create_upload(place, headers, base).await?;
+        let numbered: Vec<_> = (1..).map(PartNumber).zip(parts.iter().cloned()).collect();
+        match self.run_parts(&upload, &numbered, staging).await {
+            Ok(stored) => {
+                let sources = sources(parts);
+                upload.complete(&stored, &sources, precondition).await
+            }
+            Err(error) => {
+                upload.abort().await;
+                Err(error)
             }
         }
+    }
+
+    /// Adds the bytes of `tail` to the end of `base`; `None` where it has to be made anew.
+    async fn append(
+        &self,
+        base: &ObjectVersion,
+        tail: &ExtentMap,
+        staging: &Mutex<Staging>,
+        place: &Place,
+    ) -> Result<Option<ObjectVersion>, CommitError> {
+        let _permit = self.permit(&self.uploads).await;
+        let body = self.payload(tail, staging).await?;
+        Ok(place.bucket.append(base, body).await?)
     }
 
     /// Runs parts in parallel; the answers in order.
@@ -409,6 +452,17 @@ impl Committer {
             .await
             .expect("the bounds of a committer are never closed")
     }
+}
+
+/// The headers of an object of so many bytes: where objects can be appended to, with a note of the
+/// size that their times are of.
+fn dated(headers: &ObjectHeaders, size: u64, place: &Place) -> ObjectHeaders {
+    let mut headers = headers.clone();
+    match place.bucket.limits().append_max {
+        0 => headers.forget_size(),
+        _ => headers.note_size(size),
+    }
+    headers
 }
 
 /// Whether a plan within these limits may copy on the server.

@@ -299,9 +299,14 @@ impl File {
         self.state().place.clone()
     }
 
-    /// The headers its next commit sends.
+    /// The headers its object has, or that its next commit sends.
     pub fn headers(&self) -> ObjectHeaders {
-        self.state().headers()
+        let state = self.state();
+        let mut headers = state.headers();
+        if state.is_appendable && state.place.bucket.limits().append_max > 0 {
+            headers.note_size(state.map.len());
+        }
+        headers
     }
 
     /// Changes headers and attributes; the next commit sends them, with the content if that is

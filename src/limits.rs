@@ -41,6 +41,9 @@ pub struct Limits {
     pub copy_object_max: u64,
     /// Largest object that one PutObject request stores.
     pub put_max: u64,
+    /// Most bytes that one request adds to the end of an object in its place, which keeps its
+    /// headers; 0 where no request does.
+    pub append_max: u64,
     /// Largest object.
     pub object_size_max: u64,
     /// Most bytes of user metadata, names (without `x-amz-meta-`) and values together (Amazon S3
@@ -69,6 +72,7 @@ impl Limits {
             part_copy: PartCopy::Ranges,
             copy_object_max: 5 * GIB,
             put_max: 5 * GIB,
+            append_max: 0,
             object_size_max: 5 * 1024 * GIB,
             metadata_bytes_max: 2048,
             copy_object_preferred_max: 256 * MIB,

@@ -22,6 +22,8 @@ pub enum Plan {
     Unchanged,
     /// One PutObject with the bytes of this map; object extents in it are fetched first.
     Put(ExtentMap),
+    /// One PutObject that adds the bytes of this map to the end of the base.
+    Append(ExtentMap),
     /// One CopyObject of the whole of this version.
     CopyObject(Arc<ObjectVersion>),
     /// A multipart upload; part numbers are positions plus one.
@@ -97,12 +99,22 @@ pub fn plan(
     {
         return Ok(Plan::CopyObject(Arc::clone(version)));
     }
-    match (parts_of(map, limits, limits.part_count_max), whole) {
+    let tail = base.and_then(|base| tail(map, base, limits));
+    let anew = match (parts_of(map, limits, limits.part_count_max), whole) {
         (Ok(parts), Some(version)) if parts.len() == 1 => Ok(Plan::CopyObject(version)),
         (Err(_), Some(version)) => Ok(Plan::CopyObject(version)),
         (Ok(parts), _) => Ok(put_or_multipart(map, parts, limits)),
         (Err(_), None) if size <= limits.put_max => Ok(Plan::Put(map.clone())),
         (Err(error), None) => Err(error),
+    };
+    match (tail, anew) {
+        (Some(tail), Ok(anew))
+            if upload_cost(&tail).client_bytes() > anew.cost().client_bytes() =>
+        {
+            Ok(anew)
+        }
+        (Some(tail), _) => Ok(Plan::Append(tail)),
+        (None, anew) => anew,
     }
 }
 
@@ -150,7 +162,7 @@ impl Plan {
                 requests: 1,
                 ..Cost::default()
             },
-            Self::Put(map) => upload_cost(map),
+            Self::Put(map) | Self::Append(map) => upload_cost(map),
             Self::Multipart(parts) => {
                 let create_and_complete = Cost {
                     requests: 2,
@@ -170,6 +182,11 @@ impl Plan {
             Self::Unchanged => base.cloned().map(ExtentMap::of_object).unwrap_or_default(),
             Self::CopyObject(version) => ExtentMap::of_object(Arc::clone(version)),
             Self::Put(map) => map.clone(),
+            Self::Append(tail) => {
+                let mut content = base.cloned().map(ExtentMap::of_object).unwrap_or_default();
+                content.append(tail);
+                content
+            }
             Self::Multipart(parts) => {
                 let mut content = ExtentMap::new();
                 for part in parts {
@@ -278,6 +295,19 @@ fn whole_object(map: &ExtentMap) -> Option<Arc<ObjectVersion>> {
         }
         _ => None,
     }
+}
+
+/// What `map` has behind the whole of `base`, if that can be added to it in one request that takes
+/// no longer than a part.
+fn tail(map: &ExtentMap, base: &ObjectVersion, limits: &Limits) -> Option<ExtentMap> {
+    let starts_with_base = matches!(
+        map.extents().next(),
+        Some(Extent::Object { version, offset: 0, len })
+            if **version == *base && *len == base.size
+    );
+    let tail = ByteRange::new(base.size.min(map.len()), map.len());
+    let is_small = tail.len() <= limits.append_max.min(limits.upload_part_size);
+    (starts_with_base && !tail.is_empty() && is_small).then(|| map.slice(tail))
 }
 
 /// `parts` are the cheapest parts. A PUT of the same client bytes is one request instead of

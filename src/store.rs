@@ -12,6 +12,7 @@ use bytes::Bytes;
 use crate::limits::Limits;
 use crate::object::{BucketName, ETag, ObjectKey, ObjectRange, ObjectVersion};
 
+mod dated;
 pub mod dialect;
 pub mod error;
 pub mod permission;
@@ -291,6 +292,19 @@ pub trait Bucket: fmt::Debug + Send + Sync {
         _source: &ObjectVersion,
         _key: &ObjectKey,
         _precondition: &Precondition,
+    ) -> StoreResult<Option<ObjectVersion>> {
+        Ok(None)
+    }
+
+    /// Adds bytes to the end of a version, in one request that leaves its headers as they are;
+    /// `None` where the store cannot, and nothing was done.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] when the key no longer holds that version.
+    async fn append(
+        &self,
+        _base: &ObjectVersion,
+        _body: Payload,
     ) -> StoreResult<Option<ObjectVersion>> {
         Ok(None)
     }

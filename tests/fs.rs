@@ -11,6 +11,8 @@ use s3fs::range::ByteRange;
 use s3fs::sim::{Counters, Fault, How, Operation};
 use s3fs::store::{ObjectHeaders, Tags};
 
+#[path = "fs/appends.rs"]
+mod appends;
 #[path = "fs/names.rs"]
 mod names;
 #[path = "fs/sequences.rs"]

@@ -38,7 +38,7 @@ use shown::{assert_answer, compare};
 use world::{BUCKET, World};
 
 /// Limits of a few bytes: what is written takes several parts, and so does what is copied.
-fn toy_limits() -> Limits {
+fn toy_limits(appends: bool) -> Limits {
     Limits {
         part_size_min: 16,
         part_size_max: 4_096,
@@ -47,6 +47,7 @@ fn toy_limits() -> Limits {
         part_copy: PartCopy::Ranges,
         copy_object_max: 400,
         put_max: 4_096,
+        append_max: if appends { 4_096 } else { 0 },
         object_size_max: 100_000,
         metadata_bytes_max: 2_048,
         copy_object_preferred_max: 100,
@@ -56,8 +57,8 @@ fn toy_limits() -> Limits {
 }
 
 /// A filesystem with nobody else in the bucket.
-fn alone(forgets: bool, trusts: bool) -> Driven {
-    let world = World::chosen(toy_limits(), |config| {
+fn alone(forgets: bool, trusts: bool, appends: bool) -> Driven {
+    let world = World::chosen(toy_limits(appends), |config| {
         config.bounds.block_bytes = 16;
         // Only what is synced is stored; what a timer does is tested elsewhere.
         config.bounds.attributes_delay = Duration::from_secs(3_600);
@@ -69,8 +70,8 @@ fn alone(forgets: bool, trusts: bool) -> Driven {
 }
 
 /// A filesystem that trusts nothing it knows.
-fn beside_another(uploads_ahead: bool) -> Driven {
-    let mut limits = toy_limits();
+fn beside_another(uploads_ahead: bool, appends: bool) -> Driven {
+    let mut limits = toy_limits(appends);
     if !uploads_ahead {
         limits.upload_part_size = limits.part_size_max;
     }
@@ -232,8 +233,9 @@ proptest! {
         ops in operation::alone(),
         forgets in any::<bool>(),
         trusts in any::<bool>(),
+        appends in any::<bool>(),
     ) {
-        let mut driven = alone(forgets, trusts);
+        let mut driven = alone(forgets, trusts, appends);
         let mut expected = start(&driven, &objects);
         for op in &ops {
             step(&mut driven, &mut expected, op);
@@ -251,8 +253,9 @@ proptest! {
         objects in operation::objects(),
         ops in operation::beside_another(),
         uploads_ahead in any::<bool>(),
+        appends in any::<bool>(),
     ) {
-        let mut driven = beside_another(uploads_ahead);
+        let mut driven = beside_another(uploads_ahead, appends);
         let mut expected = start(&driven, &objects);
         expected.others = true;
         for op in &ops {

@@ -16,6 +16,8 @@ use s3fs::store::{
     StoredPart, Tags, Upload,
 };
 
+#[path = "store_http/append.rs"]
+mod append;
 #[path = "store_http/options.rs"]
 mod options;
 #[path = "store_http/rules.rs"]

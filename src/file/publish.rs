@@ -21,6 +21,7 @@ struct Snapshot {
     /// Whether its times were set by hand.
     is_time_set: bool,
     precondition: Precondition,
+    is_appendable: bool,
     map: ExtentMap,
     base: Option<Arc<ObjectVersion>>,
     edits: u64,
@@ -133,6 +134,7 @@ impl File {
             place: &snapshot.place,
             headers: &snapshot.headers,
             precondition: &snapshot.precondition,
+            is_appendable: snapshot.is_appendable,
         };
         let (map, base) = (&snapshot.map, snapshot.base.as_ref());
         let published = match snapshot.eager.take() {
@@ -160,6 +162,7 @@ impl File {
         match published {
             Ok(version) => {
                 self.published(&snapshot, &version, snapshot.edits);
+                self.state().note_headers_stored(snapshot.edits);
                 Ok(())
             }
             Err((eager, error)) => {
@@ -181,6 +184,7 @@ impl File {
             headers: state.headers(),
             is_time_set: state.is_time_set,
             precondition: state.precondition(),
+            is_appendable: state.is_appendable,
             map: state.map.clone(),
             base: state.base.clone(),
             edits: state.edits,
@@ -207,6 +211,8 @@ impl File {
             // They were asked for when the upload began.
             wanted.tags.clone_from(&sent.tags);
         }
+        // An upload began without knowing its size, which its times would be dated by.
+        self.state().is_appendable = false;
         if wanted == *sent {
             self.published(snapshot, &version, snapshot.edits);
             self.state().adopt_times(&times, snapshot.edits);
@@ -219,6 +225,7 @@ impl File {
             place: &snapshot.place,
             headers: &wanted,
             precondition: &Precondition::None,
+            is_appendable: false,
         };
         let committer = &self.shared.committer;
         let renewed = committer.commit(&map, Some(&version), &self.staging, target);

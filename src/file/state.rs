@@ -26,6 +26,9 @@ pub(super) struct State {
     pub is_described: bool,
     /// Whether a time was set by hand since the content last changed.
     pub is_time_set: bool,
+    /// Whether an append in place would leave the object with the headers that it is to have, but
+    /// for times that are known to be old by its size.
+    pub is_appendable: bool,
     pub map: ExtentMap,
     /// The object version last in step with the place; `None` when never published.
     pub base: Option<Arc<ObjectVersion>>,
@@ -58,6 +61,7 @@ impl State {
             attributes,
             is_described: seen.headers.is_some(),
             is_time_set: false,
+            is_appendable: is_appendable(seen),
             map: ExtentMap::of_object(seen.version.clone()),
             base: Some(seen.version.clone()),
             creation: Creation::Replace,
@@ -86,6 +90,7 @@ impl State {
             attributes,
             is_described: true,
             is_time_set: false,
+            is_appendable: false,
             map: ExtentMap::new(),
             base: None,
             creation,
@@ -128,6 +133,7 @@ impl State {
         };
         let mut headers = self.headers.clone();
         self.attributes.write_to(&mut headers.metadata, usual);
+        headers.forget_size();
         headers
     }
 
@@ -148,6 +154,7 @@ impl State {
             self.modified = self.attributes.mtime.unwrap_or(self.modified);
         }
         self.edits += 1;
+        self.is_appendable = false;
         self.attributes.ctime = Some(SystemTime::now());
         changed
     }
@@ -170,6 +177,11 @@ impl State {
             self.attributes.ctime = times.ctime;
             self.modified = times.mtime.unwrap_or(self.modified);
         }
+    }
+
+    /// The object has the headers of that edit, and not those of the beginning of an upload.
+    pub fn note_headers_stored(&mut self, edits: u64) {
+        self.is_appendable |= self.edits == edits;
     }
 
     /// Whether a commit of just this content has failed.
@@ -306,6 +318,7 @@ impl State {
         if seen.headers.is_some() || !same {
             (self.headers, self.attributes) = described(seen);
             self.is_described = seen.headers.is_some();
+            self.is_appendable = is_appendable(seen);
             self.modified = self.attributes.mtime.unwrap_or(seen.modified);
         }
         if same {
@@ -404,6 +417,12 @@ impl State {
 fn described(seen: &Seen) -> (ObjectHeaders, Attributes) {
     let headers = seen.headers.as_deref().cloned().unwrap_or_default();
     (headers, seen.attributes.unwrap_or_default())
+}
+
+/// Whether the object's headers are known, and its times, if it has any, are dated by its size.
+fn is_appendable(seen: &Seen) -> bool {
+    let headers = seen.headers.as_ref();
+    headers.is_some_and(|headers| headers.allow_appends())
 }
 
 /// The bytes of `range` out of `bytes`, which start at position `at`.

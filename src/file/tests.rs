@@ -25,6 +25,7 @@ fn toy_limits() -> Limits {
         part_copy: PartCopy::Ranges,
         copy_object_max: 100,
         put_max: 64,
+        append_max: 0,
         object_size_max: 4000,
         metadata_bytes_max: 2_048,
         copy_object_preferred_max: 50,

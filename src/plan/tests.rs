@@ -25,6 +25,7 @@ fn toy() -> Limits {
         part_copy: PartCopy::Ranges,
         copy_object_max: 1_000,
         put_max: 1_000,
+        append_max: 0,
         object_size_max: 10_000,
         metadata_bytes_max: 2_048,
         copy_object_preferred_max: 100,
@@ -60,6 +61,7 @@ fn told(plan: &Result<Plan, PlanError>) -> String {
     match plan {
         Ok(Plan::Unchanged) => "unchanged".to_owned(),
         Ok(Plan::Put(map)) => format!("put {}", map.len()),
+        Ok(Plan::Append(map)) => format!("append {}", map.len()),
         Ok(Plan::CopyObject(version)) => format!("copy {}", version.size),
         Ok(Plan::Multipart(parts)) => told_parts(parts),
         Err(PlanError::ObjectTooLarge { .. }) => "object too large".to_owned(),
@@ -284,6 +286,39 @@ fn the_base_itself_needs_no_request_and_another_version_of_it_needs_a_copy() {
         ..toy()
     };
     assert_eq!(told(&judge(&whole, Some(&base), &too_large)), "unchanged");
+}
+
+#[test]
+fn what_is_added_to_the_base_is_all_that_is_sent_where_it_can_be_added_in_its_place() {
+    let limits = Limits {
+        append_max: 8,
+        ..toy()
+    };
+    let base = object(0, 50);
+    let grown = |tail: &str| {
+        let mut map = ExtentMap::of_object(Arc::clone(&base));
+        map.append(&self::map(tail));
+        map
+    };
+    for (tail, expected) in [
+        ("D3", "append 3"),
+        ("H2 D1", "append 3"),
+        ("D8", "append 8"),
+        // More than one request adds.
+        ("D9", "C50 U9"),
+        // Copied as a part, it does not go through the client.
+        ("O3", "C50 C3"),
+    ] {
+        let plan = judge(&grown(tail), Some(&base), &limits);
+        assert_eq!(told(&plan), expected, "{tail}");
+    }
+    // Of another object, or of less of it, nothing can be added to it.
+    let other = object(1, 50);
+    let plan = judge(&grown("D3"), Some(&other), &limits);
+    assert_eq!(told(&plan), "C50 U3");
+    let mut less = grown("").slice(ByteRange::new(0, 49));
+    less.append(&map("D3"));
+    assert_eq!(told(&judge(&less, Some(&base), &limits)), "C49 U3");
 }
 
 #[test]

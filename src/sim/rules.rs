@@ -100,6 +100,8 @@ pub struct WriteRules {
     pub delete_keys_max: usize,
     /// Whether there is RenameObject, in buckets that keep no versions; 501 otherwise.
     pub renames: bool,
+    /// Whether PutObject takes the offset of an object's end, and adds to it; 501 otherwise.
+    pub appends: bool,
 }
 
 /// What becomes of an `x-amz-copy-source-range`.

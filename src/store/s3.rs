@@ -15,6 +15,7 @@ use crate::store::{
     Precondition, StoreError, StoreResult, StoredPart, Upload,
 };
 
+mod append;
 mod call;
 mod client;
 mod connect;
@@ -92,6 +93,16 @@ impl Bucket for S3Bucket {
     ) -> StoreResult<ObjectVersion> {
         let outcome = self.put_object(key, &body, headers, precondition).await;
         self.note(key);
+        outcome
+    }
+
+    async fn append(
+        &self,
+        base: &ObjectVersion,
+        body: Payload,
+    ) -> StoreResult<Option<ObjectVersion>> {
+        let outcome = self.append_to_object(base, &body).await;
+        self.note(&base.key);
         outcome
     }
 

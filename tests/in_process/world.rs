@@ -68,7 +68,10 @@ impl World {
     /// As [`Self::new`], with a store of these limits and a mount of other options.
     pub fn chosen(limits: Limits, choose: impl FnOnce(&mut Config)) -> Self {
         let runtime = Runtime::new().unwrap();
-        let builder = Sim::builder().bucket(BUCKET).limits(limits.clone());
+        let mut rules = Rules::aws();
+        rules.writes.appends = limits.append_max > 0;
+        let builder = Sim::builder().rules(rules).limits(limits.clone());
+        let builder = builder.bucket(BUCKET);
         let sim = runtime.block_on(builder.start("127.0.0.1:0")).unwrap();
         Self::mounted(runtime, sim, aws(limits), choose)
     }

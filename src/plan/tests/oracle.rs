@@ -39,6 +39,7 @@ pub fn decode_limits(bytes: [u8; 11]) -> Limits {
         },
         copy_object_max: pick(&[0, 10, 60, 1_000], single_copy),
         put_max: pick(&[0, 10, 60, 1_000], put),
+        append_max: pick(&[0, 1_000], put / 4),
         object_size_max: pick(&[20, 60, 1_000], size),
         metadata_bytes_max: 2_048,
         copy_object_preferred_max: u64::from(t0 % 30),
@@ -63,7 +64,7 @@ pub fn judge(
                 "a plan for too large an object"
             );
             check_legal(plan, limits);
-            check_cost(plan, map, limits);
+            check_cost(plan, map, base, limits);
         }
         Err(PlanError::ObjectTooLarge { size, max }) => {
             assert_eq!((*size, *max), (map.len(), limits.object_size_max));
@@ -118,6 +119,13 @@ fn check_legal(plan: &Plan, limits: &Limits) {
     match plan {
         Plan::Unchanged => {}
         Plan::Put(map) => assert!(map.len() <= limits.put_max || map.is_empty()),
+        Plan::Append(map) => {
+            assert!(!map.is_empty() && map.len() <= limits.append_max);
+            assert!(
+                map.len() <= limits.upload_part_size,
+                "parts would be faster"
+            );
+        }
         Plan::CopyObject(version) => assert!(version.size <= limits.copy_object_max),
         Plan::Multipart(parts) => {
             check_sizes(parts, limits);
@@ -193,8 +201,15 @@ const fn is_object(extent: &Extent) -> bool {
 
 /// The cost is no more than that of fetching all and uploading all, and is what the requests add
 /// up to; in a plan of parts no byte is fetched but to fill up an upload.
-fn check_cost(plan: &Plan, map: &ExtentMap, limits: &Limits) {
+fn check_cost(plan: &Plan, map: &ExtentMap, base: Option<&Arc<ObjectVersion>>, limits: &Limits) {
     let cost = plan.cost();
+    if let Plan::Append(tail) = plan {
+        assert_eq!((cost.up, cost.down), (tail.len(), object_bytes(tail)));
+        let base = base.expect("an append without a base");
+        assert_eq!(self::tail(map, base).as_ref(), Some(tail));
+        return;
+    }
+
     assert!(
         cost.up <= map.len() && cost.down <= object_bytes(map),
         "dearer than the naive plan"
@@ -208,6 +223,20 @@ fn check_cost(plan: &Plan, map: &ExtentMap, limits: &Limits) {
     if let Some(fetched) = least_fetched(map, limits) {
         assert_eq!(cost.down, fetched, "a cheaper division exists: {plan:?}");
     }
+    if let Some(tail) = base.and_then(|base| tail(map, base))
+        && tail.len() <= limits.append_max.min(limits.upload_part_size)
+    {
+        let appended = tail.len() + object_bytes(&tail);
+        assert!(cost.client_bytes() < appended, "an append is cheaper");
+    }
+}
+
+/// What follows the bytes of `base`, all of them, in their place.
+fn tail(map: &ExtentMap, base: &Arc<ObjectVersion>) -> Option<ExtentMap> {
+    let start = map.slice(base.range().clamp_end(map.len()));
+    let tail = map.slice(ByteRange::new(start.len(), map.len()));
+    let is_grown = start == ExtentMap::of_object(base.clone()) && !tail.is_empty();
+    (is_grown && base.size > 0).then_some(tail)
 }
 
 /// The fewest object bytes that any plan can fetch, found by trying every division; `None` where

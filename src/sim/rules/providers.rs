@@ -75,6 +75,7 @@ impl Rules {
                 delete_wants_md5: false,
                 delete_keys_max: 1000,
                 renames: false,
+                appends: false,
             },
             copies: CopyRules {
                 object_conditions: Conditions::Kept,
@@ -127,6 +128,7 @@ impl Rules {
         rules.requests.customer_keys = CustomerKeys::None;
         rules.copies.cold_classes = &[];
         rules.writes.renames = true;
+        rules.writes.appends = true;
         rules.uploads.consecutive = true;
         rules.uploads.numbered_etag = false;
         rules.lists.order = Order::Unsorted;

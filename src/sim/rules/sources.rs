@@ -45,6 +45,11 @@ pub(super) const AWS: Sources = &[
 
 pub(super) const EXPRESS: Sources = &[
     (
+        "writes.appends",
+        "Amazon S3 user guide, \"Appending data to objects in directory buckets\"; PutObject, \
+         x-amz-write-offset-bytes: the object's size, else 400 InvalidWriteOffset",
+    ),
+    (
         "writes.renames",
         "Amazon S3 user guide, \"Renaming objects in directory buckets\": by RenameObject; not of \
          objects whose keys end in a slash",

@@ -264,7 +264,7 @@ pub(super) async fn put(
     input: PutObjectInput,
     condition: WriteCondition,
 ) -> Reply<PutObjectOutput> {
-    if input.write_offset_bytes.is_some() {
+    if input.write_offset_bytes.is_some() && !state.rules.writes.appends {
         return Err(s3_error!(NotImplemented));
     }
     let sent = SentDigests {
@@ -278,6 +278,15 @@ pub(super) async fn put(
         &sent,
     )
     .await?;
+    if let Some(offset) = input.write_offset_bytes {
+        return append(
+            state,
+            (&input.bucket, &input.key),
+            offset,
+            received,
+            &condition,
+        );
+    }
     let customer_key = keys::digest(sent_key!(input))?;
     let etag = state.etag(whole_etag(hex(&received.md5), customer_key.as_deref()));
     let stored = Stored {
@@ -298,6 +307,36 @@ pub(super) async fn put(
         sse_customer_key_md5: customer_key,
         ..Default::default()
     }))
+}
+
+/// Adds a body to the end of an object, whose headers stay.
+fn append(
+    state: &State,
+    (bucket, key): (&str, &str),
+    offset: i64,
+    received: Received,
+    condition: &WriteCondition,
+) -> Reply<PutObjectOutput> {
+    let tail = state.keep(received.bytes)?;
+    let mut buckets = state.buckets();
+    let (base, _) = buckets.find(bucket, key, None)?;
+    if u64::try_from(offset) != Ok(base.content.len()) {
+        let code = S3ErrorCode::Custom("InvalidWriteOffset".into());
+        let mut error = S3Error::new(code);
+        error.set_status_code(http::StatusCode::BAD_REQUEST);
+        return Err(error);
+    }
+    let mut grown = Stored::clone(&base);
+    grown.content.append(&tail);
+    grown.etag = state.etag(digest_of(&format!("{} {}", base.etag, hex(&received.md5))));
+    grown.modified = now();
+    let output = PutObjectOutput {
+        e_tag: Some(ETag::Strong(grown.etag.clone())),
+        size: i64::try_from(grown.content.len()).ok(),
+        ..Default::default()
+    };
+    buckets.publish(bucket, key, grown, condition)?;
+    Ok(S3Response::new(output))
 }
 
 /// The conditions on a write, as far as the service looks at them.

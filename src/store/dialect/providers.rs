@@ -77,6 +77,7 @@ impl Dialect {
         let mut limits = Limits::aws();
         limits.put_max = 5 * GB;
         limits.copy_object_max = 5 * GB;
+        limits.append_max = 5 * GB;
         Self {
             name: Provider::Express.name(),
             title: "AWS S3 directory buckets",
@@ -94,6 +95,10 @@ impl Dialect {
                 (
                     "limits",
                     "Amazon S3 user guide, \"Working with objects in a directory bucket\"",
+                ),
+                (
+                    "append_max",
+                    "Amazon S3 user guide, \"Appending data to objects in directory buckets\"",
                 ),
                 (
                     "renames",

@@ -139,6 +139,13 @@ fn allowed(dialect: &Dialect) -> Rows {
         ("parts", format!("{min} to {max}, at most {count}{equal}")),
         ("parts copied from objects", copied.to_owned()),
         ("one PutObject", bytes(limits.put_max)),
+        (
+            "added to an object in its place",
+            match limits.append_max {
+                0 => "nothing".to_owned(),
+                max => bytes(max),
+            },
+        ),
         ("one CopyObject", bytes(limits.copy_object_max)),
         ("object", bytes(limits.object_size_max)),
         (

@@ -72,6 +72,8 @@ pub(super) struct Offers {
     pub list_parts: Offer,
     /// RenameObject.
     pub renames: Offer,
+    /// PutObject at the end of an object.
+    pub appends: Offer,
 }
 
 /// One capability, believed in until the store refuses it.
@@ -273,6 +275,7 @@ impl Connection {
                 bulk_delete: Offer::new("deletes of many objects"),
                 list_parts: Offer::new("listings of parts"),
                 renames: Offer::new("renames of objects"),
+                appends: Offer::new("appends to objects"),
             },
             recent: Recent::default(),
             refusals: Mutex::default(),

@@ -43,7 +43,7 @@ impl S3Bucket {
             Ok(ObjectStat {
                 version,
                 modified,
-                headers: of_head(&answer, self.connection.dialect.tagging),
+                headers: of_head(&answer, size, self.connection.dialect.tagging),
             })
         })
         .await

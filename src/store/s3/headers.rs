@@ -130,10 +130,10 @@ pub(super) fn set_expires(
     }
 }
 
-/// The headers in the answer to a HEAD.
-pub(super) fn of_head(answer: &HeadObjectOutput, tagging: Tagging) -> ObjectHeaders {
+/// The headers in the answer to a HEAD of an object of so many bytes.
+pub(super) fn of_head(answer: &HeadObjectOutput, size: u64, tagging: Tagging) -> ObjectHeaders {
     let owned = |value: Option<&str>| value.map(str::to_owned);
-    ObjectHeaders {
+    let mut headers = ObjectHeaders {
         content_type: owned(answer.content_type()),
         content_encoding: owned(answer.content_encoding()),
         content_disposition: owned(answer.content_disposition()),
@@ -153,7 +153,9 @@ pub(super) fn of_head(answer: &HeadObjectOutput, tagging: Tagging) -> ObjectHead
             (Tagging::Offered, Some(1..)) => Tags::Untold,
             _ => Tags::default(),
         },
-    }
+    };
+    headers.drop_old_times(size);
+    headers
 }
 
 #[cfg(test)]

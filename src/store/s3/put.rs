@@ -1,4 +1,4 @@
-//! PutObject: a whole object in one request.
+//! PutObject: a whole object in one request, or more bytes at the end of one.
 
 use md5::{Digest, Md5};
 
@@ -11,6 +11,18 @@ use super::wire::sendable;
 use crate::object::{ETag, ObjectKey, ObjectVersion};
 use crate::store::{ObjectHeaders, Payload, Precondition, StoreResult};
 
+/// What a PutObject sends.
+#[derive(Clone, Copy)]
+pub(super) struct Put<'a> {
+    pub key: &'a ObjectKey,
+    pub body: &'a Payload,
+    /// Those of an object that is appended to stay.
+    pub headers: &'a ObjectHeaders,
+    pub precondition: &'a Precondition,
+    /// Where in the object the body begins; `None` for a whole object.
+    pub offset: Option<u64>,
+}
+
 impl S3Bucket {
     pub(super) async fn put_object(
         &self,
@@ -21,7 +33,14 @@ impl S3Bucket {
     ) -> StoreResult<ObjectVersion> {
         self.look_at_destination(key, precondition).await?;
         let sent = self.sendable(precondition);
-        match self.put_once(key, body, headers, sent).await {
+        let put = Put {
+            key,
+            body,
+            headers,
+            precondition: sent,
+            offset: None,
+        };
+        match self.put_once(put).await {
             Ok(version) => Ok(version),
             Err(failure) if failure.is_condition_failed() && failure.earlier == Effect::Maybe => {
                 // The answer to an earlier attempt was lost: it may be what is there now.
@@ -33,42 +52,37 @@ impl S3Bucket {
             Err(failure) if failure.is_not_implemented() && *sent != Precondition::None => {
                 self.withdraw_conditions(&failure.into_error());
                 self.look_at_destination(key, precondition).await?;
-                Ok(self
-                    .put_once(key, body, headers, &Precondition::None)
-                    .await?)
+                let put = Put {
+                    precondition: &Precondition::None,
+                    ..put
+                };
+                Ok(self.put_once(put).await?)
             }
             Err(failure) => Err(failure.into_error()),
         }
     }
 
-    async fn put_once<'a>(
-        &'a self,
-        key: &'a ObjectKey,
-        body: &Payload,
-        headers: &ObjectHeaders,
-        precondition: &Precondition,
-    ) -> Result<ObjectVersion, Failure<'a>> {
+    pub(super) async fn put_once<'a>(&'a self, put: Put<'a>) -> Result<ObjectVersion, Failure<'a>> {
         let call = self
             .call("PutObject")
-            .key(key)
-            .condition(precondition.into())
-            .carried(body.len());
+            .key(put.key)
+            .condition(put.precondition.into())
+            .carried(put.body.len());
         let done = self
-            .run(call, |attempt| {
-                self.put_attempt(key, body, headers, precondition, attempt)
-            })
+            .run(call, |attempt| self.put_attempt(put, attempt))
             .await?;
         Ok(done.value)
     }
 
-    async fn put_attempt(
-        &self,
-        key: &ObjectKey,
-        body: &Payload,
-        headers: &ObjectHeaders,
-        precondition: &Precondition,
-        attempt: Attempt,
-    ) -> Result<ObjectVersion, Fault> {
+    async fn put_attempt(&self, put: Put<'_>, attempt: Attempt) -> Result<ObjectVersion, Fault> {
+        let Put {
+            key,
+            body,
+            headers,
+            precondition,
+            offset,
+        } = put;
+        let size = offset.unwrap_or(0) + body.len();
         let (if_none_match, if_match) = conditions(precondition);
         let request = attempt
             .client
@@ -77,6 +91,7 @@ impl S3Bucket {
             .key(sendable(key))
             .set_if_none_match(if_none_match)
             .set_if_match(if_match)
+            .set_write_offset_bytes(offset.and_then(|offset| i64::try_from(offset).ok()))
             .set_tagging(self.tagging(&headers.tags))
             .content_length(i64::try_from(body.len()).unwrap_or(i64::MAX))
             .body(payload::body(body, attempt.progress));
@@ -86,16 +101,23 @@ impl S3Bucket {
             .disable_payload_signing()
             .send()
             .await?;
-        let Some(etag) = etag_of(answer.e_tag(), body.len()) else {
+        let Some(etag) = etag_of(answer.e_tag(), size) else {
             let what = "PUT without an ETag".to_owned();
             return Err(Fault::Nonsense { status: 200, what });
         };
+        if offset.is_some()
+            && let Some(told) = answer.size().and_then(|size| u64::try_from(size).ok())
+            && told != size
+        {
+            let what = format!("an append that made {told} bytes instead of {size}");
+            return Err(Fault::Nonsense { status: 200, what });
+        }
         Ok(ObjectVersion {
             bucket: self.name.clone(),
             key: key.clone(),
             etag,
             version_id: version_id(answer.version_id()),
-            size: body.len(),
+            size,
         })
     }
 }
