@@ -2,11 +2,12 @@
 //! (Tencent COS, GET Bucket: a listing "may not include the newly uploaded object"). Corrects a
 //! page by HEADs, so that other clients' changes are not hidden by it either.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use lru::LruCache;
 
 use super::S3Bucket;
 use crate::object::{BucketName, ObjectKey};
@@ -19,34 +20,33 @@ const KEYS_MAX: usize = 16 * 1024;
 /// HEADs under way at a time.
 const HEADS_MAX: usize = 16;
 
-/// Keys that were written or deleted here, and when.
-#[derive(Default)]
-pub(super) struct Recent(Mutex<BTreeMap<(BucketName, ObjectKey), Instant>>);
+/// Keys that were written or deleted here, and when: the latest first.
+pub(super) struct Recent(Mutex<LruCache<(BucketName, ObjectKey), Instant>>);
+
+impl Default for Recent {
+    fn default() -> Self {
+        // A table for all keys is made when there are any: most stores list at once.
+        Self(Mutex::new(LruCache::unbounded()))
+    }
+}
 
 impl Recent {
     /// Remembers a key.
     fn note(&self, bucket: &BucketName, key: &ObjectKey) {
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.insert((bucket.clone(), key.clone()), Instant::now());
+        keys.put((bucket.clone(), key.clone()), Instant::now());
         if keys.len() > KEYS_MAX {
-            keys.retain(|_, at| at.elapsed() < LAG_MAX);
-        }
-        while keys.len() > KEYS_MAX {
-            let oldest = keys.iter().min_by_key(|(_, at)| **at);
-            let Some(oldest) = oldest.map(|(key, _)| key.clone()) else {
-                break;
-            };
-            keys.remove(&oldest);
+            keys.pop_lru();
         }
     }
 
-    /// The keys below `prefix` that were noted lately, in order.
+    /// The keys below `prefix` that were noted lately.
     fn below(&self, bucket: &BucketName, prefix: &str) -> Vec<ObjectKey> {
         let keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = (bucket.clone(), ObjectKey::new(prefix));
-        keys.range(first..)
-            .take_while(|((of, key), _)| of == bucket && key.as_str().starts_with(prefix))
-            .filter(|(_, at)| at.elapsed() < LAG_MAX)
+        let now = Instant::now();
+        keys.iter()
+            .take_while(|(_, at)| now.saturating_duration_since(**at) < LAG_MAX)
+            .filter(|((of, key), _)| of == bucket && key.as_str().starts_with(prefix))
             .map(|((_, key), _)| key.clone())
             .collect()
     }
@@ -67,14 +67,15 @@ impl S3Bucket {
         request: &ListRequest,
     ) -> StoreResult<()> {
         let is_sorted = self.connection.dialect.listing.is_sorted;
-        let listed: BTreeSet<&ObjectKey> = page.objects.iter().map(|object| &object.key).collect();
+        let listed: HashSet<&ObjectKey> = page.objects.iter().map(|object| &object.key).collect();
+        let folded: HashSet<&str> = page.prefixes.iter().map(String::as_str).collect();
         let asked = self
             .connection
             .recent
             .below(&self.name, &request.prefix)
             .into_iter()
             .filter(|key| !is_sorted || is_within(page, request, key))
-            .filter(|key| !is_folded(page, request, key));
+            .filter(|key| !folded.contains(shown(request, key)));
         let asked: Vec<(ObjectKey, bool)> = asked
             .map(|key| {
                 let is_listed = listed.contains(&key);
@@ -92,15 +93,18 @@ impl S3Bucket {
             .buffered(HEADS_MAX)
             .try_collect()
             .await?;
+        let mut gone = HashSet::new();
         for (key, is_listed, stat) in found {
             match (is_listed, stat) {
                 (false, Some(stat)) => add(page, request, &stat),
-                (true, None) => page.objects.retain(|object| object.key != key),
+                (true, None) => drop(gone.insert(key)),
                 (true, Some(_)) | (false, None) => {}
             }
         }
+        page.objects.retain(|object| !gone.contains(&object.key));
         page.objects.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         page.prefixes.sort_unstable();
+        page.prefixes.dedup();
         Ok(())
     }
 }
@@ -122,19 +126,12 @@ fn is_within(page: &ListPage, request: &ListRequest, key: &ObjectKey) -> bool {
     is_behind && (page.continuation.is_none() || name <= page.continuation.as_deref())
 }
 
-/// Whether the page has the prefix that a key is folded to.
-fn is_folded(page: &ListPage, request: &ListRequest, key: &ObjectKey) -> bool {
-    let name = shown(request, key);
-    page.prefixes.iter().any(|prefix| prefix == name)
-}
-
+/// Shows an object, or, as often as it is found anew, the prefix it is folded to.
 fn add(page: &mut ListPage, request: &ListRequest, stat: &ObjectStat) {
     let key = &stat.version.key;
     let name = shown(request, key);
     if name != key.as_str() {
-        if !page.prefixes.iter().any(|prefix| prefix == name) {
-            page.prefixes.push(name.to_owned());
-        }
+        page.prefixes.push(name.to_owned());
         return;
     }
     page.objects.push(ListedObject {
@@ -144,4 +141,26 @@ fn add(page: &mut ListPage, request: &ListRequest, stat: &ObjectStat) {
         modified: stat.modified,
         storage_class: stat.headers.storage_class.clone(),
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_oldest_keys_are_forgotten_and_only_the_prefix_is_told() {
+        let (recent, bucket) = (Recent::default(), BucketName::new("b"));
+        let key = |n: usize| ObjectKey::new(format!("d/{n:05}"));
+        for n in 0..KEYS_MAX {
+            recent.note(&bucket, &key(n));
+        }
+        // Noted again, the first is not the oldest any more.
+        recent.note(&bucket, &key(0));
+        recent.note(&bucket, &ObjectKey::new("e"));
+        recent.note(&BucketName::new("other"), &key(1));
+        let kept = recent.below(&bucket, "d/");
+        assert_eq!(kept.len(), KEYS_MAX - 2);
+        assert_eq!(kept[0], key(0));
+        assert!(!kept.contains(&key(1)) && !kept.contains(&key(2)));
+    }
 }
