@@ -190,7 +190,9 @@ fn advice(answer: &Answer) -> Option<&'static str> {
     let word = answer.message.to_ascii_lowercase();
     match answer.code.as_str() {
         // Alibaba OSS, with the bucket in the path.
-        "SecondLevelDomainForbidden" => Some("name the bucket in the host: leave out path_style"),
+        "SecondLevelDomainForbidden" => {
+            Some("name the bucket in the host: leave out use_path_request_style")
+        }
         "EntityTooSmall" => Some("its parts must be larger: give multipart_size=MIB"),
         "MissingContentLength" | "MissingContentMD5" | "XAmzContentSHA256Mismatch" => Some(PROBE),
         // Backblaze B2 and Alibaba OSS have no code of their own for these.
@@ -382,7 +384,12 @@ mod tests {
     #[test]
     fn a_request_that_the_store_refuses_for_its_form_names_the_option_to_change() {
         for (status, code, message, option) in [
-            (403, "SecondLevelDomainForbidden", "", "path_style"),
+            (
+                403,
+                "SecondLevelDomainForbidden",
+                "",
+                "use_path_request_style",
+            ),
             (400, "EntityTooSmall", "", "multipart_size=MIB"),
             (411, "MissingContentLength", "", "provider=NAME"),
             (400, "XAmzContentSHA256Mismatch", "", "provider=NAME"),
