@@ -71,6 +71,14 @@ impl BucketName {
     }
 }
 
+impl ObjectKey {
+    /// All up to the last slash and with it; empty where there is none.
+    pub fn directory(&self) -> &str {
+        let end = self.0.rfind('/').map_or(0, |slash| slash + 1);
+        &self.0[..end]
+    }
+}
+
 impl ETag {
     /// Whether both name the same entity: quotes and letter case do not count
     /// (OSS answers upper-case hex; some stores leave the quotes out).

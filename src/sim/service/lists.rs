@@ -218,6 +218,8 @@ pub(super) fn uploads(
     if input.delimiter.is_some() {
         return Err(s3_error!(NotImplemented));
     }
+    // Directory buckets want the same of the prefix here (ListMultipartUploads, Prefix).
+    delimiter(None, input.prefix.as_deref(), &state.rules.lists)?;
     let spelling = Spelling::new(input.encoding_type.as_ref(), &state.rules.lists)?;
     let max = page_max(input.max_uploads)?;
     let prefix = input.prefix.as_deref().unwrap_or("");

@@ -117,7 +117,10 @@ impl S3Bucket {
         ours: Option<&Upload>,
         (begun, elapsed): (SystemTime, Duration),
     ) -> StoreResult<()> {
-        let listed = self.list_uploads(key.as_str(), STRAY_ATTEMPTS_MAX).await?;
+        // Directory buckets take a prefix only if it ends in a slash (ListMultipartUploads).
+        let whole = self.connection.dialect.listing.is_sorted;
+        let below = if whole { key.as_str() } else { key.directory() };
+        let listed = self.list_uploads(below, STRAY_ATTEMPTS_MAX).await?;
         // Our own upload tells the store's clock.
         let last = listed.iter().find(|listed| Some(&listed.upload) == ours);
         let last = last.map_or(begun + elapsed, |listed| listed.initiated);
