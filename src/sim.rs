@@ -14,7 +14,7 @@
 //! # }
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -41,6 +41,7 @@ mod listing;
 mod request;
 pub mod rules;
 mod service;
+mod session;
 mod state;
 
 #[cfg(test)]
@@ -53,7 +54,7 @@ pub use request::{Count, Counters, Operation, SimRequest};
 pub use rules::Rules;
 pub use state::{Pace, State};
 
-/// The region the service says it is in.
+/// The region the service says that buckets are in unless it was told another.
 pub const REGION: &str = "us-east-1";
 
 /// A running service. It has a thread and a tokio runtime of its own; dropping it stops it.
@@ -116,6 +117,14 @@ impl SimBuilder {
     #[must_use]
     pub fn host(mut self, name: &str) -> Self {
         self.settings.hosts.push(name.into());
+        self
+    }
+
+    /// The region of a bucket; [`REGION`] unless told otherwise. All are reached by the one
+    /// endpoint, whatever region a request is signed for.
+    #[must_use]
+    pub fn region(mut self, bucket: &str, region: &str) -> Self {
+        self.settings.regions.insert(bucket.into(), region.into());
         self
     }
 
@@ -225,6 +234,7 @@ impl Sim {
                 hosts: Vec::new(),
                 owner: Self::OWNER.into(),
                 requester_pays: BTreeSet::new(),
+                regions: BTreeMap::new(),
             },
             dir: None,
         }

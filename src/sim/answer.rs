@@ -36,7 +36,8 @@ pub(super) fn broken(broken: Broken) -> Response<Body> {
     }
 }
 
-fn xml(body: String) -> Response<Body> {
+/// A document.
+pub(super) fn xml(body: String) -> Response<Body> {
     let text = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{body}");
     let mut response = Response::new(Body::from(text));
     response

@@ -6,6 +6,7 @@ use http::{HeaderMap, Method, Uri};
 use super::host::Address;
 use super::request::{Operation, SimRequest};
 use super::rules::{Conditions, CustomerKeys, Refusal};
+use super::session;
 use super::state::State;
 
 /// A request before it is unpacked.
@@ -31,6 +32,12 @@ impl Head<'_> {
         names.any(|name| name.as_str().starts_with(start))
     }
 
+    /// The bucket that a copy takes from.
+    fn source(&self) -> Option<&str> {
+        let source = self.asked.copy_source.as_deref()?;
+        source.trim_start_matches('/').split('/').next()
+    }
+
     fn writes(&self) -> bool {
         matches!(
             self.asked.operation,
@@ -44,8 +51,9 @@ impl Head<'_> {
 
 /// Why the provider refuses a request; `None` when it does not.
 pub(super) fn refusal(state: &State, head: &Head<'_>) -> Option<Refusal> {
-    let rules: [fn(&State, &Head<'_>) -> Option<Refusal>; 9] = [
-        addressing, length, client, checksums, owners, payer, tags, keys, conditions,
+    let rules: [fn(&State, &Head<'_>) -> Option<Refusal>; 11] = [
+        addressing, length, client, checksums, sessions, owners, regions, payer, tags, keys,
+        conditions,
     ];
     rules
         .iter()
@@ -97,13 +105,41 @@ fn owners(state: &State, head: &Head<'_>) -> Option<Refusal> {
     })
 }
 
+/// Requests to a directory bucket are of a session of that bucket, but for copies and what is
+/// about the bucket, which are signed with the credentials that sessions are made by.
+fn sessions(state: &State, head: &Head<'_>) -> Option<Refusal> {
+    let bucket = head.address.bucket.as_str();
+    let key_id = session::key_id(head.text("authorization").unwrap_or(""));
+    let is_allowed = match head.asked.operation {
+        Operation::CreateSession
+        | Operation::HeadBucket
+        | Operation::CopyObject
+        | Operation::UploadPartCopy => key_id == state.access_key.0,
+        _ => {
+            let token = head.text("x-amz-s3session-token").unwrap_or("");
+            state.sessions.has(bucket, key_id, token)
+        }
+    };
+    let refusal = state.rules.requests.no_session;
+    refusal.filter(|_| has_sessions(state, bucket) && !is_allowed)
+}
+
+/// Whether requests to a bucket are of sessions.
+pub(super) fn has_sessions(state: &State, bucket: &str) -> bool {
+    state.rules.requests.no_session.is_some() && session::is_directory(bucket)
+}
+
+fn regions(state: &State, head: &Head<'_>) -> Option<Refusal> {
+    let source = state.region(head.source()?);
+    let is_other = source != state.region(&head.address.bucket);
+    state.rules.requests.other_region.filter(|_| is_other)
+}
+
 /// Amazon S3 user guide, "Using Requester Pays buckets": 403 without the header.
 fn payer(state: &State, head: &Head<'_>) -> Option<Refusal> {
-    let source = head.asked.copy_source.as_deref().unwrap_or("");
-    let source = source.trim_start_matches('/').split('/').next();
     let pays = |bucket: &str| state.requester_pays.contains(bucket);
     let wanted = state.rules.requests.requester_pays
-        && (pays(&head.address.bucket) || source.is_some_and(pays));
+        && (pays(&head.address.bucket) || head.source().is_some_and(pays));
     (wanted && head.text("x-amz-request-payer") != Some("requester"))
         .then_some(Refusal::new(403, "AccessDenied"))
 }

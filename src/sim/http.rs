@@ -32,6 +32,7 @@ use super::host::{Address, Hosts};
 use super::request::{Operation, SimRequest};
 use super::rules::Stamps;
 use super::service::Service;
+use super::session;
 use super::state::{State, Way};
 
 type StdError = Box<dyn std::error::Error + Send + Sync>;
@@ -68,6 +69,7 @@ pub(super) async fn serve(listener: TcpListener, state: Arc<State>) {
     let mut builder = S3ServiceBuilder::new(Service(Arc::clone(&state)));
     builder.set_auth(OneKey(Arc::clone(&state)));
     builder.set_host(Hosts(Arc::clone(&state)));
+    builder.set_access(session::Access);
     let protocol = builder.build();
     loop {
         // A failed accept concerns one connection, or passes when files are closed.
@@ -129,7 +131,7 @@ async fn answer(
             let drained = drain(request.into_body()).await;
             drained.map(|()| answer::refused(refusal))
         }
-        None => faulty(request, asked.operation, protocol, fault).await,
+        None => faulty(request, &asked, protocol, fault).await,
     };
     state.ledger().leave(asked.operation);
     let response = response?;
@@ -150,7 +152,7 @@ async fn answer(
 
 async fn faulty(
     request: Request<Metered>,
-    operation: Operation,
+    asked: &SimRequest,
     protocol: &S3Service,
     fault: Option<How>,
 ) -> Result<Response<Body>, Dropped> {
@@ -176,27 +178,31 @@ async fn faulty(
         Some(How::Reset) => Err(Dropped::OnPurpose),
         Some(How::Stall) => std::future::pending().await,
         Some(How::ResetAfter) => {
-            apply(request, operation, protocol).await?;
+            apply(request, asked, protocol).await?;
             Err(Dropped::OnPurpose)
         }
-        Some(How::WrongETag) => wrong_etag(apply(request, operation, protocol).await?).await,
-        Some(How::CutBody(_)) | None => apply(request, operation, protocol).await,
+        Some(How::WrongETag) => wrong_etag(apply(request, asked, protocol).await?).await,
+        Some(How::CutBody(_)) | None => apply(request, asked, protocol).await,
     }
 }
 
 async fn apply(
     request: Request<Metered>,
-    operation: Operation,
+    asked: &SimRequest,
     protocol: &S3Service,
 ) -> Result<Response<Body>, Dropped> {
+    let state = Arc::clone(&request.body().state);
+    let has_sessions = gate::has_sessions(&state, &asked.bucket);
+    if has_sessions && asked.operation == Operation::CreateSession {
+        drain(request.into_body()).await?;
+        return Ok(state.sessions.create(&asked.bucket));
+    }
     let is_digested = matches!(
-        operation,
+        asked.operation,
         Operation::DeleteObjects | Operation::PutObjectTagging
     );
-    let stamps = match operation {
-        Operation::CopyObject | Operation::UploadPartCopy => {
-            request.body().state.rules.answers.stamps
-        }
+    let stamps = match asked.operation {
+        Operation::CopyObject | Operation::UploadPartCopy => state.rules.answers.stamps,
         _ => Stamps::Zoned,
     };
     let request = if is_digested {
@@ -206,6 +212,10 @@ async fn apply(
         }
     } else {
         request.map(Body::http_body_unsync)
+    };
+    let request = match has_sessions {
+        true => session::vouched(request),
+        false => request,
     };
     let response = protocol.call(request).await;
     let response = response.map_err(|error| Dropped::Broken(error.into()))?;

@@ -34,6 +34,7 @@ pub enum Operation {
     PutObjectTagging,
     DeleteObjectTagging,
     CreateBucket,
+    CreateSession,
     HeadBucket,
     ListBuckets,
     /// Any other.
@@ -116,6 +117,7 @@ fn of_bucket(method: &Method, query: &[(&str, &str)]) -> Operation {
     match method.as_str() {
         _ if subresource.into_iter().any(asks) => Operation::Other,
         "GET" if asks("uploads") => Operation::ListMultipartUploads,
+        "GET" if asks("session") => Operation::CreateSession,
         "GET" if query.contains(&("list-type", "2")) => Operation::ListObjectsV2,
         "GET" => Operation::ListObjects,
         "HEAD" => Operation::HeadBucket,

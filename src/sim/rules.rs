@@ -58,6 +58,11 @@ pub struct RequestRules {
     /// What `x-amz-*-expected-bucket-owner` of another owner is answered; `None` when nobody
     /// looks.
     pub other_owner: Option<Refusal>,
+    /// What a copy from a bucket of another region is answered; `None` when it is made.
+    pub other_region: Option<Refusal>,
+    /// What a request to a directory bucket is answered that is not of a session, unless it is
+    /// one of those that never are; `None` where there are no sessions.
+    pub no_session: Option<Refusal>,
     /// Whether buckets can make the requester pay.
     pub requester_pays: bool,
     /// Whether objects have tags; 501 for the header and the requests that tell of any otherwise.

@@ -39,7 +39,7 @@ impl S3 for Service {
 
     async fn head_bucket(&self, req: S3Request<HeadBucketInput>) -> Reply<HeadBucketOutput> {
         self.0.buckets().bucket(&req.input.bucket)?;
-        let region = Some(super::REGION.into());
+        let region = Some(self.0.region(&req.input.bucket).into());
         Ok(S3Response::new(HeadBucketOutput {
             bucket_region: region,
             ..Default::default()
@@ -50,9 +50,13 @@ impl S3 for Service {
         &self,
         req: S3Request<GetBucketLocationInput>,
     ) -> Reply<GetBucketLocationOutput> {
-        // us-east-1 is told by silence (API reference, GetBucketLocation).
         self.0.buckets().bucket(&req.input.bucket)?;
-        Ok(S3Response::new(GetBucketLocationOutput::default()))
+        let region = self.0.region(&req.input.bucket);
+        // us-east-1 is told by silence (API reference, GetBucketLocation).
+        let told = (region != super::REGION).then(|| region.to_owned().into());
+        Ok(S3Response::new(GetBucketLocationOutput {
+            location_constraint: told,
+        }))
     }
 
     async fn get_bucket_versioning(

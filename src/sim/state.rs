@@ -1,7 +1,7 @@
 //! All a service knows, shared by its connections and kept over a restart. Knows no socket.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -19,6 +19,7 @@ use super::fault::Faults;
 use super::journal::Journal;
 use super::request::{Ledger, SimRequest};
 use super::rules::Rules;
+use super::session::Sessions;
 
 /// What is called for every request, before it is applied.
 pub(super) type Hook = Arc<dyn Fn(&State, &SimRequest) + Send + Sync>;
@@ -51,6 +52,8 @@ pub(super) struct Settings {
     pub(super) owner: String,
     /// Buckets whose requesters pay.
     pub(super) requester_pays: BTreeSet<String>,
+    /// The regions of buckets that are not in the service's own.
+    pub(super) regions: BTreeMap<String, String>,
 }
 
 /// All a service knows: buckets, rules, counters, faults. Outlives the [`Sim`](super::Sim)s
@@ -61,6 +64,8 @@ pub struct State {
     pub(super) hosts: Vec<String>,
     pub(super) owner: String,
     pub(super) requester_pays: BTreeSet<String>,
+    regions: BTreeMap<String, String>,
+    pub(super) sessions: Sessions,
     buckets: Mutex<Buckets>,
     ledger: Mutex<Ledger>,
     faults: Mutex<Faults>,
@@ -92,6 +97,7 @@ impl State {
             hosts,
             owner,
             requester_pays,
+            regions,
         } = settings;
         let buckets = dir.map_or_else(|| Ok(Buckets::new()), Journal::open)?;
         Ok(Self {
@@ -100,6 +106,8 @@ impl State {
             hosts,
             owner,
             requester_pays,
+            regions,
+            sessions: Sessions::default(),
             buckets: Mutex::new(buckets),
             ledger: Mutex::default(),
             faults: Mutex::default(),
@@ -108,6 +116,13 @@ impl State {
             wire: Mutex::default(),
             written: Mutex::default(),
         })
+    }
+
+    /// The region of a bucket, whether there is one or not.
+    pub(super) fn region(&self, bucket: &str) -> &str {
+        self.regions
+            .get(bucket)
+            .map_or(super::REGION, String::as_str)
     }
 
     pub(super) fn buckets(&self) -> MutexGuard<'_, Buckets> {

@@ -15,7 +15,9 @@ const TIB: u64 = 1 << 40;
 /// What a document may mean by GB.
 const GB: u64 = 1_000_000_000;
 
+const ACCESS_DENIED: Refusal = Refusal::new(403, "AccessDenied");
 const INVALID_OBJECT_STATE: Refusal = Refusal::new(403, "InvalidObjectState");
+const INVALID_REQUEST: Refusal = Refusal::new(400, "InvalidRequest");
 /// Ranges that no document describes.
 const UNKNOWN_RANGES: Ranges = Ranges {
     clamped: true,
@@ -59,7 +61,9 @@ impl Rules {
                 operation_id: None,
                 signed_accept_encoding: true,
                 checksums: None,
-                other_owner: Some(Refusal::new(403, "AccessDenied")),
+                other_owner: Some(ACCESS_DENIED),
+                other_region: None,
+                no_session: None,
                 requester_pays: true,
                 tags: true,
                 versions: true,
@@ -122,7 +126,9 @@ impl Rules {
         rules.name = "express";
         rules.limits.put_max = 5 * GB;
         rules.limits.copy_object_max = 5 * GB;
-        rules.requests.path_style = Some(Refusal::new(400, "InvalidRequest"));
+        rules.requests.path_style = Some(INVALID_REQUEST);
+        rules.requests.other_region = Some(INVALID_REQUEST);
+        rules.requests.no_session = Some(ACCESS_DENIED);
         rules.requests.tags = false;
         rules.requests.versions = false;
         rules.requests.customer_keys = CustomerKeys::None;
@@ -149,6 +155,7 @@ impl Rules {
         rules.requests.dotted_buckets = false;
         rules.requests.checksums = Some(Refusal::new(400, "InvalidArgument"));
         rules.requests.other_owner = None;
+        rules.requests.other_region = Some(ACCESS_DENIED);
         rules.requests.requester_pays = false;
         rules.requests.customer_keys = CustomerKeys::None;
         rules.writes.put_conditions = Conditions::Refused;
@@ -208,6 +215,7 @@ impl Rules {
         rules.limits.copy_object_max = 5 * GB;
         rules.requests.checksums = Some(Refusal::new(400, "XAmzContentSHA256Mismatch"));
         rules.requests.other_owner = None;
+        rules.requests.other_region = Some(INVALID_REQUEST);
         rules.requests.requester_pays = false;
         rules.writes.put_conditions = Conditions::Ignored;
         rules.writes.complete_conditions = Conditions::Ignored;
@@ -237,6 +245,7 @@ impl Rules {
         rules.limits.copy_object_max = 5 * GB;
         rules.limits.object_size_max = 5000 * GB;
         rules.requests.other_owner = None;
+        rules.requests.other_region = Some(INVALID_REQUEST);
         rules.requests.requester_pays = false;
         rules.requests.tags = false;
         rules.writes.put_conditions = Conditions::Ignored;
@@ -296,6 +305,7 @@ impl Rules {
         rules.limits.put_max = 5 * GB;
         rules.limits.copy_object_max = 5 * GB - 1;
         rules.requests.checksums = Some(Refusal::new(400, "InvalidArgument"));
+        rules.requests.other_region = Some(INVALID_REQUEST);
         rules.requests.requester_pays = false;
         rules.requests.tags = false;
         rules.writes.put_conditions = Conditions::Refused;
@@ -343,6 +353,7 @@ impl Rules {
         let mut rules = Self::aws();
         rules.name = "wasabi";
         rules.requests.other_owner = None;
+        rules.requests.other_region = Some(INVALID_REQUEST);
         rules.requests.requester_pays = false;
         rules.requests.customer_keys = CustomerKeys::None;
         rules.writes.put_conditions = Conditions::Ignored;

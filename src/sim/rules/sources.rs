@@ -50,6 +50,17 @@ pub(super) const EXPRESS: Sources = &[
          x-amz-write-offset-bytes: the object's size, else 400 InvalidWriteOffset",
     ),
     (
+        "requests.no_session",
+        "Amazon S3 user guide, \"Authorizing Zonal endpoint API operations with \
+         CreateSession\": all but CopyObject and HeadBucket; UploadPartCopy: IAM credentials; the \
+         code of the 403 is nowhere stated",
+    ),
+    (
+        "requests.other_region",
+        "CopyPartRequest: \"isn't supported when the source or destination bucket is in Amazon Web \
+         Services Local Zones\", 400; of other zones nothing is stated",
+    ),
+    (
         "writes.renames",
         "Amazon S3 user guide, \"Renaming objects in directory buckets\": by RenameObject; not of \
          objects whose keys end in a slash",
@@ -95,6 +106,11 @@ pub(super) const EXPRESS: Sources = &[
 ];
 
 pub(super) const OSS: Sources = &[
+    (
+        "requests.other_region",
+        "OSS, UploadPartCopy, usage notes: \"must be located within the same region\"; the code is \
+         nowhere stated",
+    ),
     (
         "limits.part_size_min, limits.part_size_max",
         "OSS, UploadPartCopy, usage notes: parts larger than 100 KB, looked at by \
@@ -211,6 +227,7 @@ pub(super) const COS: Sources = &[
 ];
 
 pub(super) const OBS: Sources = &[
+    ("requests.other_region", UNSTATED),
     (
         "limits.part_size_max",
         "OTC OBS, Upload Part - Copy, error responses: more than 5 GB is 400",
@@ -271,6 +288,7 @@ pub(super) const OBS: Sources = &[
 ];
 
 pub(super) const NCLOUD: Sources = &[
+    ("requests.other_region", UNSTATED),
     (
         "limits.put_max, limits.copy_object_max, limits.object_size_max",
         "Ncloud Storage API guide: requests of 5 GB, objects of 5 TB",
@@ -353,6 +371,7 @@ pub(super) const R2: Sources = &[
 ];
 
 pub(super) const B2: Sources = &[
+    ("requests.other_region", UNSTATED),
     (
         "limits.part_size_max, limits.put_max",
         "Backblaze, \"S3-Compatible API\": 5 GB",
@@ -437,6 +456,7 @@ pub(super) const GCS: Sources = &[
 ];
 
 pub(super) const WASABI: Sources = &[
+    ("requests.other_region", UNSTATED),
     (
         "requests.other_owner, requests.requester_pays, requests.customer_keys",
         UNSTATED,
