@@ -20,6 +20,8 @@ mod interleaved;
 mod listed;
 #[path = "providers/naive.rs"]
 mod naive;
+#[path = "providers/refused.rs"]
+mod refused;
 #[path = "providers/unfinished.rs"]
 mod unfinished;
 #[allow(dead_code, reason = "each suite uses a part")]

@@ -8,29 +8,46 @@ use s3fs::config::{Provider, StaticCredentials, StoreConfig};
 use s3fs::limits::MIB;
 use s3fs::object::{BucketName, ObjectKey, ObjectRange};
 use s3fs::range::ByteRange;
-use s3fs::sim::{Rules, Sim, pattern_byte};
+use s3fs::sim::{Operation, Rules, Sim, pattern_byte};
 use s3fs::store::dialect::Dialect;
 use s3fs::store::s3::S3Store;
 use s3fs::store::{CopyHeaders, ListRequest, ObjectHeaders, PartNumber, Payload, Precondition};
 use tokio::runtime::Runtime;
 
+use crate::cells::DIRECTORY;
 use crate::world::BUCKET;
 
 /// Set in the process that is the client.
 const IS_CLIENT: &str = "S3FS_TEST_CLIENT_BEHIND_A_PROXY";
-const HOST: &str = "s3.oss-x.example";
 
 #[test]
 fn oss_is_reached_by_the_name_of_the_bucket() {
+    let name = "by_host::oss_is_reached_by_the_name_of_the_bucket";
+    reach(name, Rules::oss(), ("s3.oss-x.example", BUCKET));
+}
+
+#[test]
+fn a_directory_bucket_is_reached_by_its_name_and_by_sessions() {
+    let name = "by_host::a_directory_bucket_is_reached_by_its_name_and_by_sessions";
+    let host = "s3express-usw2-az1.us-west-2.x.example";
+    if let Some(sim) = reach(name, Rules::express(), (host, DIRECTORY)) {
+        let sessions = sim.counters().of(Operation::CreateSession);
+        assert_eq!(sessions.requests, 1);
+    }
+}
+
+/// Has the test of that name work in another process as the client of a store of these rules, with
+/// that host and that bucket; the store, but in the other process.
+fn reach(name: &str, rules: Rules, (host, bucket): (&str, &str)) -> Option<Sim> {
     let runtime = Runtime::new().unwrap();
     if std::env::var_os(IS_CLIENT).is_some() {
-        runtime.block_on(work());
-        return;
+        let provider = Provider::of_name(rules.name).unwrap();
+        runtime.block_on(work(provider, host, bucket));
+        return None;
     }
-    let builder = Sim::builder().rules(Rules::oss()).host(HOST).bucket(BUCKET);
+    let builder = Sim::builder().rules(rules).host(host).bucket(bucket);
     let sim = runtime.block_on(builder.start("127.0.0.1:0")).unwrap();
-    sim.put_pattern(BUCKET, "a", 12 * MIB, 1);
-    let name = "by_host::oss_is_reached_by_the_name_of_the_bucket";
+    sim.put_pattern(bucket, "a", 12 * MIB, 1);
     let client = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name])
         .env(IS_CLIENT, "1")
@@ -41,22 +58,23 @@ fn oss_is_reached_by_the_name_of_the_bucket() {
         .output()
         .unwrap();
     assert!(client.status.success(), "{client:?}");
-    let kept = sim.content(BUCKET, "in parts").unwrap();
+    let kept = sim.content(bucket, "in parts").unwrap();
     assert_eq!(kept.len() as u64, 12 * MIB + 3);
     assert!((0..1000).all(|o| kept[o] == pattern_byte(1, o as u64)));
-    assert_eq!(sim.keys(BUCKET), ["a", "in parts", "made"]);
+    assert_eq!(sim.keys(bucket), ["a", "in parts", "made"]);
     assert!(
         sim.requests()
             .iter()
-            .all(|request| request.bucket == BUCKET)
+            .all(|request| request.bucket == bucket)
     );
+    Some(sim)
 }
 
 /// Every way of naming a bucket that a filesystem has: in the URI, and as a source.
-async fn work() {
+async fn work(provider: Provider, host: &str, bucket: &str) {
     let (id, secret) = Sim::ACCESS_KEY;
     let config = StoreConfig {
-        endpoint: Some(format!("http://{HOST}")),
+        endpoint: Some(format!("http://{host}")),
         region: Some(s3fs::sim::REGION.to_owned()),
         credentials: Some(StaticCredentials {
             access_key_id: id.to_owned(),
@@ -64,8 +82,8 @@ async fn work() {
         }),
         ..StoreConfig::default()
     };
-    let store = S3Store::connect_with(&config, Dialect::of(Provider::Oss));
-    let bucket = store.await.unwrap().bucket(&BucketName::new(BUCKET));
+    let store = S3Store::connect_with(&config, Dialect::of(provider));
+    let bucket = store.await.unwrap().bucket(&BucketName::new(bucket));
     let body = Payload::from(Bytes::from_static(b"made"));
     let (key, headers) = (ObjectKey::new("made"), ObjectHeaders::default());
     let put = bucket

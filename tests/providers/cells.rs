@@ -15,6 +15,9 @@ use crate::world::{BUCKET, World};
 
 /// The bucket under another key.
 pub const OTHER: &str = "other";
+/// The bucket of a row whose buckets are directory buckets: by such a name, and no other, the
+/// client library makes sessions.
+pub const DIRECTORY: &str = "bucket--usw2-az1--x-s3";
 /// Bytes of a part that every provider takes.
 pub const SMALL_PARTS: u64 = 5 * MIB;
 
@@ -50,6 +53,7 @@ pub const COLUMNS: &[(&str, Cell)] = &[
 pub struct Row {
     rules: Rules,
     dialect: Dialect,
+    bucket: &'static str,
 }
 
 /// What an object must hold, run after run.
@@ -63,7 +67,15 @@ impl Row {
     pub fn new(mut rules: Rules, dialect: Dialect) -> Self {
         // A second between two writes of a key is waited for in a test of its own.
         rules.requests.write_interval = std::time::Duration::ZERO;
-        Self { rules, dialect }
+        let bucket = match rules.requests.no_session {
+            Some(_) => DIRECTORY,
+            None => BUCKET,
+        };
+        Self {
+            rules,
+            dialect,
+            bucket,
+        }
     }
 
     pub const fn name(&self) -> &'static str {
@@ -71,7 +83,22 @@ impl Row {
     }
 
     pub fn world(&self) -> World {
-        World::of(self.rules.clone(), self.dialect.clone(), false)
+        let builder = Sim::builder().rules(self.rules.clone()).bucket(self.bucket);
+        World::built(builder, self.dialect.clone(), |config| {
+            if self.bucket == DIRECTORY {
+                config.sources[0].bucket = BucketName::new(DIRECTORY);
+                // A directory bucket is never named in the path, but behind an address.
+                config.store.path_style = false;
+            }
+        })
+    }
+
+    fn versioned(&self) -> World {
+        World::of(self.rules.clone(), self.dialect.clone(), true)
+    }
+
+    fn check(&self, world: &World, key: &str, runs: &[Run]) {
+        check_in(self.bucket, &world.sim, key, runs);
     }
 
     /// Two buckets, each under a key of its own, that are copied in parts of that size.
@@ -130,13 +157,22 @@ fn cost(world: &World, step: impl AsyncFnOnce(&World)) -> Counters {
 
 /// Checks that an object holds that, and that no upload was left on the way.
 pub fn check(sim: &State, key: &str, runs: &[Run]) {
-    assert!(holds(sim, key, runs), "{key}: {:?}", sim.stat(BUCKET, key));
-    check_no_upload(sim);
+    check_in(BUCKET, sim, key, runs);
+}
+
+fn check_in(bucket: &str, sim: &State, key: &str, runs: &[Run]) {
+    let is_right = holds_in(bucket, sim, key, runs);
+    assert!(is_right, "{key}: {:?}", sim.stat(bucket, key));
+    check_no_upload_in(bucket, sim);
 }
 
 /// Whether an object holds that: both ends of every run and its middle are looked at.
 pub fn holds(sim: &State, key: &str, runs: &[Run]) -> bool {
-    let Some(stat) = sim.stat(BUCKET, key) else {
+    holds_in(BUCKET, sim, key, runs)
+}
+
+fn holds_in(bucket: &str, sim: &State, key: &str, runs: &[Run]) -> bool {
+    let Some(stat) = sim.stat(bucket, key) else {
         return false;
     };
     let mut at = 0;
@@ -154,7 +190,7 @@ pub fn holds(sim: &State, key: &str, runs: &[Run]) -> bool {
             }
             let range = ByteRange::new(at + from, at + to);
             let expected: Vec<u8> = (from..to).map(byte).collect();
-            if sim.content_of(BUCKET, key, range) != Some(expected) {
+            if sim.content_of(bucket, key, range) != Some(expected) {
                 return false;
             }
         }
@@ -165,13 +201,17 @@ pub fn holds(sim: &State, key: &str, runs: &[Run]) -> bool {
 
 /// Uploads that failed are aborted, if not at once.
 pub fn check_no_upload(sim: &State) {
+    check_no_upload_in(BUCKET, sim);
+}
+
+fn check_no_upload_in(bucket: &str, sim: &State) {
     for _ in 0..1000 {
-        if sim.uploads(BUCKET).is_empty() {
+        if sim.uploads(bucket).is_empty() {
             return;
         }
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    panic!("left under way: {:?}", sim.uploads(BUCKET));
+    panic!("left under way: {:?}", sim.uploads(bucket));
 }
 
 /// Whether it failed, and by that meaning.
@@ -182,12 +222,12 @@ pub fn is_of(result: &FsResult<()>, meaning: &str) -> bool {
 /// `cp a b` where `a` is one object of `size` bytes.
 fn copy_one(row: &Row, size: u64) -> Outcome {
     let world = row.world();
-    world.sim.put_pattern(BUCKET, "a", size, 1);
+    world.sim.put_pattern(row.bucket, "a", size, 1);
     let cost = cost(&world, async |world| {
         world.concatenate(&["a"], "b").await.unwrap();
     });
     assert_eq!((cost.total().bytes_up, cost.total().bytes_down), (0, 0));
-    check(&world.sim, "b", &[Run::Pattern(1, 0, size)]);
+    row.check(&world, "b", &[Run::Pattern(1, 0, size)]);
     Outcome::Pass
 }
 
@@ -202,8 +242,8 @@ fn cp_large(row: &Row) -> Outcome {
 
 fn cat(row: &Row) -> Outcome {
     let world = row.world();
-    world.sim.put_pattern(BUCKET, "a", 24 * MIB, 1);
-    world.sim.put_pattern(BUCKET, "b", 16 * MIB + 1, 2);
+    world.sim.put_pattern(row.bucket, "a", 24 * MIB, 1);
+    world.sim.put_pattern(row.bucket, "b", 16 * MIB + 1, 2);
     let cost = cost(&world, async |world| {
         world.concatenate(&["a", "b"], "c").await.unwrap();
     });
@@ -212,26 +252,26 @@ fn cat(row: &Row) -> Outcome {
         Run::Pattern(1, 0, 24 * MIB),
         Run::Pattern(2, 0, 16 * MIB + 1),
     ];
-    check(&world.sim, "c", &runs);
+    row.check(&world, "c", &runs);
     Outcome::Pass
 }
 
 fn append(row: &Row) -> Outcome {
     let world = row.world();
-    world.sim.put_pattern(BUCKET, "a", 16 * MIB, 1);
+    world.sim.put_pattern(row.bucket, "a", 16 * MIB, 1);
     let cost = cost(&world, async |world| {
         world.append("a", b"tail").await.unwrap();
     });
     row.check_moved(&cost, (5 * MIB + 4, 5 * MIB));
     let runs = [Run::Pattern(1, 0, 16 * MIB), Run::Bytes(b"tail")];
-    check(&world.sim, "a", &runs);
+    row.check(&world, "a", &runs);
     Outcome::Pass
 }
 
 fn overwrite(row: &Row) -> Outcome {
     let world = row.world();
     let (size, at) = (64 * MIB, 32 * MIB + 7);
-    world.sim.put_pattern(BUCKET, "a", size, 1);
+    world.sim.put_pattern(row.bucket, "a", size, 1);
     let cost = cost(&world, async |world| {
         world.overwrite("a", at, b"new").await.unwrap();
     });
@@ -241,30 +281,30 @@ fn overwrite(row: &Row) -> Outcome {
         Run::Bytes(b"new"),
         Run::Pattern(1, at + 3, size - at - 3),
     ];
-    check(&world.sim, "a", &runs);
+    row.check(&world, "a", &runs);
     Outcome::Pass
 }
 
 fn truncate(row: &Row) -> Outcome {
     let world = row.world();
-    world.sim.put_pattern(BUCKET, "a", 20 * MIB, 1);
+    world.sim.put_pattern(row.bucket, "a", 20 * MIB, 1);
     let cost = cost(&world, async |world| {
         world.truncate("a", 11 * MIB + 3).await.unwrap();
     });
     row.check_moved(&cost, (5 * MIB, 5 * MIB));
-    check(&world.sim, "a", &[Run::Pattern(1, 0, 11 * MIB + 3)]);
+    row.check(&world, "a", &[Run::Pattern(1, 0, 11 * MIB + 3)]);
     Outcome::Pass
 }
 
 fn mv_file(row: &Row) -> Outcome {
     let world = row.world();
-    world.sim.put_pattern(BUCKET, "a", 300 * MIB, 1);
+    world.sim.put_pattern(row.bucket, "a", 300 * MIB, 1);
     let cost = cost(&world, async |world| {
         world.rename("a", "b").await.unwrap();
     });
     assert_eq!((cost.total().bytes_up, cost.total().bytes_down), (0, 0));
-    assert_eq!(world.sim.keys(BUCKET), ["b"]);
-    check(&world.sim, "b", &[Run::Pattern(1, 0, 300 * MIB)]);
+    assert_eq!(world.sim.keys(row.bucket), ["b"]);
+    row.check(&world, "b", &[Run::Pattern(1, 0, 300 * MIB)]);
     Outcome::Pass
 }
 
@@ -273,46 +313,46 @@ fn mv_directory(row: &Row) -> Outcome {
     let names = ["a", "b", "c", "sub/d", "sub/e", "sub/deep/f"];
     for (seed, name) in (1..).zip(names) {
         let key = format!("dir/{name}");
-        world.sim.put_pattern(BUCKET, &key, seed * 1000, seed);
+        world.sim.put_pattern(row.bucket, &key, seed * 1000, seed);
     }
     let cost = cost(&world, async |world| {
         world.rename("dir", "moved").await.unwrap();
     });
     assert_eq!((cost.total().bytes_up, cost.total().bytes_down), (0, 0));
-    let kept = world.sim.keys(BUCKET);
+    let kept = world.sim.keys(row.bucket);
     assert!(kept.iter().all(|key| !key.starts_with("dir/")), "{kept:?}");
     for (seed, name) in (1..).zip(names) {
         let key = format!("moved/{name}");
-        check(&world.sim, &key, &[Run::Pattern(seed, 0, seed * 1000)]);
+        row.check(&world, &key, &[Run::Pattern(seed, 0, seed * 1000)]);
     }
     Outcome::Pass
 }
 
 /// Copies whose source another client has done something to since it was looked at: by one
 /// request, and by parts.
-fn spoilt(row: &Row, meaning: &str, spoil: impl Fn(&State, &str, u64)) -> Outcome {
+fn spoilt(row: &Row, meaning: &str, spoil: impl Fn(&State, u64)) -> Outcome {
     for size in [MIB, 300 * MIB] {
         let world = row.world();
-        world.sim.put_pattern(BUCKET, "a", size, 1);
+        world.sim.put_pattern(row.bucket, "a", size, 1);
         world.sim.settle();
         world.run(world.look("a")).unwrap();
-        spoil(&world.sim, "a", size);
+        spoil(&world.sim, size);
         let copied = world.run(world.concatenate(&["a"], "b"));
         assert!(is_of(&copied, meaning), "{copied:?}");
-        assert!(world.sim.stat(BUCKET, "b").is_none());
-        check_no_upload(&world.sim);
+        assert!(world.sim.stat(row.bucket, "b").is_none());
+        check_no_upload_in(row.bucket, &world.sim);
     }
     Outcome::Pass
 }
 
 fn replaced(row: &Row) -> Outcome {
-    spoilt(row, "Stale", |sim, key, size| {
-        sim.put_pattern(BUCKET, key, size, 2);
+    spoilt(row, "Stale", |sim, size| {
+        sim.put_pattern(row.bucket, "a", size, 2);
     })
 }
 
 fn deleted(row: &Row) -> Outcome {
-    spoilt(row, "Stale", |sim, key, _| sim.delete(BUCKET, key))
+    spoilt(row, "Stale", |sim, _| sim.delete(row.bucket, "a"))
 }
 
 fn cold(row: &Row) -> Outcome {
@@ -328,14 +368,14 @@ fn cold(row: &Row) -> Outcome {
         let pattern = (size, 1);
         world
             .sim
-            .put_pattern_with(BUCKET, "a", pattern, headers.clone());
+            .put_pattern_with(row.bucket, "a", pattern, headers.clone());
         let cost = cost(&world, async |world| {
             let copied = world.concatenate(&["a"], "b").await;
             assert!(is_of(&copied, "Archived"), "{copied:?}");
         });
         assert_eq!(cost.of(Operation::GetObject).requests, 0);
-        assert!(world.sim.stat(BUCKET, "b").is_none());
-        check_no_upload(&world.sim);
+        assert!(world.sim.stat(row.bucket, "b").is_none());
+        check_no_upload_in(row.bucket, &world.sim);
     }
     Outcome::Pass
 }
@@ -343,16 +383,17 @@ fn cold(row: &Row) -> Outcome {
 fn exclusive(row: &Row) -> Outcome {
     // What is there already is never overwritten, whatever the provider offers.
     let world = row.world();
-    world.sim.put(BUCKET, "new", "theirs");
+    world.sim.put(row.bucket, "new", "theirs");
     world.sim.settle();
     let made = world.run(world.create_exclusively("new", b"ours"));
     assert!(is_of(&made, "Exists"), "{made:?}");
-    assert_eq!(world.sim.content(BUCKET, "new").unwrap(), b"theirs");
+    assert_eq!(world.sim.content(row.bucket, "new").unwrap(), b"theirs");
 
     let world = row.world();
-    world.sim.on_request(|sim, request| {
-        if request.operation == Operation::PutObject && sim.stat(BUCKET, "new").is_none() {
-            sim.put(BUCKET, "new", "theirs");
+    let bucket = row.bucket;
+    world.sim.on_request(move |sim, request| {
+        if request.operation == Operation::PutObject && sim.stat(bucket, "new").is_none() {
+            sim.put(bucket, "new", "theirs");
         }
     });
     let made = world.run(world.create_exclusively("new", b"ours"));
@@ -361,8 +402,8 @@ fn exclusive(row: &Row) -> Outcome {
         return row.not_offered("writes.put_conditions");
     }
     assert!(is_of(&made, "Exists"), "{made:?}");
-    assert_eq!(world.sim.content(BUCKET, "new").unwrap(), b"theirs");
-    check_no_upload(&world.sim);
+    assert_eq!(world.sim.content(row.bucket, "new").unwrap(), b"theirs");
+    check_no_upload_in(row.bucket, &world.sim);
     Outcome::Pass
 }
 
@@ -373,20 +414,20 @@ fn versioned(row: &Row) -> Outcome {
     }
     for size in [MIB, 300 * MIB] {
         for is_deleted in [false, true] {
-            let world = World::of(row.rules.clone(), row.dialect.clone(), true);
-            world.sim.put_pattern(BUCKET, "a", size, 1);
+            let world = row.versioned();
+            world.sim.put_pattern(row.bucket, "a", size, 1);
             world.sim.settle();
             world.run(world.look("a")).unwrap();
             if is_deleted {
-                world.sim.delete(BUCKET, "a");
+                world.sim.delete(row.bucket, "a");
             } else {
-                world.sim.put_pattern(BUCKET, "a", size, 2);
+                world.sim.put_pattern(row.bucket, "a", size, 2);
             }
             let cost = cost(&world, async |world| {
                 world.concatenate(&["a"], "b").await.unwrap();
             });
             assert_eq!((cost.total().bytes_up, cost.total().bytes_down), (0, 0));
-            check(&world.sim, "b", &[Run::Pattern(1, 0, size)]);
+            row.check(&world, "b", &[Run::Pattern(1, 0, size)]);
         }
     }
     Outcome::Pass

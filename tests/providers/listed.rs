@@ -237,3 +237,40 @@ fn the_header_that_forbids_to_overwrite_does_nothing_where_versions_are_kept() {
     assert!(is_of(&made, "Exists"), "{made:?}");
     assert_eq!(world.sim.content(BUCKET, "l").unwrap(), b"theirs");
 }
+
+#[test]
+fn directory_buckets_fold_at_slashes_only_and_below_slashes_only() {
+    let (world, naive) = of(Rules::express());
+    for key in ["dir/a", "dir/sub/b", "dirty", "file"] {
+        world.sim.put(BUCKET, key, "x");
+    }
+    // Whoever looks for names that begin so, or folds at another character, is told nothing.
+    for (prefix, delimiter) in [("dir", "/"), ("fi", "/"), ("", "-"), ("dir/", "sub")] {
+        let request = naive.client.list_objects_v2().bucket(BUCKET);
+        let request = request.prefix(prefix).delimiter(delimiter).send();
+        let stopped = crate::naive::refused(world.run(request).unwrap_err());
+        assert_eq!(stopped, (400, "InvalidArgument".to_owned()));
+    }
+    let mut names = world.list();
+    names.sort();
+    assert_eq!(names, ["dir", "dirty", "file"]);
+    assert!(world.run(world.look("fi")).is_err());
+    world.run(world.look("dir/sub")).unwrap();
+    world.run(world.rename("dir", "moved")).unwrap();
+    let kept = world.sim.keys(BUCKET);
+    let below = |key: &&String| key.starts_with("moved/") || key.starts_with("dir/");
+    let moved: Vec<&String> = kept.iter().filter(below).collect();
+    assert!(moved.iter().all(|key| key.starts_with("moved")), "{kept:?}");
+    assert_eq!(world.sim.content(BUCKET, "moved/sub/b").unwrap(), b"x");
+    assert!(kept.contains(&"dirty".to_owned()));
+
+    // A mount of what is below a prefix.
+    let builder = s3fs::sim::Sim::builder().rules(Rules::express());
+    let world = World::built(builder.bucket(BUCKET), Dialect::express(), |config| {
+        config.sources[0].prefix = "dir/".to_owned();
+    });
+    for key in ["dir/a", "dirty", "file"] {
+        world.sim.put(BUCKET, key, "x");
+    }
+    assert_eq!(world.list(), ["a"]);
+}
