@@ -9,9 +9,11 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use crate::config::{Config, Source, StoreConfig};
+use crate::mount::Unmount;
 use crate::object::BucketName;
 
 mod background;
+mod called;
 #[cfg(feature = "sim")]
 mod demo;
 mod key_file;
@@ -28,6 +30,7 @@ pub use run::main;
 pub use source::SourceError;
 pub use words::WordError;
 
+use called::{Called, TypedByMount, TypedByUmount};
 use typed::{Typed, TypedCommand};
 
 /// What the program was asked to do.
@@ -35,6 +38,12 @@ use typed::{Typed, TypedCommand};
 pub enum Command {
     /// Mount.
     Mount(Box<MountCommand>),
+    /// Change a mount.
+    Remount(RemountCommand),
+    /// Unmount, and wait until everything is in the store.
+    Unmount(UnmountCommand),
+    /// Nothing: it was only to be seen whether the options make sense.
+    Nothing,
     /// Try what a store does.
     Probe(Box<ProbeCommand>),
     /// Mount buckets that a service inside the program makes up.
@@ -51,6 +60,29 @@ pub struct MountCommand {
     pub foreground: bool,
     /// Which lines to log: a level or a filter.
     pub log_level: String,
+    /// Whether a mount of the same source that is there already is all that was asked for, as
+    /// `mount -a` does.
+    pub may_be_there: bool,
+}
+
+/// A change of a mount, as asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RemountCommand {
+    /// Where it is mounted.
+    pub mountpoint: PathBuf,
+    /// Whether to refuse changes from now on.
+    pub read_only: bool,
+    /// Words of mount(8) that the kernel acts on, in the order given.
+    pub kernel_options: Vec<String>,
+}
+
+/// An unmount, as asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UnmountCommand {
+    /// Where it is mounted.
+    pub mountpoint: PathBuf,
+    /// How.
+    pub how: Unmount,
 }
 
 /// A probe, as asked for.
@@ -136,13 +168,45 @@ pub enum UsageError {
 /// [`UsageError`]; it names the option and says what to do.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
     let args: Vec<OsString> = args.into_iter().collect();
-    let typed = Typed::try_parse_from(&args)?;
+    match Called::of(args.first()) {
+        Called::S3fs => understand(&args, words::Unknown::Refused),
+        Called::Mount => {
+            let typed = TypedByMount::try_parse_from(&args)?;
+            let unknown = match typed.sloppy {
+                true => words::Unknown::Ignored,
+                false => words::Unknown::Refused,
+            };
+            match understand(&typed.arguments(), unknown)? {
+                _ if typed.fake => Ok(Command::Nothing),
+                Command::Mount(mut mount) => {
+                    mount.may_be_there = true;
+                    Ok(Command::Mount(mount))
+                }
+                command => Ok(command),
+            }
+        }
+        Called::Umount => {
+            let typed = TypedByUmount::try_parse_from(&args)?;
+            Ok(Command::Unmount(UnmountCommand {
+                mountpoint: resolve::absolute(typed.dir)?,
+                how: Unmount {
+                    lazy: typed.lazy,
+                    force: typed.force,
+                    read_only: typed.read_only,
+                },
+            }))
+        }
+    }
+}
+
+fn understand(args: &[OsString], unknown: words::Unknown) -> Result<Command, UsageError> {
+    let typed = Typed::try_parse_from(args)?;
     let words = match &typed.command {
         Some(TypedCommand::Mount(mount)) => &mount.words,
         Some(TypedCommand::Probe(probe)) => &probe.words,
         _ => &typed.mount.words,
     };
-    let translated = words::translate(words)?;
+    let translated = words::translate(words, unknown)?;
     // In front of what was typed as flags, so that these win.
     let first = 1 + usize::from(typed.command.is_some());
     let (head, tail) = args.split_at(first.min(args.len()));
@@ -152,9 +216,11 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
         .chain(translated.flags)
         .chain(tail.iter().cloned());
     let mut typed = Typed::try_parse_from(all)?;
-    match &mut typed.command {
-        Some(TypedCommand::Mount(mount)) => mount.kernel_words = translated.kernel_words,
-        _ => typed.mount.kernel_words = translated.kernel_words,
-    }
+    let mount = match &mut typed.command {
+        Some(TypedCommand::Mount(mount)) => mount,
+        _ => &mut typed.mount,
+    };
+    mount.kernel_words = translated.kernel_words;
+    mount.remount = translated.remount;
     resolve::resolve(typed)
 }

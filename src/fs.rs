@@ -76,9 +76,6 @@ pub enum FsError {
     /// up again.
     #[error("its owner or mode was changed by another writer")]
     OtherAttributes,
-    /// The mount is read-only.
-    #[error("read-only mount")]
-    ReadOnly,
     /// Not allowed whoever asks: an attribute that cannot be changed, a reserved name, the
     /// top-level directories of a mount of several sources.
     #[error("not permitted: {what}")]
@@ -301,7 +298,6 @@ const STATFS_BLOCK_BYTES: u32 = 4096;
 #[derive(Debug)]
 pub struct Fs {
     shared: Arc<Shared>,
-    read_only: bool,
     locks: Locks,
     state: Mutex<State>,
     handles: Handles,
@@ -317,7 +313,6 @@ impl Fs {
     /// A filesystem over `shared.buckets` that shows `config.sources`.
     pub fn new(config: &Config, shared: Arc<Shared>) -> Self {
         Self {
-            read_only: config.read_only,
             locks: Locks::default(),
             state: Mutex::new(State::new(config, &shared.buckets)),
             handles: Handles::default(),
@@ -349,18 +344,8 @@ impl Fs {
             .expect("nothing panics while the state is locked")
     }
 
-    /// What every operation that changes something asks first.
-    fn check_writable(&self) -> FsResult<()> {
-        if self.read_only {
-            Err(FsError::ReadOnly)
-        } else {
-            Ok(())
-        }
-    }
-
     /// Whether entries can be made, removed and renamed here, and under this name.
     fn check_entry(&self, parent: Ino, name: &str) -> FsResult<()> {
-        self.check_writable()?;
         let state = self.state();
         if state.tree.is_synthetic(parent) {
             return Err(FsError::NotPermitted {

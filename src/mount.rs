@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use fuser::{Session, SessionACL};
 use futures_util::future::try_join_all;
-use log::{info, warn};
+use log::{debug, info, warn};
 use nix::unistd::{AccessFlags, access};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -26,11 +26,15 @@ use crate::object::{BucketName, ObjectKey};
 use crate::store::s3::{ConnectError, S3Store};
 use crate::store::{Bucket, Buckets, StoreError};
 
+mod drain;
 mod kernel;
 mod point;
+mod table;
 
 pub use kernel::is_kernel_word;
+pub use table::{Unmount, is_mounted, remount, unmount};
 
+use drain::Claim;
 use kernel::{Detach, KernelMount};
 use point::{Fitness, TableEntry};
 
@@ -115,6 +119,18 @@ pub enum MountError {
         /// What it said.
         said: String,
     },
+    /// No mount of this program is there.
+    #[error("{}: no s3fs is mounted there", path.display())]
+    NotMounted {
+        /// Where.
+        path: PathBuf,
+    },
+    /// umount(8) refused, and has said why.
+    #[error("umount: exit status {code}")]
+    UmountRefused {
+        /// Its exit status.
+        code: u8,
+    },
     /// Spill files cannot be made.
     #[error("{}: {source}; name another with -o staging_dir=DIR", dir.display())]
     StagingDir {
@@ -142,6 +158,8 @@ pub struct LiveMount {
     /// The table's line right after mounting; what is there later is ours only if it is the same.
     entry: Option<TableEntry>,
     ended: oneshot::Receiver<io::Result<()>>,
+    /// Lets umount(8) wait for the end of this process.
+    _claim: Option<Claim>,
     /// Stores changed attributes of closed files.
     _storing: AbortOnDropHandle<()>,
 }
@@ -178,12 +196,14 @@ impl LiveMount {
                 if let Some(entry) = &entry {
                     kernel::raise_readahead(&path, &entry.device);
                 }
+                let claim = entry.as_ref().and_then(claim);
                 info!("{} mounted at {}", wanted.source, path.display());
                 Ok(Self {
                     fs,
                     path,
                     entry,
                     ended,
+                    _claim: claim,
                     _storing: storing,
                 })
             }
@@ -270,6 +290,17 @@ impl LiveMount {
             return Ok(());
         }
         kernel::detach(&self.path, how)
+    }
+}
+
+/// What lets umount(8) wait for this daemon.
+fn claim(entry: &TableEntry) -> Option<Claim> {
+    match drain::claim(&entry.device, nix::unistd::geteuid().as_raw()) {
+        Ok(claim) => Some(claim),
+        Err(error) => {
+            debug!("umount will not wait until everything is stored: {error}");
+            None
+        }
     }
 }
 

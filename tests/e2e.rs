@@ -19,6 +19,8 @@ mod counting;
 mod edit;
 #[path = "e2e/files.rs"]
 mod files;
+#[path = "e2e/forms.rs"]
+mod forms;
 #[path = "e2e/mounted.rs"]
 mod mounted;
 #[path = "e2e/names.rs"]

@@ -14,7 +14,7 @@ use super::typed::TypedDemo;
 use super::typed::{
     Typed, TypedAttributes, TypedBounds, TypedCommand, TypedMount, TypedProbe, TypedShown,
 };
-use super::{Command, MountCommand, ProbeCommand, UsageError, store};
+use super::{Command, MountCommand, ProbeCommand, RemountCommand, UsageError, store};
 use crate::config::{AttributeSource, Bounds, Config, Ownership, Source};
 use crate::limits::MIB;
 
@@ -30,10 +30,23 @@ pub(super) fn resolve(typed: Typed) -> Result<Command, UsageError> {
     match typed.command {
         #[cfg(feature = "sim")]
         Some(TypedCommand::Demo(demo)) => Ok(Command::Demo(demo_command(demo)?)),
-        Some(TypedCommand::Mount(mount)) => Ok(Command::Mount(Box::new(mount_command(*mount)?))),
+        Some(TypedCommand::Mount(mount)) => mount_or_remount(*mount),
         Some(TypedCommand::Probe(probe)) => Ok(Command::Probe(Box::new(probe_command(*probe)?))),
-        None => Ok(Command::Mount(Box::new(mount_command(typed.mount)?))),
+        None => mount_or_remount(typed.mount),
     }
+}
+
+fn mount_or_remount(typed: TypedMount) -> Result<Command, UsageError> {
+    let is_remount = typed.remount;
+    let mount = mount_command(typed)?;
+    if !is_remount {
+        return Ok(Command::Mount(Box::new(mount)));
+    }
+    Ok(Command::Remount(RemountCommand {
+        mountpoint: mount.config.mountpoint,
+        read_only: mount.config.read_only,
+        kernel_options: mount.config.kernel_options,
+    }))
 }
 
 #[cfg(feature = "sim")]
@@ -91,6 +104,7 @@ fn mount_command(typed: TypedMount) -> Result<MountCommand, UsageError> {
         config,
         foreground: typed.foreground || typed.debug,
         log_level: typed.log_level.unwrap_or_else(|| default_level.to_owned()),
+        may_be_there: false,
     })
 }
 

@@ -8,8 +8,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::background::{self, Outcome, Report, Side};
-use super::{Command, MountCommand, UsageError, parse};
-use crate::mount::{LiveMount, MountError, Uncommitted};
+use super::{Command, MountCommand, RemountCommand, UnmountCommand, UsageError, called, parse};
+use crate::mount::{self, LiveMount, MountError, Uncommitted};
 use crate::telemetry::{self, Filter, Sink};
 
 /// The arguments make no sense: mount(8).
@@ -27,8 +27,12 @@ const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 /// The program.
 pub fn main() -> ExitCode {
     bound_heap();
+    called::restore_home();
     let code = match parse(std::env::args_os()) {
         Ok(Command::Mount(command)) => mount(&command),
+        Ok(Command::Remount(command)) => remount(&command),
+        Ok(Command::Unmount(command)) => unmount(&command),
+        Ok(Command::Nothing) => 0,
         Ok(Command::Probe(command)) => super::probe::run(&command),
         #[cfg(feature = "sim")]
         Ok(Command::Demo(command)) => super::demo::run(&command),
@@ -48,7 +52,31 @@ pub(super) fn fail(code: u8, error: &dyn std::fmt::Display) -> u8 {
     code
 }
 
+fn remount(command: &RemountCommand) -> u8 {
+    let RemountCommand {
+        mountpoint,
+        read_only,
+        kernel_options,
+    } = command;
+    match mount::remount(mountpoint, *read_only, kernel_options) {
+        Ok(()) => 0,
+        Err(error) => fail(NOT_MOUNTED, &error),
+    }
+}
+
+fn unmount(command: &UnmountCommand) -> u8 {
+    match mount::unmount(&command.mountpoint, command.how) {
+        Ok(()) => 0,
+        // umount(8) has said what is wrong.
+        Err(MountError::UmountRefused { code, .. }) => code,
+        Err(error) => fail(NOT_MOUNTED, &error),
+    }
+}
+
 fn mount(command: &MountCommand) -> u8 {
+    if command.may_be_there && mount::is_mounted(&command.config) {
+        return 0;
+    }
     let filter = match Filter::parse(&command.log_level) {
         Ok(filter) => filter,
         Err(error) => return fail(USAGE, &error),

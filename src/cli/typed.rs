@@ -91,6 +91,10 @@ pub(super) struct TypedMount {
     /// Words that the kernel acts on; they exist only within -o.
     #[arg(skip)]
     pub(super) kernel_words: Vec<String>,
+
+    /// Whether -o has `remount`.
+    #[arg(skip)]
+    pub(super) remount: bool,
 }
 
 /// How to reach the store.

@@ -77,13 +77,15 @@ enum Meaning {
     Value(&'static str),
     /// The level of s3fs-fuse's log.
     DebugLevel,
+    /// What is mounted there is to be changed.
+    Remount,
     /// Nothing here: mount(8) or systemd has acted on it, or it is always so.
     Ignored,
     /// A mistake, with what to do instead.
     Refused(&'static str),
 }
 
-use Meaning::{DebugLevel, Flag, Ignored, Refused, Value};
+use Meaning::{DebugLevel, Flag, Ignored, Refused, Remount, Value};
 
 const SECRET: &str = "secrets are not taken from the command line or fstab, where every user can \
                       read them; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a \
@@ -149,10 +151,10 @@ const WORDS: &[(&str, Meaning)] = &[
     ("owner", Ignored),
     ("group", Ignored),
     ("comment", Ignored),
-    (
-        "remount",
-        Refused("a mount cannot be changed; unmount it and mount it anew"),
-    ),
+    ("remount", Remount),
+    // What the kernel shows of a mount, and mount(8) repeats to change it.
+    ("user_id", Ignored),
+    ("group_id", Ignored),
     ("access_key", Refused(SECRET)),
     ("access_key_id", Refused(SECRET)),
     ("aws_access_key_id", Refused(SECRET)),
@@ -175,10 +177,21 @@ pub(super) struct Translated {
     pub(super) flags: Vec<OsString>,
     /// What the kernel acts on, in the order given.
     pub(super) kernel_words: Vec<String>,
+    /// Whether what is mounted is to be changed.
+    pub(super) remount: bool,
+}
+
+/// What becomes of words that nobody knows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Unknown {
+    /// They are a mistake.
+    Refused,
+    /// They are nothing: mount(8), `-s`.
+    Ignored,
 }
 
 /// Understands every list of words given with `-o`.
-pub(super) fn translate(lists: &[String]) -> Result<Translated, WordError> {
+pub(super) fn translate(lists: &[String], unknown: Unknown) -> Result<Translated, WordError> {
     let mut translated = Translated::default();
     for text in lists
         .iter()
@@ -202,11 +215,15 @@ pub(super) fn translate(lists: &[String]) -> Result<Translated, WordError> {
             continue;
         }
         let Some((_, meaning)) = WORDS.iter().find(|(name, _)| *name == word) else {
+            if unknown == Unknown::Ignored {
+                continue;
+            }
             return Err(WordError::Unknown {
                 word: word.to_owned(),
                 nearest: nearest(word),
             });
         };
+        translated.remount |= matches!(meaning, Remount);
         translated.flags.extend(flag(word, *meaning, value)?);
     }
     Ok(translated)
@@ -216,7 +233,7 @@ pub(super) fn translate(lists: &[String]) -> Result<Translated, WordError> {
 fn flag(word: &str, meaning: Meaning, value: Option<&str>) -> Result<Option<OsString>, WordError> {
     let word = || word.to_owned();
     match (meaning, value) {
-        (Ignored, _) | (Flag(_), Some("0")) => Ok(None),
+        (Ignored | Remount, _) | (Flag(_), Some("0")) => Ok(None),
         (Flag(flag), None | Some("1")) => Ok(Some(flag.into())),
         (Flag(_), Some(_)) => Err(WordError::UnwantedValue { word: word() }),
         (Value(_) | DebugLevel, None | Some("")) => Err(WordError::NoValue { word: word() }),
@@ -272,7 +289,7 @@ mod tests {
     use super::*;
 
     fn flags(list: &str) -> Result<Vec<String>, WordError> {
-        let translated = translate(&[list.to_owned()])?;
+        let translated = translate(&[list.to_owned()], Unknown::Refused)?;
         Ok(translated
             .flags
             .into_iter()
@@ -330,8 +347,19 @@ mod tests {
 
     #[test]
     fn words_of_the_kernel_keep_their_order() {
-        let translated = translate(&["suid,noexec".to_owned(), "nosuid".to_owned()]).unwrap();
+        let lists = ["suid,noexec".to_owned(), "nosuid".to_owned()];
+        let translated = translate(&lists, Unknown::Refused).unwrap();
         assert_eq!(translated.kernel_words, ["suid", "noexec", "nosuid"]);
+    }
+
+    #[test]
+    fn unknown_words_may_be_let_pass_and_secrets_not() {
+        let lists = ["ro,what=ever,remount".to_owned()];
+        let translated = translate(&lists, Unknown::Ignored).unwrap();
+        assert_eq!(translated.flags, ["--read-only"]);
+        assert!(translated.remount);
+        let secret = ["secret_key=hunter2".to_owned()];
+        assert!(translate(&secret, Unknown::Ignored).is_err());
     }
 
     #[test]

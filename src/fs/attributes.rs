@@ -22,9 +22,8 @@ impl Fs {
     ///
     /// # Errors
     /// [`FsError::NotPermitted`] on the top directory of a bucket, which has no object;
-    /// [`FsError::IsDirectory`], [`FsError::BadHandle`], [`FsError::ReadOnly`], [`FsError::File`].
+    /// [`FsError::IsDirectory`], [`FsError::BadHandle`], [`FsError::File`].
     pub async fn setattr(&self, ino: Ino, fh: Option<Fh>, set: SetAttr) -> FsResult<Trusted<Attr>> {
-        self.check_writable()?;
         let _pin = self.pin(ino)?;
         self.state().late.take(ino)?;
         if let Some(size) = set.size {

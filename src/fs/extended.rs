@@ -151,7 +151,6 @@ impl Fs {
 
     /// Tags are stored at once: the store has a request for them that copies nothing.
     async fn set_tags(&self, ino: Ino, query: &str) -> FsResult<()> {
-        self.check_writable()?;
         let tags: BTreeMap<String, String> = form_urlencoded::parse(query.as_bytes())
             .into_owned()
             .collect();
@@ -179,7 +178,6 @@ impl Fs {
         ino: Ino,
         change: impl FnOnce(&mut ObjectHeaders) -> FsResult<()>,
     ) -> FsResult<()> {
-        self.check_writable()?;
         let _pin = self.pin(ino)?;
         if self.state().is_top(ino) {
             return Err(FsError::NotSupported {

@@ -27,12 +27,8 @@ impl Fs {
     /// Opens a file: what is there now, asked by HEAD unless known for less than the trust time.
     ///
     /// # Errors
-    /// [`FsError::NoEntry`] when the object is gone; [`FsError::IsDirectory`],
-    /// [`FsError::ReadOnly`]; errors of the store.
+    /// [`FsError::NoEntry`] when the object is gone; [`FsError::IsDirectory`]; errors of the store.
     pub async fn open(&self, ino: Ino, mode: OpenMode) -> FsResult<Opened> {
-        if mode.write || mode.truncate {
-            self.check_writable()?;
-        }
         let _pin = self.pin(ino)?;
         let want = match mode {
             // Its content does not matter.

@@ -30,7 +30,6 @@ pub(super) fn of(error: &FsError) -> Verdict {
         FsError::NoRoom => (Errno::ENOSPC, Level::Debug),
         // The kernel looks the path up again and comes back: do_filp_open, fs/namei.c.
         FsError::OtherAttributes => (Errno::ESTALE, Level::Debug),
-        FsError::ReadOnly => (Errno::EROFS, Level::Debug),
         FsError::NotPermitted { .. } => (Errno::EPERM, Level::Debug),
         FsError::Invalid { .. } => (Errno::EINVAL, Level::Debug),
         FsError::NotSupported { .. } => (Errno::EOPNOTSUPP, Level::Debug),

@@ -76,18 +76,22 @@ pub fn is_kernel_word(word: &str) -> bool {
     FLAGS.iter().any(|(name, ..)| *name == word)
 }
 
-impl KernelMount {
-    /// nosuid and nodev unless asked otherwise, as every network filesystem should be mounted:
-    /// who can write to the bucket must not become root here.
-    fn flags(&self) -> MsFlags {
-        let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-        flags.set(MsFlags::MS_RDONLY, self.read_only);
-        for word in &self.words {
-            if let Some((_, on, flag)) = FLAGS.iter().find(|(name, ..)| name == word) {
-                flags.set(*flag, *on);
-            }
+/// nosuid and nodev unless asked otherwise, as every network filesystem should be mounted: who can
+/// write to the bucket must not become root here.
+fn flags(read_only: bool, words: &[String]) -> MsFlags {
+    let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    flags.set(MsFlags::MS_RDONLY, read_only);
+    for word in words {
+        if let Some((_, on, flag)) = FLAGS.iter().find(|(name, ..)| name == word) {
+            flags.set(*flag, *on);
         }
-        flags
+    }
+    flags
+}
+
+impl KernelMount {
+    fn flags(&self) -> MsFlags {
+        flags(self.read_only, &self.words)
     }
 
     /// What fusermount3 is told: it makes the same flags of the same words.
@@ -230,6 +234,22 @@ fn receive_descriptor(socket: &UnixStream) -> io::Result<Option<OwnedFd>> {
         }
     }
     Ok(None)
+}
+
+/// Changes the flags of what is mounted at `path`. The kernel keeps all else of a FUSE mount as it
+/// was.
+///
+/// # Errors
+/// The kernel's.
+pub(super) fn remount(path: &Path, read_only: bool, words: &[String]) -> io::Result<()> {
+    let flags = MsFlags::MS_REMOUNT | flags(read_only, words);
+    Ok(mount(
+        None::<&str>,
+        path,
+        None::<&str>,
+        flags,
+        None::<&str>,
+    )?)
 }
 
 /// How to unmount.

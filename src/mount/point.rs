@@ -7,6 +7,9 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::sys::statvfs::statvfs;
+
 use super::MountError;
 
 /// The filesystem type in the mount table: `fuse` with the subtype this program gives.
@@ -21,6 +24,10 @@ pub(super) struct TableEntry {
     pub(super) device: String,
     /// The filesystem's type.
     pub(super) fstype: String,
+    /// What is mounted, as whoever mounted it named it.
+    pub(super) source: OsString,
+    /// Who mounted it.
+    pub(super) uid: Option<u32>,
 }
 
 /// What is mounted at `path` now, the topmost where mounts are stacked.
@@ -43,7 +50,18 @@ fn topmost(table: &[u8], path: &Path) -> Option<TableEntry> {
         }
         let mut tail = fields.skip_while(|field| *field != b"-").skip(1);
         let fstype = String::from_utf8(tail.next()?.to_vec()).ok()?;
-        Some(TableEntry { id, device, fstype })
+        let source = unescape(tail.next()?);
+        let options = tail.next().unwrap_or_default().split(|byte| *byte == b',');
+        let uid = options
+            .filter_map(|option| option.strip_prefix(b"user_id="))
+            .find_map(|uid| std::str::from_utf8(uid).ok()?.parse().ok());
+        Some(TableEntry {
+            id,
+            device,
+            fstype,
+            source,
+            uid,
+        })
     })
 }
 
@@ -68,6 +86,12 @@ fn unescape(field: &[u8]) -> OsString {
         }
     }
     OsString::from_vec(plain)
+}
+
+/// Whether the daemon of what is mounted at a path is gone. The attributes of the top directory the
+/// kernel may still know, and tell; this it has to ask for.
+pub(super) fn is_dead(path: &Path) -> bool {
+    statvfs(path) == Err(Errno::ENOTCONN)
 }
 
 /// Whether a path can be mounted at.
@@ -111,6 +135,7 @@ pub(super) fn inspect(path: &Path, nonempty: bool) -> Result<Fitness, MountError
         return Err(MountError::PointNotDirectory { path });
     }
     match mounted_at(&path).map_err(unusable)? {
+        Some(entry) if entry.fstype == FSTYPE && is_dead(&path) => return Ok(Fitness::Dead(path)),
         Some(entry) if entry.fstype == FSTYPE => return Err(MountError::AlreadyMounted { path }),
         _ => {}
     }
@@ -128,7 +153,7 @@ mod tests {
 22 1 254:1 / / rw,relatime - ext4 /dev/root rw\n\
 41 22 0:36 / /mnt/a\\040b rw,nosuid,nodev shared:3 - fuse.s3fs s3://one rw,user_id=0\n\
 42 41 0:37 / /mnt/a\\040b rw - tmpfs none rw\n\
-43 22 0:38 / /mnt/c rw,nosuid,nodev - fuse.s3fs s3://two rw\n";
+43 22 0:38 / /mnt/c rw,nosuid,nodev - fuse.s3fs s3://two rw,user_id=0\n";
 
     #[test]
     fn the_last_of_stacked_mounts_is_the_one_that_shows() {
@@ -137,7 +162,12 @@ mod tests {
             (found.id, found.device.as_str(), found.fstype.as_str()),
             (42, "0:37", "tmpfs")
         );
-        assert_eq!(topmost(TABLE, Path::new("/mnt/c")).unwrap().fstype, FSTYPE);
+        let ours = topmost(TABLE, Path::new("/mnt/c")).unwrap();
+        assert_eq!(ours.fstype, FSTYPE);
+        assert_eq!(
+            (ours.source.to_str(), ours.uid),
+            (Some("s3://two"), Some(0))
+        );
         assert_eq!(topmost(TABLE, Path::new("/mnt")), None);
     }
 

@@ -1,0 +1,97 @@
+//! What is done about mounts that are there, and that another process serves: looked for, changed,
+//! unmounted.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use log::debug;
+
+use super::point::{FSTYPE, TableEntry, is_dead, mounted_at};
+use super::{MountError, drain, kernel};
+use crate::config::Config;
+
+/// How to unmount: umount(8).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Unmount {
+    /// At once, whatever is in use; nothing is waited for.
+    pub lazy: bool,
+    /// With an error for what is under way.
+    pub force: bool,
+    /// Made read-only if it cannot be unmounted.
+    pub read_only: bool,
+}
+
+/// Whether the mount asked for is there already, by its mount point and its source, and alive.
+pub fn is_mounted(config: &Config) -> bool {
+    // Of one whose daemon is gone nothing can be resolved.
+    let Ok(path) = fs::canonicalize(&config.mountpoint) else {
+        return false;
+    };
+    let entry = mounted_at(&path).ok().flatten();
+    let is_it = |entry: TableEntry| entry.fstype == FSTYPE && entry.source == *config.shown_source;
+    entry.is_some_and(is_it) && !is_dead(&path)
+}
+
+/// Makes a mount read-only or not, and changes what else the kernel lets change.
+///
+/// # Errors
+/// [`MountError::NotMounted`]; [`MountError::Refused`].
+pub fn remount(path: &Path, read_only: bool, words: &[String]) -> Result<(), MountError> {
+    let (path, _) = ours(path)?;
+    kernel::remount(&path, read_only, words).map_err(|source| MountError::Refused { path, source })
+}
+
+/// Unmounts by umount(8), which keeps its own tables and lets users unmount what is theirs, and
+/// waits until the daemon has stored everything.
+///
+/// # Errors
+/// [`MountError::NotMounted`]; [`MountError::UmountRefused`].
+pub fn unmount(path: &Path, how: Unmount) -> Result<(), MountError> {
+    let unusable = |source| MountError::PointUnusable {
+        path: path.to_owned(),
+        source,
+    };
+    let (path, entry) = ours(path)?;
+    let daemon = entry.uid.and_then(|uid| drain::daemon(&entry.device, uid));
+    let mut umount = Command::new("umount");
+    // Not by this program again.
+    umount.arg("-i");
+    for (is_wanted, flag) in [(how.lazy, "-l"), (how.force, "-f"), (how.read_only, "-r")] {
+        umount.args(is_wanted.then_some(flag));
+    }
+    umount.arg("--").arg(&path).stdin(Stdio::null());
+    let status = umount.status().map_err(unusable)?;
+    if !status.success() {
+        let code = status.code().and_then(|code| u8::try_from(code).ok());
+        // Ended by a signal: a system error, as of mount(8).
+        let code = code.unwrap_or(2);
+        return Err(MountError::UmountRefused { code });
+    }
+    let is_gone = mounted_at(&path).map_err(unusable)? != Some(entry);
+    match daemon {
+        Some(daemon) if is_gone && !how.lazy => daemon.wait().map_err(unusable),
+        _ => {
+            debug!("{}: nothing to wait for", path.display());
+            Ok(())
+        }
+    }
+}
+
+/// The mount of this program at a path, which may be a dead one.
+fn ours(path: &Path) -> Result<(PathBuf, TableEntry), MountError> {
+    let unusable = |source| MountError::PointUnusable {
+        path: path.to_owned(),
+        source,
+    };
+    let real = match fs::canonicalize(path) {
+        // Nothing can be resolved through a dead mount, so the path is taken as it is.
+        Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => path.to_owned(),
+        Err(error) => return Err(unusable(error)),
+        Ok(real) => real,
+    };
+    match mounted_at(&real).map_err(unusable)? {
+        Some(entry) if entry.fstype == FSTYPE => Ok((real, entry)),
+        _ => Err(MountError::NotMounted { path: real }),
+    }
+}

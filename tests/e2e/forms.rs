@@ -1,0 +1,284 @@
+//! The forms in which mount(8) and umount(8) call the program. Each script has a mount namespace of
+//! its own, in which the program is installed under their names for it.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use s3fs::sim::Operation;
+
+use crate::access::Access;
+use crate::mounted::PROGRAM;
+use crate::rig::{BUCKET, Rig};
+use crate::shell::output;
+
+/// Seconds a script may take.
+const SECONDS_MAX: u32 = 120;
+
+/// Installs the program beside the system's own, with a /run and a home of their own.
+const INSTALL: &str = r#"
+mount -t tmpfs none "$over"
+home=$(getent passwd 0 | cut -d: -f6)
+for below in /usr/sbin "$home"; do
+    above=$over/$(basename "$below")
+    mkdir "$above" "$above.work"
+    mount -t overlay none "$below" -o "lowerdir=$below,upperdir=$above,workdir=$above.work"
+done
+for name in mount.s3fs mount.fuse.s3fs umount.fuse.s3fs; do
+    ln -sf "$program" "/usr/sbin/$name"
+done
+mount -t tmpfs none /run
+options=url=$url,use_path_request_style
+# fstab LINE...: the table of this script.
+fstab() {
+    printf '%s\n' "$@" >"$over/fstab"
+    mount --bind "$over/fstab" /etc/fstab
+}
+mounts() { findmnt -rn -o TARGET "$@" | grep -c "^$dir" || true; }
+"#;
+
+/// Runs a script with `$dir`, an empty directory, `$url` and `$options`.
+fn run(access: &Access, script: &str) -> (bool, String) {
+    let scratch = tempfile::tempdir().unwrap();
+    for dir in ["over", "mnt", "elsewhere"] {
+        std::fs::create_dir(scratch.path().join(dir)).unwrap();
+    }
+    let path = |name: &str| scratch.path().join(name);
+    assert!(
+        nix::unistd::geteuid().is_root(),
+        "these tests make mount namespaces: run them as root"
+    );
+    let mut command = Command::new("timeout");
+    command
+        .args(["--signal=KILL", &SECONDS_MAX.to_string()])
+        // What is still there when the script ends, ends with it.
+        .args(["unshare", "--mount", "--propagation", "private"])
+        .args(["--pid", "--fork", "--kill-child", "--mount-proc"])
+        .args(["bash", "-e", "-u", "-o", "pipefail", "-c"])
+        .arg(format!("{INSTALL}{script}"))
+        .current_dir(path("elsewhere"))
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("LC_ALL", "C")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_ACCESS_KEY_ID", &access.access_key)
+        .env("AWS_SECRET_ACCESS_KEY", &access.secret_key)
+        .env("over", path("over"))
+        .env("dir", path("mnt"))
+        .env("program", Path::new(PROGRAM))
+        .env("url", &access.url)
+        .env("key", &access.access_key)
+        .env("secret", &access.secret_key)
+        .stdin(Stdio::null());
+    let output = output(&mut command);
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    (output.status.success(), said)
+}
+
+#[track_caller]
+fn works(rig: &Rig, script: &str) -> String {
+    let (is_ok, said) = run(&rig.access, script);
+    assert!(is_ok, "{said}");
+    said
+}
+
+#[test]
+fn fstab_lines_are_mounted_once_by_mount_a_and_copy() {
+    let rig = Rig::new();
+    rig.sim.put_pattern(BUCKET, "big", 1 << 30, 1);
+    let before = rig.sim.counters();
+    works(
+        &rig,
+        r#"
+        fstab "bucket $dir s3fs _netdev,nofail,$options 0 0"
+        mount -a -t s3fs
+        mount -a -t s3fs
+        mount "$dir"
+        [ "$(mounts -t fuse.s3fs)" = 1 ]
+        [ "$(findmnt -n -o SOURCE "$dir")" = bucket ]
+        findmnt -n -o OPTIONS "$dir" | grep -q nosuid,nodev
+        cp "$dir/big" "$dir/copy"
+        umount "$dir"
+        [ "$(mounts)" = 0 ]
+        "#,
+    );
+    let total = (rig.sim.counters() - &before).total();
+    assert_eq!((total.bytes_up, total.bytes_down), (0, 0));
+    assert_eq!(rig.sim.stat(BUCKET, "copy").unwrap().size, 1 << 30);
+}
+
+#[test]
+fn a_line_of_s3fs_fuse_is_mounted_by_its_type() {
+    let rig = Rig::new();
+    works(
+        &rig,
+        r#"
+        fstab "bucket $dir fuse.s3fs _netdev,allow_other,$options 0 0"
+        mount "$dir"
+        echo content >"$dir/f"
+        umount "$dir"
+        "#,
+    );
+    assert_eq!(rig.sim.content(BUCKET, "f").unwrap(), b"content\n");
+}
+
+#[test]
+fn umount_returns_when_everything_is_stored_and_the_daemon_has_ended() {
+    let rig = Rig::new();
+    rig.sim.put(BUCKET, "f", "content");
+    // Attributes are stored last; it takes the store a while.
+    rig.sim.on_request(|_, request| {
+        if request.operation == Operation::CopyObject {
+            std::thread::sleep(Duration::from_secs(2));
+        }
+    });
+    works(
+        &rig,
+        r#"
+        # Of a mount without a word of its own umount(8) looks for no such program.
+        mount -t s3fs bucket "$dir" -o "_netdev,$options"
+        [ "$(ls /run/s3fs | wc -l)" = 1 ]
+        chmod 600 "$dir/f"
+        umount "$dir"
+        [ "$(ls /run/s3fs | wc -l)" = 0 ]
+        "#,
+    );
+    let headers = rig.sim.stat(BUCKET, "f").unwrap().headers;
+    assert_eq!(headers.metadata.get("mode").unwrap(), "33152");
+}
+
+#[test]
+fn a_lazy_umount_waits_for_nobody() {
+    let rig = Rig::new();
+    works(
+        &rig,
+        r#"
+        mount -t s3fs bucket "$dir" -o "_netdev,$options"
+        exec 3>"$dir/open"
+        code=0; umount "$dir" 2>"$over/said" || code=$?
+        grep -q busy "$over/said"
+        [ $code = 32 ]
+        umount -l "$dir"
+        [ "$(mounts)" = 0 ]
+        echo late >&3
+        exec 3>&-
+        "#,
+    );
+    assert_eq!(rig.sim.content(BUCKET, "open").unwrap(), b"late\n");
+}
+
+#[test]
+fn a_mount_is_made_read_only_and_back_while_it_is_used() {
+    let rig = Rig::new();
+    works(
+        &rig,
+        r#"
+        mount -t s3fs bucket "$dir" -o "$options"
+        mount -o remount,ro "$dir"
+        ! touch "$dir/f" 2>"$over/said"
+        grep -q 'Read-only file system' "$over/said"
+        mount -o remount,rw,noexec "$dir"
+        touch "$dir/f"
+        findmnt -n -o OPTIONS "$dir" | grep -q rw,nosuid,nodev,noexec
+        umount "$dir"
+        mount -t s3fs bucket "$dir" -o "ro,$options"
+        ! touch "$dir/g" 2>/dev/null
+        mount -o remount,rw "$dir"
+        touch "$dir/g"
+        umount "$dir"
+        "#,
+    );
+    assert_eq!(rig.sim.keys(BUCKET), ["f", "g"]);
+}
+
+#[test]
+fn a_bucket_with_the_name_of_a_directory_is_the_bucket() {
+    let rig = Rig::new();
+    works(
+        &rig,
+        r#"
+        mkdir bucket
+        mount -t s3fs bucket "$dir" -o "$options"
+        touch "$dir/f"
+        umount "$dir"
+        "#,
+    );
+    assert_eq!(rig.sim.keys(BUCKET), ["f"]);
+}
+
+#[test]
+fn a_fake_mount_checks_the_options_and_a_sloppy_one_lets_them_pass() {
+    let rig = Rig::new();
+    let said = works(
+        &rig,
+        r#"
+        mount -f -t s3fs bucket "$dir" -o "$options"
+        [ "$(mounts)" = 0 ]
+        code=0; mount -f -t s3fs bucket "$dir" -o "$options,allow_othre" || code=$?
+        [ $code = 1 ]
+        mount -s -t s3fs bucket "$dir" -o "$options,allow_othre"
+        umount "$dir"
+        "#,
+    );
+    assert!(said.contains("did you mean \"allow_other\""), "{said}");
+}
+
+#[test]
+fn a_mount_that_cannot_be_fails_with_the_codes_of_mount_and_says_why() {
+    let rig = Rig::new();
+    let said = works(
+        &rig,
+        r#"
+        code=0; mount -t s3fs nothing-there "$dir" -o "$options" || code=$?
+        [ $code = 32 ]
+        [ "$(mounts)" = 0 ]
+        code=0; umount.fuse.s3fs "$dir" || code=$?
+        [ $code = 32 ]
+        "#,
+    );
+    assert!(
+        said.contains("s3fs: bucket \"nothing-there\": no such bucket"),
+        "{said}"
+    );
+    assert!(said.contains("no s3fs is mounted there"), "{said}");
+}
+
+#[test]
+fn a_mount_point_whose_daemon_was_killed_is_mounted_again() {
+    let rig = Rig::new();
+    works(
+        &rig,
+        r#"
+        mount -t s3fs bucket "$dir" -o "$options"
+        kill -9 "$(cat /run/s3fs/*)"
+        for _ in $(seq 100); do
+            ls "$dir" 2>"$over/said" || break
+            sleep 0.1
+        done
+        grep -q 'not connected' "$over/said"
+        mount -t s3fs bucket "$dir" -o "$options"
+        [ "$(mounts)" = 1 ]
+        touch "$dir/f"
+        umount "$dir"
+        [ "$(mounts)" = 0 ]
+        "#,
+    );
+    assert_eq!(rig.sim.keys(BUCKET), ["f"]);
+}
+
+#[test]
+fn the_files_of_the_user_are_found_without_a_home_in_the_environment() {
+    let rig = Rig::new();
+    works(
+        &rig,
+        r#"
+        unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+        mkdir -p "$home/.aws"
+        printf '[default]\naws_access_key_id=%s\naws_secret_access_key=%s\n' "$key" "$secret" \
+            >"$home/.aws/credentials"
+        mount -t s3fs bucket "$dir" -o "$options"
+        umount "$dir"
+        "#,
+    );
+}
