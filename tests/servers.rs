@@ -1,5 +1,6 @@
 //! The conformance suite of the store against real servers, each by the dialect it has in the
-//! table of providers. Knows no filesystem.
+//! table of providers, and against sim by the rules of each server, which has to answer as the
+//! server does. Knows no filesystem.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -7,12 +8,15 @@ use std::sync::Arc;
 
 use s3fs::config::{StaticCredentials, StoreConfig};
 use s3fs::object::BucketName;
+use s3fs::sim::Sim;
 use s3fs::store::Bucket;
 use s3fs::store::dialect::{Dialect, Tagging};
 use s3fs::store::s3::S3Store;
 
 #[path = "e2e/access.rs"]
 mod access;
+#[path = "servers/answers.rs"]
+mod answers;
 #[allow(dead_code, reason = "each suite uses a part")]
 #[path = "servers/real.rs"]
 mod real;
@@ -25,6 +29,7 @@ mod store;
 #[path = "store/suite.rs"]
 mod suite;
 
+use access::Access;
 use real::{BUCKET, Kind, OTHER, Server};
 use suite::{Promise, Rules, Subject};
 
@@ -39,8 +44,7 @@ macro_rules! by_name {
 }
 suite::every_test!(by_name);
 
-async fn connect(server: &Server, dialect: &Dialect, bucket: &str) -> Arc<dyn Bucket> {
-    let access = &server.access;
+async fn connect(access: &Access, dialect: &Dialect, bucket: &str) -> Arc<dyn Bucket> {
     let config = StoreConfig {
         endpoint: Some(access.url.clone()),
         region: Some(dialect.region.to_owned()),
@@ -55,20 +59,49 @@ async fn connect(server: &Server, dialect: &Dialect, bucket: &str) -> Arc<dyn Bu
     store.unwrap().bucket(&BucketName::new(bucket))
 }
 
+/// A server does what its dialect says, and sim does what the server does.
+fn conforms(kind: Kind) {
+    let (server, sim) = (Server::start(kind), simulated(kind));
+    let (id, secret) = Sim::ACCESS_KEY;
+    let access = Access {
+        url: sim.endpoint(),
+        access_key: id.to_owned(),
+        secret_key: secret.to_owned(),
+    };
+    passes(kind, &access);
+    passes(kind, &server.access);
+    let (seen, simulated) = (answers::ask(&server.access), answers::ask(&access));
+    let differing = seen.iter().filter_map(|(question, answer)| {
+        let simulated = simulated.get(question)?;
+        (simulated != answer).then(|| format!("{question}: {answer}; sim: {simulated}"))
+    });
+    let differing: Vec<String> = differing.collect();
+    assert!(differing.is_empty(), "{kind:?}: {differing:#?}");
+    let asked = |answers: &answers::Answers| answers.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(asked(&seen), asked(&simulated), "{kind:?}");
+}
+
+/// sim by the rules of a server.
+fn simulated(kind: Kind) -> Sim {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let builder = Sim::builder().rules(kind.rules());
+    let builder = builder.bucket(BUCKET).bucket(OTHER);
+    runtime.block_on(builder.start("127.0.0.1:0")).unwrap()
+}
+
 /// Runs the suite; one server serves all of it.
 ///
 /// # Panics
 /// With the names of the tests that failed.
-fn conforms(kind: Kind) {
-    let server = Server::start(kind);
+fn passes(kind: Kind, access: &Access) {
     let dialect = Dialect::of(kind.provider());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut failed = Vec::new();
     for (name, test) in TESTS {
         let run = async {
             test(Subject {
-                bucket: connect(&server, &dialect, BUCKET).await,
-                other: connect(&server, &dialect, OTHER).await,
+                bucket: connect(access, &dialect, BUCKET).await,
+                other: connect(access, &dialect, OTHER).await,
                 prefix: format!("{name}/"),
                 rules: Rules {
                     versioned: false,
@@ -83,7 +116,8 @@ fn conforms(kind: Kind) {
             failed.push(*name);
         }
     }
-    assert!(failed.is_empty(), "{kind:?} fails {failed:#?}");
+    let url = &access.url;
+    assert!(failed.is_empty(), "{kind:?} at {url} fails {failed:#?}");
 }
 
 /// What a server was seen to do instead of what AWS S3 does.

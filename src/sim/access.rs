@@ -82,7 +82,7 @@ impl State {
             key,
             Stored {
                 content,
-                etag: self.etag(etag),
+                etag: self.etag_at(key, etag),
                 headers,
                 customer_key: None,
                 modified: now(),
@@ -122,7 +122,7 @@ impl State {
             key,
             Stored {
                 content,
-                etag: self.etag(etag),
+                etag: self.etag_at(key, etag),
                 headers,
                 customer_key: None,
                 modified: now(),

@@ -5,9 +5,11 @@ use http::{HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt;
 use s3s::Body;
 
-use super::rules::{Broken, Refusal, Stamps};
+use super::request::Operation;
+use super::rules::{Broken, Refusal, Rules, Stamps};
 
 const XML: HeaderValue = HeaderValue::from_static("application/xml");
+const PARTS_ROOT: &str = "ListPartsResult";
 const STAMP: (&str, &str) = ("<LastModified>", "</LastModified>");
 
 /// The answer that refuses a request.
@@ -46,22 +48,34 @@ pub(super) fn xml(body: String) -> Response<Body> {
     response
 }
 
-/// Writes the times of an answer as the provider does.
-pub(super) async fn stamped(
+/// Writes an answer as the provider does.
+pub(super) async fn spelled(
     response: Response<Body>,
-    stamps: Stamps,
+    operation: Operation,
+    rules: &Rules,
 ) -> Result<Response<Body>, s3s::StdError> {
-    if stamps == Stamps::Zoned {
-        return Ok(response);
-    }
+    let (stamps, root) = (rules.answers.stamps, rules.answers.parts_root);
+    let spell: &(dyn Fn(&str) -> String + Sync) = match operation {
+        Operation::CopyObject | Operation::UploadPartCopy if stamps != Stamps::Zoned => {
+            &|text| restamped(text, stamps)
+        }
+        Operation::ListParts if root != PARTS_ROOT => &|text| text.replace(PARTS_ROOT, root),
+        Operation::CompleteMultipartUpload if !rules.uploads.etag_told => &untold,
+        _ => return Ok(response),
+    };
     let (mut head, body) = response.into_parts();
     let body = body.collect().await?.to_bytes();
     let text = String::from_utf8_lossy(&body).into_owned();
     head.headers.remove(http::header::CONTENT_LENGTH);
-    Ok(Response::from_parts(
-        head,
-        Body::from(restamped(&text, stamps)),
-    ))
+    Ok(Response::from_parts(head, Body::from(spell(&text))))
+}
+
+/// An answer with an empty ETag.
+fn untold(text: &str) -> String {
+    match (text.find("<ETag>"), text.find("</ETag>")) {
+        (Some(start), Some(end)) => format!("{}{}", &text[..start + "<ETag>".len()], &text[end..]),
+        _ => text.to_owned(),
+    }
 }
 
 fn restamped(text: &str, stamps: Stamps) -> String {

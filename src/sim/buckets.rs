@@ -85,6 +85,8 @@ impl BucketState {
 pub(super) struct WriteCondition {
     pub(super) if_match: Option<ETagCondition>,
     pub(super) if_none_match: Option<ETagCondition>,
+    /// Whether nothing is answered 412 by `if_match`; 404 otherwise.
+    pub(super) absent_is_412: bool,
     /// A vendor's header for nothing to be overwritten.
     pub(super) forbids_overwrite: bool,
 }
@@ -100,6 +102,7 @@ impl WriteCondition {
         }
         match (&self.if_match, current) {
             (None, _) => {}
+            (Some(_), None) if self.absent_is_412 => return Err(s3_error!(PreconditionFailed)),
             (Some(_), None) => return Err(s3_error!(NoSuchKey)),
             (Some(condition), Some(stored)) if names(condition, &stored.etag) => {}
             (Some(_), Some(_)) => return Err(s3_error!(PreconditionFailed)),

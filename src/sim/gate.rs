@@ -5,7 +5,7 @@ use http::{HeaderMap, Method, Uri};
 
 use super::host::Address;
 use super::request::{Operation, SimRequest};
-use super::rules::{Conditions, CustomerKeys, Refusal};
+use super::rules::{Conditions, CustomerKeys, LengthWanted, Refusal};
 use super::session;
 use super::state::State;
 
@@ -51,9 +51,9 @@ impl Head<'_> {
 
 /// Why the provider refuses a request; `None` when it does not.
 pub(super) fn refusal(state: &State, head: &Head<'_>) -> Option<Refusal> {
-    let rules: [fn(&State, &Head<'_>) -> Option<Refusal>; 11] = [
+    let rules: [fn(&State, &Head<'_>) -> Option<Refusal>; 13] = [
         addressing, length, client, checksums, sessions, owners, regions, payer, tags, keys,
-        conditions,
+        conditions, classes, paths,
     ];
     rules
         .iter()
@@ -70,8 +70,14 @@ fn addressing(state: &State, head: &Head<'_>) -> Option<Refusal> {
 }
 
 fn length(state: &State, head: &Head<'_>) -> Option<Refusal> {
-    let wants =
-        state.rules.requests.length_wanted && matches!(head.method.as_str(), "PUT" | "POST");
+    let wants = match state.rules.requests.length_wanted {
+        LengthWanted::Never => false,
+        LengthWanted::ByBodies => matches!(
+            head.asked.operation,
+            Operation::PutObject | Operation::UploadPart | Operation::UploadPartCopy
+        ),
+        LengthWanted::Always => matches!(head.method.as_str(), "PUT" | "POST"),
+    };
     (wants && !head.has("content-length") && !head.has("transfer-encoding"))
         .then_some(Refusal::new(411, "MissingContentLength"))
 }
@@ -91,11 +97,12 @@ fn client(state: &State, head: &Head<'_>) -> Option<Refusal> {
 
 fn checksums(state: &State, head: &Head<'_>) -> Option<Refusal> {
     let digest = head.text("x-amz-content-sha256").unwrap_or("");
-    let sent = head.has_any("x-amz-checksum-")
-        || head.has("x-amz-sdk-checksum-algorithm")
+    let rules = &state.rules.requests;
+    let in_headers = head.has_any("x-amz-checksum-") || head.has("x-amz-sdk-checksum-algorithm");
+    let sent = (in_headers && !rules.checksum_headers)
         || head.has("x-amz-trailer")
         || digest.starts_with("STREAMING-");
-    state.rules.requests.checksums.filter(|_| sent)
+    rules.checksums.filter(|_| sent)
 }
 
 fn owners(state: &State, head: &Head<'_>) -> Option<Refusal> {
@@ -163,7 +170,30 @@ fn keys(state: &State, head: &Head<'_>) -> Option<Refusal> {
         CustomerKeys::NotForPartCopies => head.asked.operation != Operation::UploadPartCopy,
         CustomerKeys::None => false,
     };
-    (sent && !taken).then_some(Refusal::new(501, "NotImplemented"))
+    (sent && !taken).then_some(state.rules.requests.customer_keys_refused)
+}
+
+fn classes(state: &State, head: &Head<'_>) -> Option<Refusal> {
+    let class = head.text("x-amz-storage-class").unwrap_or("STANDARD");
+    let refused = state.rules.requests.storage_classes;
+    refused.filter(|_| class != "STANDARD")
+}
+
+/// Whether a file would be a directory too.
+fn paths(state: &State, head: &Head<'_>) -> Option<Refusal> {
+    let refused = state.rules.writes.paths?;
+    let makes = head.writes() && head.asked.operation != Operation::DeleteObject;
+    let buckets = state.buckets();
+    let bucket = buckets.bucket(&head.address.bucket).ok()?;
+    let key = head.address.key.as_str();
+    let below = format!("{key}/");
+    let mut following = bucket.objects.range(below.clone()..);
+    let is_directory = following
+        .next()
+        .is_some_and(|(next, _)| next.starts_with(&below));
+    let mut above = key.match_indices('/').map(|(at, _)| &key[..at]);
+    let is_in_file = above.any(|file| bucket.current(file).is_some());
+    (makes && (is_directory && !key.ends_with('/') || is_in_file)).then_some(refused)
 }
 
 fn conditions(state: &State, head: &Head<'_>) -> Option<Refusal> {

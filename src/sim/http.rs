@@ -30,7 +30,6 @@ use super::fault::How;
 use super::gate::{self, Head};
 use super::host::{Address, Hosts};
 use super::request::{Operation, SimRequest};
-use super::rules::Stamps;
 use super::service::Service;
 use super::session;
 use super::state::{State, Way};
@@ -201,10 +200,6 @@ async fn apply(
         asked.operation,
         Operation::DeleteObjects | Operation::PutObjectTagging
     );
-    let stamps = match asked.operation {
-        Operation::CopyObject | Operation::UploadPartCopy => state.rules.answers.stamps,
-        _ => Stamps::Zoned,
-    };
     let request = if is_digested {
         match checked(request).await? {
             Ok(request) => request,
@@ -219,8 +214,8 @@ async fn apply(
     };
     let response = protocol.call(request).await;
     let response = response.map_err(|error| Dropped::Broken(error.into()))?;
-    let stamped = answer::stamped(response, stamps).await;
-    stamped.map_err(Dropped::Broken)
+    let spelled = answer::spelled(response, asked.operation, &state.rules).await;
+    spelled.map_err(Dropped::Broken)
 }
 
 /// The digest of a request whose body is XML, which the protocol layer does not look at: AWS wants

@@ -41,12 +41,18 @@ impl Entry {
 pub(super) fn page(bucket: &BucketState, query: &Query<'_>) -> (Vec<Entry>, bool) {
     match query.rules.order {
         Order::Sorted => sorted_page(bucket, query),
-        Order::Unsorted => unsorted_page(bucket, query),
+        Order::ByPath => ordered_page(bucket, query, |name| name.replace('/', "\0")),
+        // An order that is none: that of the digests of names.
+        Order::Unsorted => ordered_page(bucket, query, digest_of),
     }
 }
 
-/// One page in an order that is none: that of the digests of names.
-fn unsorted_page(bucket: &BucketState, query: &Query<'_>) -> (Vec<Entry>, bool) {
+/// One page in the order of what `place` makes of names.
+fn ordered_page(
+    bucket: &BucketState,
+    query: &Query<'_>,
+    place: fn(&str) -> String,
+) -> (Vec<Entry>, bool) {
     let all = Query {
         after: "",
         max: usize::MAX,
@@ -56,10 +62,10 @@ fn unsorted_page(bucket: &BucketState, query: &Query<'_>) -> (Vec<Entry>, bool) 
     if query.rules.delimiter == Delimiter::Slash {
         add_prefixes_of_uploads(bucket, query, &mut entries);
     }
-    entries.sort_by_cached_key(|entry| digest_of(entry.name()));
+    entries.sort_by_cached_key(|entry| place(entry.name()));
     if !query.after.is_empty() {
-        let after = digest_of(query.after);
-        entries.retain(|entry| digest_of(entry.name()) > after);
+        let after = place(query.after);
+        entries.retain(|entry| place(entry.name()) > after);
     }
     let is_truncated = entries.len() > query.max;
     entries.truncate(query.max);

@@ -1,5 +1,6 @@
-//! What a provider does otherwise than AWS, as data: written from the providers' documents alone,
-//! so that it cannot repeat a mistake of the client's own table. Knows no request.
+//! What a provider does otherwise than AWS, as data: written from the providers' documents, and
+//! from what servers were seen to do, so that it cannot repeat a mistake of the client's own table.
+//! Knows no request.
 
 use std::time::Duration;
 
@@ -21,6 +22,10 @@ pub enum Conditions {
     Ignored,
     /// 501 NotImplemented, whether it holds or not.
     Refused,
+    /// 412 when it does not hold, and for every ETag in quotes, which is compared with them.
+    QuotedNever,
+    /// if-none-match and if-modified-since are kept, the other two ignored.
+    NoneMatchOnly,
 }
 
 /// A refusal: status and error code.
@@ -38,6 +43,17 @@ impl Refusal {
     }
 }
 
+/// Who has to say how long a body is, were it of no bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LengthWanted {
+    /// Nobody.
+    Never,
+    /// PutObject, UploadPart and UploadPartCopy.
+    ByBodies,
+    /// Every PUT and POST.
+    Always,
+}
+
 /// Which requests are taken at all.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RequestRules {
@@ -46,8 +62,8 @@ pub struct RequestRules {
     pub path_style: Option<Refusal>,
     /// Whether names of buckets may have dots.
     pub dotted_buckets: bool,
-    /// Whether a PUT or POST without Content-Length is answered 411.
-    pub length_wanted: bool,
+    /// Which requests without Content-Length are answered 411.
+    pub length_wanted: LengthWanted,
     /// What the `x-id` of AWS's clients in the query is answered; `None` when it is ignored.
     pub operation_id: Option<Refusal>,
     /// Whether the header Accept-Encoding may be among those that are signed.
@@ -55,6 +71,8 @@ pub struct RequestRules {
     /// What `x-amz-checksum-*`, trailers and aws-chunked bodies are answered; `None` when they
     /// are taken.
     pub checksums: Option<Refusal>,
+    /// Whether `x-amz-checksum-*` is passed over even so, when the body is a plain one.
+    pub checksum_headers: bool,
     /// What `x-amz-*-expected-bucket-owner` of another owner is answered; `None` when nobody
     /// looks.
     pub other_owner: Option<Refusal>,
@@ -71,6 +89,18 @@ pub struct RequestRules {
     pub versions: bool,
     /// Which encryption with keys of the customer there is.
     pub customer_keys: CustomerKeys,
+    /// What such a key is answered where there is no such encryption, or not for that request.
+    pub customer_keys_refused: Refusal,
+    /// What a storage class other than STANDARD is answered; `None` when it is taken.
+    pub storage_classes: Option<Refusal>,
+    /// Whether Content-MD5 of a body is compared with it.
+    pub digests: bool,
+    /// Whether PutObjectTagging takes certain characters only.
+    pub tag_characters: bool,
+    /// The same of `x-amz-tagging`.
+    pub header_tag_characters: bool,
+    /// Whether `x-amz-meta-` counts as a part of each name in the size of metadata.
+    pub metadata_names_whole: bool,
     /// The least time between two writes of one key; sooner is 429 TooManyRequests.
     pub write_interval: Duration,
 }
@@ -80,9 +110,9 @@ pub struct RequestRules {
 pub enum CustomerKeys {
     /// Everywhere.
     Offered,
-    /// Not for copies of parts, which are answered 501.
+    /// Not for copies of parts.
     NotForPartCopies,
-    /// 501 for any.
+    /// Nowhere.
     None,
 }
 
@@ -107,6 +137,24 @@ pub struct WriteRules {
     pub renames: bool,
     /// Whether PutObject takes the offset of an object's end, and adds to it; 501 otherwise.
     pub appends: bool,
+    /// Whether If-Match of a key that holds nothing is answered 412; 404 otherwise.
+    pub absent_is_412: bool,
+    /// Headers that are not kept with an object, in small letters.
+    pub dropped_headers: &'static [&'static str],
+    /// What a write is answered to a key below that of an object, or above that of another, as if
+    /// keys were paths of files; `None` when it is taken.
+    pub paths: Option<Refusal>,
+}
+
+/// What `bytes=-5` stands for in an `x-amz-copy-source-range`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Suffix {
+    /// Nothing: it is refused.
+    Refused,
+    /// The last five bytes.
+    Last,
+    /// `bytes=0-5`.
+    FromStart,
 }
 
 /// What becomes of an `x-amz-copy-source-range`.
@@ -116,10 +164,12 @@ pub struct Ranges {
     pub clamped: bool,
     /// Whether `bytes=5-` is taken.
     pub open: bool,
-    /// Whether `bytes=-5` is taken.
-    pub suffix: bool,
+    /// What `bytes=-5` is.
+    pub suffix: Suffix,
     /// Whether `0-5` is taken.
     pub bare: bool,
+    /// Whether one that begins beyond the source, or ends before it begins, makes an empty part.
+    pub beyond_is_empty: bool,
     /// Whether any other copies the whole source, with 200, instead of being refused.
     pub odd_is_whole: bool,
 }
@@ -131,6 +181,15 @@ pub enum PartCopies {
     Offered,
     /// Taken for an UploadPart whose body is empty: 200, and no CopyPartResult.
     EmptyParts,
+}
+
+/// Which tags CopyObject gives the copy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CopiedTags {
+    /// Those of the source, or those sent, by `x-amz-tagging-directive`.
+    ByDirective,
+    /// Those of the source if its metadata are copied too, else none; what is sent is lost.
+    WithMetadata,
 }
 
 /// What copies read.
@@ -154,6 +213,17 @@ pub struct CopyRules {
     pub cold: Refusal,
     /// The storage classes that have to be restored before they are read or copied.
     pub cold_classes: &'static [&'static str],
+    /// Whether UploadPartCopy decodes the name of its source twice.
+    pub part_source_decoded_twice: bool,
+    /// Whether CopyObject keeps an ETag that is no digest of the content.
+    pub numbered_etag_kept: bool,
+    /// Whether a copy for which no class is named gets that of its source.
+    pub class_kept: bool,
+    /// Tags of copies.
+    pub tags: CopiedTags,
+    /// What CopyObject of an object whose key ends in a slash is answered, after its conditions
+    /// unless it is 404; `None` when it is copied.
+    pub directory: Option<Refusal>,
 }
 
 /// What an upload of parts must be.
@@ -167,6 +237,16 @@ pub struct UploadRules {
     pub object_size: bool,
     /// Whether the ETag of the object is `MD5-N`.
     pub numbered_etag: bool,
+    /// Whether the answer to CompleteMultipartUpload tells it; the element is empty otherwise.
+    pub etag_told: bool,
+    /// Whether parts must be named in the order of their numbers.
+    pub ordered: bool,
+    /// Whether the object gets the tags that CreateMultipartUpload was sent.
+    pub tags: bool,
+    /// What UploadPart and UploadPartCopy to an upload that is no more are answered.
+    pub gone_to_part: Refusal,
+    /// What its CompleteMultipartUpload is answered.
+    pub gone_to_complete: Refusal,
 }
 
 /// How a listing is ordered.
@@ -174,6 +254,8 @@ pub struct UploadRules {
 pub enum Order {
     /// By the bytes of the keys.
     Sorted,
+    /// As files in their directories: by the bytes, but a slash comes before all others.
+    ByPath,
     /// Anyhow.
     Unsorted,
 }
@@ -200,6 +282,19 @@ pub enum Encoding {
     FirstPageForEver,
 }
 
+/// How keys are spelled in a list of uploads when `encoding-type=url` is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum UploadKeys {
+    /// As in lists of objects.
+    AsObjects,
+    /// Encoded, without saying so.
+    EncodedUnsaid,
+    /// Not encoded, though it says so.
+    PlainSaid,
+    /// Not encoded, without saying anything.
+    Plain,
+}
+
 /// What listings are.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ListRules {
@@ -213,6 +308,8 @@ pub struct ListRules {
     pub encoding: Encoding,
     /// Listings of a bucket that do not show a new key yet.
     pub lag: u64,
+    /// Keys in lists of uploads.
+    pub upload_keys: UploadKeys,
 }
 
 /// How a time is written in the answers to copies.
@@ -245,6 +342,10 @@ pub struct AnswerRules {
     pub capital_etags: bool,
     /// Copies that broke off.
     pub broken: Broken,
+    /// The root element of the answer to ListParts.
+    pub parts_root: &'static str,
+    /// Whether objects whose keys end in a slash have ETags.
+    pub directory_etags: bool,
 }
 
 /// All that a provider does.

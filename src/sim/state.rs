@@ -193,6 +193,15 @@ impl State {
         }
     }
 
+    /// The ETag that the provider gives an object of this key and digest; empty for none.
+    pub(super) fn etag_at(&self, key: &str, digest: String) -> String {
+        if key.ends_with('/') && !self.rules.answers.directory_etags {
+            String::new()
+        } else {
+            self.etag(digest)
+        }
+    }
+
     /// Keeps a body where this service keeps bodies.
     pub(super) fn keep(&self, bytes: Vec<u8>) -> S3Result<Content> {
         let mut buckets = self.buckets();

@@ -16,6 +16,7 @@ mod lists;
 mod objects;
 mod rules;
 mod running;
+mod seen;
 mod tags;
 mod uploads;
 

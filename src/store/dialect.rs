@@ -53,8 +53,9 @@ pub struct Listing {
     /// Whether `encoding-type=url` is asked for. Without it a key with a character that XML lacks
     /// is listed under another name.
     pub is_url_encoded: bool,
-    /// Whether keys come in the order of their bytes. Where they do not, all pages of a listing
-    /// are fetched before the first is given out.
+    /// Whether keys come in the order of their bytes, or of their paths as SeaweedFS's do, which is
+    /// the same but for a slash, the least of all characters. Where they do not, all pages of a
+    /// listing are fetched before the first is given out.
     pub is_sorted: bool,
     /// Whether a listing shows at once what was stored and deleted before it. Where it does not,
     /// what this client did in the last minute is looked at by HEAD.

@@ -18,20 +18,6 @@ const NOT_TELLING: [&str; 1] = ["x-id"];
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Requests(BTreeMap<String, u64>);
 
-impl Requests {
-    /// The same with one HEAD more after each CompleteMultipartUpload.
-    pub fn with_heads_after_complete(mut self) -> Self {
-        let completed = self.0.iter().filter_map(|(operation, count)| {
-            let path = operation.strip_prefix("POST ")?.strip_suffix(" uploadId")?;
-            Some((format!("HEAD {path}"), *count))
-        });
-        for (head, count) in completed.collect::<Vec<_>>() {
-            *self.0.entry(head).or_default() += count;
-        }
-        self
-    }
-}
-
 impl Sub for Requests {
     type Output = Self;
 

@@ -1,6 +1,6 @@
 //! The scenarios of `copy`, `edit` and `files`, and what they cost, against real servers.
 
-use s3fs::sim::Rules;
+use s3fs::config::Provider;
 
 use crate::counting::{Counted, Requests};
 use crate::mounted::Mounted;
@@ -65,26 +65,8 @@ fn costs(target: &Target) -> Vec<(&'static str, Requests)> {
     STEPS.map(cost).into()
 }
 
-/// Why a HEAD follows each CompleteMultipartUpload on a server, and not on sim.
-const fn head_after_complete(kind: Kind) -> Option<&'static str> {
-    match kind {
-        Kind::Ceph => Some("Ceph 16.2 completes an upload with an empty ETag"),
-        Kind::Moto => Some("the root of moto's ListPartsResult is another, so no size is known"),
-        Kind::SeaweedFs | Kind::JuiceFs => None,
-    }
-}
-
-/// The rules sim keeps: those of AWS, but for what changes the requests.
-fn rules(kind: Kind) -> Rules {
-    match kind {
-        // It has RenameObject.
-        Kind::SeaweedFs => Rules::seaweedfs(),
-        Kind::JuiceFs | Kind::Ceph | Kind::Moto => Rules::aws(),
-    }
-}
-
 fn costs_what_sim_costs(kind: Kind, target: &Target) {
-    let rig = Rig::of(rules(kind));
+    let rig = Rig::of(kind.rules());
     let simulated = Target {
         provider: target.provider,
         ..rig.target()
@@ -95,10 +77,6 @@ fn costs_what_sim_costs(kind: Kind, target: &Target) {
     }
     let (expected, found) = (costs(&simulated), costs(target));
     for ((name, expected), (_, found)) in expected.into_iter().zip(found) {
-        let expected = match head_after_complete(kind) {
-            Some(_) => expected.with_heads_after_complete(),
-            None => expected,
-        };
         assert!(
             found == expected,
             "{name}:\n  {found}\nand on sim\n  {expected}"
@@ -141,4 +119,20 @@ fn copies_edits_and_conflicts_are_right_against_ceph_and_cost_what_they_cost_on_
 #[test]
 fn copies_edits_and_conflicts_are_right_against_moto_and_cost_what_they_cost_on_sim() {
     is_right(Kind::Moto);
+}
+
+/// Neither copies directories, and here no file of an earlier test has made them.
+#[test]
+fn directories_are_moved_by_servers_that_do_not_copy_them_also_without_copies_of_parts() {
+    for (kind, provider) in [
+        (Kind::JuiceFs, Provider::Gcs),
+        (Kind::SeaweedFs, Provider::Seaweedfs),
+    ] {
+        let server = Server::start(kind);
+        copy::copies(&Target {
+            access: &server.access,
+            store: &server.store,
+            provider,
+        });
+    }
 }

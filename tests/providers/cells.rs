@@ -398,7 +398,12 @@ fn exclusive(row: &Row) -> Outcome {
     });
     let made = world.run(world.create_exclusively("new", b"ours"));
     let writes = &row.rules.writes;
-    if writes.put_conditions != Conditions::Kept && writes.forbid_overwrite.is_none() {
+    let is_kept = match writes.put_conditions {
+        Conditions::Kept | Conditions::KeptNotModified => true,
+        Conditions::QuotedNever | Conditions::NoneMatchOnly => true,
+        Conditions::Ignored | Conditions::Refused => writes.forbid_overwrite.is_some(),
+    };
+    if !is_kept {
         return row.not_offered("writes.put_conditions");
     }
     assert!(is_of(&made, "Exists"), "{made:?}");

@@ -1,7 +1,6 @@
 //! Each rule that would spoil a copy: what becomes of it in the hands of [`Naive`], and that the
 //! filesystem in the same situation does it right.
 
-use s3fs::config::Provider;
 use s3fs::limits::{Limits, MIB};
 use s3fs::sim::{Fault, How, Operation, Rules};
 use s3fs::store::dialect::Dialect;
@@ -13,7 +12,7 @@ use crate::world::{BUCKET, World};
 /// A mount that copies in parts of 5 MiB, however small the object is.
 pub fn in_parts(mut rules: Rules) -> World {
     rules.requests.write_interval = std::time::Duration::ZERO;
-    let dialect = Dialect::of(Provider::of_name(rules.name).unwrap());
+    let dialect = Dialect::of(crate::provider(&rules));
     let dialect = Dialect {
         limits: Limits {
             copy_object_preferred_max: 0,
@@ -90,17 +89,44 @@ fn garage_cuts_a_range_at_the_end_of_a_source_that_has_shrunk() {
 }
 
 #[test]
-fn ceph_takes_a_range_without_a_start_for_the_end_of_the_source() {
+fn ceph_takes_the_start_for_a_range_without_one() {
     let (world, naive) = with_source(Rules::ceph());
     world
         .run(naive.copy_by_ranges("wrong", &["bytes=-6291455"]))
         .unwrap();
-    check(
-        &world.sim,
-        "wrong",
-        &[Run::Pattern(1, SIZE - 6_291_455, 6_291_455)],
-    );
+    check(&world.sim, "wrong", &[Run::Pattern(1, 0, 6_291_456)]);
     copy_right(&world, &naive, SIZE);
+}
+
+#[test]
+fn ceph_16_copies_a_part_of_another_object_for_a_percent_sign_in_the_name() {
+    let world = in_parts(Rules::ceph_16());
+    let naive = Naive::new(&world.sim);
+    world.sim.put_pattern(BUCKET, "a%41", SIZE, 1);
+    world.sim.put_pattern(BUCKET, "aA", SIZE, 2);
+    world.run(async {
+        let id = naive.create("wrong").await;
+        let at = ("wrong", &*id);
+        let copied = naive.copy_part(at, 1, ("a%2541", None), None).await;
+        naive.complete(at, vec![copied.unwrap()]).await.unwrap();
+    });
+    check(&world.sim, "wrong", &[Run::Pattern(2, 0, SIZE)]);
+    world.run(world.concatenate(&["a%41"], "right")).unwrap();
+    check(&world.sim, "right", &[Run::Pattern(1, 0, SIZE)]);
+}
+
+#[test]
+fn moto_makes_an_empty_part_of_a_range_beyond_a_source_that_has_shrunk() {
+    let (world, naive) = with_source(Rules::moto());
+    world.run(world.look("a")).unwrap();
+    world.sim.put_pattern(BUCKET, "a", SIZE / 2, 2);
+    let copied = naive.copy_by_ranges("wrong", &["bytes=0-6291455", "bytes=6291456-12582911"]);
+    world.run(copied).unwrap();
+    assert_eq!(size(&world, "wrong"), SIZE / 2);
+    let copied = world.run(world.concatenate(&["a"], "right"));
+    assert!(is_of(&copied, "Stale"), "{copied:?}");
+    assert!(world.sim.stat(BUCKET, "right").is_none());
+    check_no_upload(&world.sim);
 }
 
 /// Copies two halves of a source that is replaced in between, with if-match on both.
@@ -143,6 +169,7 @@ fn a_source_replaced_between_two_parts_tears_the_copy_where_conditions_are_ignor
     for rules in [
         Rules::r2(),
         Rules::ceph(),
+        Rules::ceph_16(),
         Rules::obs(),
         Rules::ncloud(),
         Rules::wasabi(),

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use s3fs::config::Provider;
+use s3fs::sim::Rules;
 
 use crate::access::Access;
 use crate::store::Store;
@@ -40,6 +41,16 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// What it does, as rules of sim.
+    pub const fn rules(self) -> Rules {
+        match self {
+            Self::SeaweedFs => Rules::seaweedfs(),
+            Self::JuiceFs => Rules::juicefs(),
+            Self::Ceph => Rules::ceph_16(),
+            Self::Moto => Rules::moto(),
+        }
+    }
+
     /// What a mount of it is told.
     pub const fn provider(self) -> Provider {
         match self {

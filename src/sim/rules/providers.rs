@@ -4,11 +4,13 @@
 use std::time::Duration;
 
 use super::{
-    AnswerRules, Broken, Conditions, CopyRules, CustomerKeys, Delimiter, Encoding, ListRules,
-    Order, PartCopies, Ranges, Refusal, RequestRules, Rules, Stamps, UploadRules, WriteRules,
-    sources,
+    AnswerRules, Broken, Conditions, CopiedTags, CopyRules, CustomerKeys, Delimiter, Encoding,
+    LengthWanted, ListRules, Order, PartCopies, Ranges, Refusal, RequestRules, Rules, Stamps,
+    Suffix, UploadKeys, UploadRules, WriteRules, sources,
 };
 use crate::limits::{GIB, Limits, MIB};
+
+mod servers;
 
 const KIB: u64 = 1 << 10;
 const TIB: u64 = 1 << 40;
@@ -16,19 +18,109 @@ const TIB: u64 = 1 << 40;
 const GB: u64 = 1_000_000_000;
 
 const ACCESS_DENIED: Refusal = Refusal::new(403, "AccessDenied");
+const NO_SUCH_UPLOAD: Refusal = Refusal::new(404, "NoSuchUpload");
 const INVALID_OBJECT_STATE: Refusal = Refusal::new(403, "InvalidObjectState");
 const INVALID_REQUEST: Refusal = Refusal::new(400, "InvalidRequest");
 /// Ranges that no document describes.
 const UNKNOWN_RANGES: Ranges = Ranges {
     clamped: true,
     open: true,
-    suffix: true,
+    suffix: Suffix::Last,
     bare: true,
+    beyond_is_empty: false,
     odd_is_whole: true,
 };
 
+// What AWS S3 does.
+const REQUESTS: RequestRules = RequestRules {
+    path_style: None,
+    dotted_buckets: true,
+    length_wanted: LengthWanted::Never,
+    operation_id: None,
+    signed_accept_encoding: true,
+    checksums: None,
+    checksum_headers: false,
+    other_owner: Some(ACCESS_DENIED),
+    other_region: None,
+    no_session: None,
+    requester_pays: true,
+    tags: true,
+    versions: true,
+    customer_keys: CustomerKeys::Offered,
+    customer_keys_refused: Refusal::new(501, "NotImplemented"),
+    storage_classes: None,
+    digests: true,
+    tag_characters: true,
+    header_tag_characters: true,
+    metadata_names_whole: false,
+    write_interval: Duration::ZERO,
+};
+const WRITES: WriteRules = WriteRules {
+    put_conditions: Conditions::Kept,
+    complete_conditions: Conditions::Kept,
+    copy_conditions: Conditions::Kept,
+    delete_conditions: Conditions::Kept,
+    forbid_overwrite: None,
+    delete_wants_md5: false,
+    delete_keys_max: 1000,
+    renames: false,
+    appends: false,
+    absent_is_412: false,
+    dropped_headers: &[],
+    paths: None,
+};
+const COPIES: CopyRules = CopyRules {
+    object_conditions: Conditions::Kept,
+    part_conditions: Conditions::Kept,
+    part_copies: PartCopies::Offered,
+    ranges: Ranges {
+        clamped: false,
+        open: false,
+        suffix: Suffix::Refused,
+        bare: false,
+        beyond_is_empty: false,
+        odd_is_whole: false,
+    },
+    ranged_source_refused_max: 5 * MIB,
+    part_source_refused_max: None,
+    marker_named: 400,
+    cold: INVALID_OBJECT_STATE,
+    cold_classes: &["GLACIER", "DEEP_ARCHIVE"],
+    part_source_decoded_twice: false,
+    numbered_etag_kept: false,
+    class_kept: false,
+    tags: CopiedTags::ByDirective,
+    directory: None,
+};
+const UPLOADS: UploadRules = UploadRules {
+    consecutive: false,
+    all_parts_named: false,
+    object_size: true,
+    numbered_etag: true,
+    etag_told: true,
+    ordered: true,
+    tags: true,
+    gone_to_part: NO_SUCH_UPLOAD,
+    gone_to_complete: NO_SUCH_UPLOAD,
+};
+const LISTS: ListRules = ListRules {
+    v2: true,
+    order: Order::Sorted,
+    delimiter: Delimiter::Any,
+    encoding: Encoding::Honoured,
+    lag: 0,
+    upload_keys: UploadKeys::AsObjects,
+};
+const ANSWERS: AnswerRules = AnswerRules {
+    stamps: Stamps::Zoned,
+    capital_etags: false,
+    broken: Broken::Error,
+    parts_root: "ListPartsResult",
+    directory_etags: true,
+};
+
 impl Rules {
-    /// All of them.
+    /// All that have documents.
     pub fn all() -> [Self; 15] {
         [
             Self::aws(),
@@ -49,73 +141,22 @@ impl Rules {
         ]
     }
 
+    /// Servers as they were seen to be, in one version each, that do worse than the documents say.
+    pub const fn seen() -> [Self; 3] {
+        [Self::ceph_16(), Self::juicefs(), Self::moto()]
+    }
+
     /// AWS S3.
     pub const fn aws() -> Self {
         Self {
             name: "aws",
             limits: Limits::aws(),
-            requests: RequestRules {
-                path_style: None,
-                dotted_buckets: true,
-                length_wanted: false,
-                operation_id: None,
-                signed_accept_encoding: true,
-                checksums: None,
-                other_owner: Some(ACCESS_DENIED),
-                other_region: None,
-                no_session: None,
-                requester_pays: true,
-                tags: true,
-                versions: true,
-                customer_keys: CustomerKeys::Offered,
-                write_interval: Duration::ZERO,
-            },
-            writes: WriteRules {
-                put_conditions: Conditions::Kept,
-                complete_conditions: Conditions::Kept,
-                copy_conditions: Conditions::Kept,
-                delete_conditions: Conditions::Kept,
-                forbid_overwrite: None,
-                delete_wants_md5: false,
-                delete_keys_max: 1000,
-                renames: false,
-                appends: false,
-            },
-            copies: CopyRules {
-                object_conditions: Conditions::Kept,
-                part_conditions: Conditions::Kept,
-                part_copies: PartCopies::Offered,
-                ranges: Ranges {
-                    clamped: false,
-                    open: false,
-                    suffix: false,
-                    bare: false,
-                    odd_is_whole: false,
-                },
-                ranged_source_refused_max: 5 * MIB,
-                part_source_refused_max: None,
-                marker_named: 400,
-                cold: INVALID_OBJECT_STATE,
-                cold_classes: &["GLACIER", "DEEP_ARCHIVE"],
-            },
-            uploads: UploadRules {
-                consecutive: false,
-                all_parts_named: false,
-                object_size: true,
-                numbered_etag: true,
-            },
-            lists: ListRules {
-                v2: true,
-                order: Order::Sorted,
-                delimiter: Delimiter::Any,
-                encoding: Encoding::Honoured,
-                lag: 0,
-            },
-            answers: AnswerRules {
-                stamps: Stamps::Zoned,
-                capital_etags: false,
-                broken: Broken::Error,
-            },
+            requests: REQUESTS,
+            writes: WRITES,
+            copies: COPIES,
+            uploads: UPLOADS,
+            lists: LISTS,
+            answers: ANSWERS,
             sources: sources::AWS,
         }
     }
@@ -325,7 +366,7 @@ impl Rules {
         let mut rules = Self::aws();
         rules.name = "gcs";
         rules.limits.copy_object_max = 5 * TIB;
-        rules.requests.length_wanted = true;
+        rules.requests.length_wanted = LengthWanted::Always;
         rules.requests.operation_id = Some(Refusal::new(400, "InvalidArgument"));
         rules.requests.signed_accept_encoding = false;
         rules.requests.checksums = Some(Refusal::new(400, "InvalidArgument"));
@@ -365,104 +406,6 @@ impl Rules {
         rules.copies.cold_classes = &[];
         rules.uploads.object_size = false;
         rules.sources = sources::WASABI;
-        rules
-    }
-
-    /// Ceph RADOS Gateway.
-    pub const fn ceph() -> Self {
-        let mut rules = Self::aws();
-        rules.name = "ceph";
-        rules.requests.length_wanted = true;
-        rules.requests.checksums = Some(Refusal::new(400, "XAmzContentSHA256Mismatch"));
-        rules.requests.other_owner = None;
-        rules.requests.requester_pays = false;
-        rules.writes.complete_conditions = Conditions::Ignored;
-        rules.writes.copy_conditions = Conditions::Ignored;
-        rules.writes.delete_conditions = Conditions::Ignored;
-        rules.copies.object_conditions = Conditions::Ignored;
-        rules.copies.part_conditions = Conditions::Ignored;
-        rules.copies.ranges.suffix = true;
-        rules.copies.ranged_source_refused_max = 0;
-        rules.copies.cold_classes = &[];
-        rules.uploads.all_parts_named = true;
-        rules.uploads.object_size = false;
-        rules.sources = sources::CEPH;
-        rules
-    }
-
-    /// Garage.
-    pub const fn garage() -> Self {
-        let mut rules = Self::aws();
-        rules.name = "garage";
-        rules.limits.part_size_min = 0;
-        rules.limits.copy_object_max = 5 * TIB;
-        rules.requests.other_owner = None;
-        rules.requests.requester_pays = false;
-        rules.requests.tags = false;
-        rules.requests.versions = false;
-        rules.writes.put_conditions = Conditions::Ignored;
-        rules.writes.complete_conditions = Conditions::Ignored;
-        rules.writes.copy_conditions = Conditions::Ignored;
-        rules.writes.delete_conditions = Conditions::Ignored;
-        rules.copies.ranges.clamped = true;
-        rules.copies.ranges.open = true;
-        rules.copies.ranges.suffix = true;
-        rules.copies.ranged_source_refused_max = 0;
-        rules.copies.part_source_refused_max = Some(3 * KIB);
-        rules.copies.cold_classes = &[];
-        rules.uploads.object_size = false;
-        rules.sources = sources::GARAGE;
-        rules
-    }
-
-    /// MinIO.
-    pub const fn minio() -> Self {
-        let mut rules = Self::aws();
-        rules.name = "minio";
-        rules.limits.part_size_max = 5 * TIB;
-        rules.limits.put_max = 5 * TIB;
-        rules.limits.copy_object_max = 5 * TIB;
-        rules.requests.other_owner = None;
-        rules.requests.requester_pays = false;
-        rules.writes.copy_conditions = Conditions::Ignored;
-        rules.writes.delete_conditions = Conditions::Ignored;
-        rules.copies.ranged_source_refused_max = 0;
-        rules.copies.cold_classes = &[];
-        rules.uploads.object_size = false;
-        rules.sources = sources::MINIO;
-        rules
-    }
-
-    /// RustFS.
-    pub const fn rustfs() -> Self {
-        let mut rules = Self::aws();
-        rules.name = "rustfs";
-        rules.requests.length_wanted = true;
-        rules.requests.other_owner = None;
-        rules.requests.requester_pays = false;
-        rules.writes.copy_conditions = Conditions::Ignored;
-        rules.writes.delete_conditions = Conditions::Ignored;
-        rules.copies.ranged_source_refused_max = 0;
-        rules.copies.cold_classes = &[];
-        rules.uploads.object_size = false;
-        rules.sources = sources::RUSTFS;
-        rules
-    }
-
-    /// SeaweedFS.
-    pub const fn seaweedfs() -> Self {
-        let mut rules = Self::aws();
-        rules.name = "seaweedfs";
-        rules.requests.other_owner = None;
-        rules.requests.requester_pays = false;
-        rules.requests.customer_keys = CustomerKeys::NotForPartCopies;
-        rules.writes.renames = true;
-        rules.copies.ranges.bare = true;
-        rules.copies.ranged_source_refused_max = 0;
-        rules.copies.cold_classes = &[];
-        rules.uploads.object_size = false;
-        rules.uploads.numbered_etag = false;
-        rules.sources = sources::SEAWEEDFS;
         rules
     }
 }

@@ -34,7 +34,7 @@ fn fields(rules: &Rules) -> BTreeSet<(String, String)> {
 fn every_rule_that_is_not_awss_has_its_source() {
     let aws = fields(&Rules::aws());
     assert!(aws.len() > 40, "{aws:?}");
-    for rules in Rules::all() {
+    for rules in Rules::all().into_iter().chain(Rules::seen()) {
         let words = rules
             .sources
             .iter()

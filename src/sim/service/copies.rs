@@ -9,12 +9,12 @@ use s3s::{S3Error, S3ErrorCode, S3Response, S3Result, s3_error};
 
 use super::super::buckets::{Stored, WriteCondition, now};
 use super::super::content::digest_of;
-use super::super::rules::{Conditions, Refusal};
+use super::super::rules::{Conditions, CopiedTags, Refusal};
 use super::super::state::State;
 use super::Reply;
 use super::keys::{self, sent_key, sent_source_key};
-use super::objects::{ReadCondition, is_cold, kept_headers, whole_etag};
-use crate::store::ObjectHeaders;
+use super::objects::{ReadCondition, is_cold, kept_headers, told, whole_etag};
+use crate::store::{ObjectHeaders, Tags};
 
 macro_rules! source_condition {
     ($input:expr) => {
@@ -29,7 +29,7 @@ macro_rules! source_condition {
 pub(super) use source_condition;
 
 /// The error that refuses a request.
-fn refused(refusal: Refusal) -> S3Error {
+pub(super) fn refused(refusal: Refusal) -> S3Error {
     let mut error = S3Error::new(S3ErrorCode::Custom(refusal.code.into()));
     if let Ok(status) = StatusCode::from_u16(refusal.status) {
         error.set_status_code(status);
@@ -49,7 +49,7 @@ pub(super) struct Source {
 pub(super) fn source(
     state: &State,
     source: CopySource,
-    (condition, rule): (&ReadCondition, Conditions),
+    (condition, rule): (ReadCondition, Conditions),
     key_sent: keys::Sent<'_>,
 ) -> S3Result<Source> {
     let CopySource::Bucket {
@@ -68,10 +68,15 @@ pub(super) fn source(
         }
         other => other?,
     };
-    match rule {
-        Conditions::Kept => condition.check(&stored, S3ErrorCode::PreconditionFailed)?,
-        Conditions::KeptNotModified => condition.check(&stored, S3ErrorCode::NotModified)?,
-        Conditions::Ignored | Conditions::Refused => {}
+    let directory = state.rules.copies.directory;
+    let refusal = directory.filter(|_| key.ends_with('/'));
+    // What is not found has no condition to fail.
+    match refusal {
+        Some(refusal) if refusal.status == 404 => return Err(refused(refusal)),
+        _ => condition.check_by(rule, &stored)?,
+    }
+    if let Some(refusal) = refusal {
+        return Err(refused(refusal));
     }
     keys::check(stored.customer_key.as_deref(), key_sent)?;
     if is_cold(state, &stored) {
@@ -99,18 +104,28 @@ pub(super) async fn take_time_to_copy(state: &State, bytes: u64) {
     }
 }
 
+/// What AWS says of a copy of an object onto itself that changes nothing.
+const UNCHANGED: &str = "This copy request is illegal because it is trying to copy an object to \
+     itself without changing the object's metadata, storage class, website redirect location or \
+     encryption attributes.";
+
 /// The headers a copy gets, of those sent and those the source has.
 fn copied_headers(
     (sent, kept): (ObjectHeaders, ObjectHeaders),
-    replaces: bool,
-    replaces_tags: bool,
+    (replaces, replaces_tags): (bool, bool),
+    rule: CopiedTags,
 ) -> ObjectHeaders {
     let (sent_tags, kept_tags) = (sent.tags.clone(), kept.tags.clone());
+    let tags = match (rule, replaces, replaces_tags) {
+        (CopiedTags::ByDirective, _, true) => sent_tags,
+        (CopiedTags::WithMetadata, true, _) => Tags::default(),
+        (CopiedTags::ByDirective, _, false) | (CopiedTags::WithMetadata, false, _) => kept_tags,
+    };
     // A copy that names no class gets the default one (API reference, CopyObject).
     let storage_class = sent.storage_class.clone();
     ObjectHeaders {
         storage_class,
-        tags: if replaces_tags { sent_tags } else { kept_tags },
+        tags,
         ..if replaces { sent } else { kept }
     }
 }
@@ -123,7 +138,7 @@ pub(super) async fn copy(
     let rule = state.rules.copies.object_conditions;
     let key_sent = sent_source_key!(input);
     let about_source = source_condition!(input);
-    let source = source(state, input.copy_source, (&about_source, rule), key_sent)?;
+    let source = source(state, input.copy_source, (about_source, rule), key_sent)?;
     let customer_key = keys::digest(sent_key!(input))?;
     let size = source.stored.content.len();
     if size > state.rules.limits.copy_object_max {
@@ -138,23 +153,25 @@ pub(super) async fn copy(
         .is_some_and(|directive| directive.as_str() == MetadataDirective::REPLACE);
     let at = (input.bucket.as_str(), input.key.as_str());
     if source.is_at(at) && !replaces && input.storage_class.is_none() {
-        return Err(s3_error!(
-            InvalidRequest,
-            "This copy request is illegal because it is trying to copy an object to itself \
-             without changing the object's metadata, storage class, website redirect location \
-             or encryption attributes."
-        ));
+        return Err(s3_error!(InvalidRequest, "{}", UNCHANGED));
     }
     let replaces_tags = input
         .tagging_directive
         .as_ref()
         .is_some_and(|directive| directive.as_str() == TaggingDirective::REPLACE);
+    let names_class = input.storage_class.is_some();
     let sent = kept_headers!(state, input)?;
     let kept = source.stored.headers.clone();
-    let headers = copied_headers((sent, kept), replaces, replaces_tags);
+    let rules = &state.rules.copies;
+    let source_class = kept.storage_class.clone();
+    let mut headers = copied_headers((sent, kept), (replaces, replaces_tags), rules.tags);
+    if rules.class_kept && !names_class {
+        headers.storage_class = source_class;
+    }
     take_time_to_copy(state, size).await;
-    let etag = whole_etag(copy_etag(&source.stored), customer_key.as_deref());
-    let etag = state.etag(etag);
+    let digest = copy_digest(&source.stored, rules.numbered_etag_kept);
+    let digest = whole_etag(digest, customer_key.as_deref());
+    let etag = state.etag_at(&input.key, digest);
     let modified = now();
     let content = source.stored.content.clone();
     let stored = Stored {
@@ -169,7 +186,7 @@ pub(super) async fn copy(
         .publish(&input.bucket, &input.key, stored, &condition)?;
     Ok(S3Response::new(CopyObjectOutput {
         copy_object_result: Some(CopyObjectResult {
-            e_tag: Some(ETag::Strong(etag)),
+            e_tag: told(&etag),
             last_modified: Some(modified.into()),
             ..Default::default()
         }),
@@ -182,8 +199,8 @@ pub(super) async fn copy(
 }
 
 /// The digest of the content is the source's, unless that was made in parts.
-fn copy_etag(stored: &Stored) -> String {
-    if stored.etag.contains('-') {
+fn copy_digest(stored: &Stored, is_kept: bool) -> String {
+    if stored.etag.contains('-') && !is_kept {
         digest_of(&stored.etag)
     } else {
         stored.etag.clone()

@@ -9,9 +9,10 @@ use s3s::{S3Response, S3Result, s3_error};
 
 use super::super::buckets::{BucketState, Buckets};
 use super::super::listing::{Entry, Query, encode, page};
-use super::super::rules::{Delimiter, Encoding, ListRules};
+use super::super::rules::{Delimiter, Encoding, ListRules, UploadKeys};
 use super::super::state::State;
 use super::Reply;
+use super::objects::told;
 
 /// Most entries on a page.
 const PAGE_MAX: i32 = 1000;
@@ -112,7 +113,7 @@ fn split(entries: Vec<Entry>, spelling: &Spelling) -> (Vec<Object>, Vec<CommonPr
                     .unwrap_or("STANDARD");
                 objects.push(Object {
                     key: Some(spelling.name(&key)),
-                    e_tag: Some(ETag::Strong(stored.etag.clone())),
+                    e_tag: told(&stored.etag),
                     last_modified: Some(stored.modified.into()),
                     size: Some(stored.content.len() as i64),
                     storage_class: Some(class.to_owned().into()),
@@ -220,7 +221,19 @@ pub(super) fn uploads(
     }
     // Directory buckets want the same of the prefix here (ListMultipartUploads, Prefix).
     delimiter(None, input.prefix.as_deref(), &state.rules.lists)?;
-    let spelling = Spelling::new(input.encoding_type.as_ref(), &state.rules.lists)?;
+    let mut spelling = Spelling::new(input.encoding_type.as_ref(), &state.rules.lists)?;
+    let encoding_type = match state.rules.lists.upload_keys {
+        UploadKeys::AsObjects => input.encoding_type.filter(|_| spelling.encoded),
+        UploadKeys::EncodedUnsaid => None,
+        UploadKeys::PlainSaid => {
+            spelling.encoded = false;
+            input.encoding_type
+        }
+        UploadKeys::Plain => {
+            spelling.encoded = false;
+            None
+        }
+    };
     let max = page_max(input.max_uploads)?;
     let prefix = input.prefix.as_deref().unwrap_or("");
     let buckets = state.buckets();
@@ -260,7 +273,7 @@ pub(super) fn uploads(
         is_truncated: Some(truncated),
         next_key_marker: last.as_ref().map(|(key, _)| spelling.name(key)),
         next_upload_id_marker: last.map(|(_, id)| id),
-        encoding_type: input.encoding_type.filter(|_| spelling.encoded),
+        encoding_type,
         ..Default::default()
     }))
 }

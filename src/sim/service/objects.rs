@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use md5::{Digest, Md5};
 use s3s::crypto::{Checksum as _, Crc32};
 use s3s::dto::*;
@@ -38,7 +38,7 @@ macro_rules! kept_headers {
                     .map($crate::sim::service::objects::http_date),
                 storage_class: $input.storage_class.map(|class| class.as_str().to_owned()),
                 metadata: $input.metadata.into_iter().flatten().collect(),
-                tags: $crate::sim::service::tags::of_header($input.tagging.as_deref())?,
+                tags: $crate::sim::service::tags::of_header($state, $input.tagging.as_deref())?,
             },
         )
     };
@@ -49,10 +49,16 @@ pub(super) fn checked_headers(
     state: &State,
     mut headers: ObjectHeaders,
 ) -> S3Result<ObjectHeaders> {
+    let rules = &state.rules;
+    let start = if rules.requests.metadata_names_whole {
+        "x-amz-meta-".len()
+    } else {
+        0
+    };
     let metadata = headers
         .metadata
         .iter()
-        .map(|(name, value)| name.len() as u64 + value.len() as u64);
+        .map(|(name, value)| (start + name.len() + value.len()) as u64);
     if metadata.sum::<u64>() > state.rules.limits.metadata_bytes_max {
         return Err(s3_error!(MetadataTooLarge));
     }
@@ -65,6 +71,14 @@ pub(super) fn checked_headers(
             .join(",")
     });
     headers.content_encoding = kept.filter(|codings| !codings.is_empty());
+    for dropped in rules.writes.dropped_headers {
+        match *dropped {
+            "content-encoding" => headers.content_encoding = None,
+            "content-language" => headers.content_language = None,
+            "expires" => headers.expires = None,
+            other => unreachable!("no rule drops {other}"),
+        }
+    }
     headers.storage_class = headers.storage_class.filter(|class| class != "STANDARD");
     Ok(headers)
 }
@@ -101,7 +115,7 @@ macro_rules! shown {
             metadata: Some(headers.metadata.into_iter().collect()),
             content_length: Some($len as i64),
             content_range: $range,
-            e_tag: Some(ETag::Strong($stored.etag.clone())),
+            e_tag: told(&$stored.etag),
             last_modified: Some($stored.modified.into()),
             sse_customer_algorithm: $stored.customer_key.as_ref().map(|_| "AES256".into()),
             sse_customer_key_md5: $stored.customer_key.clone(),
@@ -121,6 +135,19 @@ pub(super) struct ReadCondition {
 }
 
 impl ReadCondition {
+    /// The same without what a rule ignores, and what an unchanged source is answered.
+    pub(super) fn check_by(mut self, rule: Conditions, stored: &Stored) -> S3Result<()> {
+        match rule {
+            Conditions::Ignored | Conditions::Refused => return Ok(()),
+            Conditions::KeptNotModified => return self.check(stored, S3ErrorCode::NotModified),
+            Conditions::NoneMatchOnly => {
+                (self.if_match, self.if_unmodified_since) = (None, None);
+            }
+            Conditions::Kept | Conditions::QuotedNever => {}
+        }
+        self.check(stored, S3ErrorCode::PreconditionFailed)
+    }
+
     /// Entity tags go before dates (RFC 9110 section 13.2.2).
     pub(super) fn check(&self, stored: &Stored, unchanged: S3ErrorCode) -> S3Result<()> {
         let modified = Timestamp::from(stored.modified);
@@ -250,6 +277,11 @@ pub(super) async fn receive(
     Ok(Received { bytes, md5 })
 }
 
+/// An entity tag as answers tell it.
+pub(super) fn told(etag: &str) -> Option<ETag> {
+    (!etag.is_empty()).then(|| ETag::Strong(etag.to_owned()))
+}
+
 fn check_digest<const N: usize>(sent: Option<&str>, digest: impl Fn() -> [u8; N]) -> S3Result<()> {
     let Some(sent) = sent else { return Ok(()) };
     match STANDARD.decode(sent) {
@@ -268,7 +300,7 @@ pub(super) async fn put(
         return Err(s3_error!(NotImplemented));
     }
     let sent = SentDigests {
-        md5: input.content_md5,
+        md5: input.content_md5.filter(|_| state.rules.requests.digests),
         crc32: input.checksum_crc32,
     };
     let received = receive(
@@ -288,7 +320,8 @@ pub(super) async fn put(
         );
     }
     let customer_key = keys::digest(sent_key!(input))?;
-    let etag = state.etag(whole_etag(hex(&received.md5), customer_key.as_deref()));
+    let digest = whole_etag(hex(&received.md5), customer_key.as_deref());
+    let etag = state.etag_at(&input.key, digest);
     let stored = Stored {
         etag: etag.clone(),
         headers: kept_headers!(state, input)?,
@@ -299,9 +332,8 @@ pub(super) async fn put(
     let version_id = state
         .buckets()
         .publish(&input.bucket, &input.key, stored, &condition)?;
-    let e_tag = Some(ETag::Strong(etag));
     Ok(S3Response::new(PutObjectOutput {
-        e_tag,
+        e_tag: told(&etag),
         version_id,
         sse_customer_algorithm: customer_key.as_ref().map(|_| "AES256".into()),
         sse_customer_key_md5: customer_key,
@@ -351,11 +383,17 @@ pub(super) fn write_condition(
             .map(Some)
             .map_err(|_| s3_error!(InvalidArgument)),
     };
+    let if_match = http::header::IF_MATCH;
     let (if_match, if_none_match) = match rule {
         Conditions::Kept | Conditions::KeptNotModified => (
-            condition(http::header::IF_MATCH)?,
+            condition(if_match)?,
             condition(http::header::IF_NONE_MATCH)?,
         ),
+        Conditions::QuotedNever => (
+            headers.get(if_match).map(as_sent),
+            condition(http::header::IF_NONE_MATCH)?,
+        ),
+        Conditions::NoneMatchOnly => (None, condition(http::header::IF_NONE_MATCH)?),
         Conditions::Ignored | Conditions::Refused => (None, None),
     };
     let header = state.rules.writes.forbid_overwrite;
@@ -363,8 +401,17 @@ pub(super) fn write_condition(
     Ok(WriteCondition {
         if_match,
         if_none_match,
+        absent_is_412: state.rules.writes.absent_is_412,
         forbids_overwrite: forbids.is_some_and(|value| value == "true"),
     })
+}
+
+/// An entity tag with its quotes, which no object has.
+fn as_sent(value: &HeaderValue) -> ETagCondition {
+    match String::from_utf8_lossy(value.as_bytes()).as_ref() {
+        "*" => ETagCondition::Any,
+        text => ETagCondition::ETag(ETag::Strong(text.to_owned())),
+    }
 }
 
 /// Whether an object has to be restored before it can be read.

@@ -37,7 +37,7 @@ pub(super) fn get(state: &State, input: &GetObjectTaggingInput) -> Reply<GetObje
 pub(super) fn put(state: &State, input: PutObjectTaggingInput) -> Reply<PutObjectTaggingOutput> {
     let pairs = input.tagging.tag_set.into_iter();
     let pairs = pairs.map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default()));
-    let tags = checked(pairs)?;
+    let tags = checked(pairs, state.rules.requests.tag_characters)?;
     let version_id =
         state
             .buckets()
@@ -59,7 +59,7 @@ pub(super) fn delete(
 }
 
 /// The tags in `x-amz-tagging`: a query, as forms are encoded.
-pub(super) fn of_header(sent: Option<&str>) -> S3Result<Tags> {
+pub(super) fn of_header(state: &State, sent: Option<&str>) -> S3Result<Tags> {
     let pairs = sent
         .unwrap_or("")
         .split('&')
@@ -76,13 +76,16 @@ pub(super) fn of_header(sent: Option<&str>) -> S3Result<Tags> {
             Ok((decoded(name)?, decoded(value)?))
         })
         .collect();
-    Ok(Tags::These(checked(pairs?)?))
+    let is_certain = state.rules.requests.header_tag_characters;
+    Ok(Tags::These(checked(pairs?, is_certain)?))
 }
 
 fn checked(
     pairs: impl IntoIterator<Item = (String, String)>,
+    is_certain: bool,
 ) -> S3Result<BTreeMap<String, String>> {
-    let allowed = |c: char| c.is_alphanumeric() || c == ' ' || "+-=._:/@".contains(c);
+    let allowed =
+        |c: char| !is_certain || c.is_alphanumeric() || c == ' ' || "+-=._:/@".contains(c);
     let mut tags = BTreeMap::new();
     for (name, value) in pairs {
         let fits = (1..=NAME_CHARS_MAX).contains(&name.encode_utf16().count())

@@ -3,20 +3,21 @@
 use std::collections::BTreeMap;
 
 use md5::{Digest, Md5};
+use percent_encoding::percent_decode_str;
 use s3s::dto::*;
 use s3s::{S3Response, S3Result, s3_error};
 
 use super::super::buckets::{OpenUpload, Stored, UploadedPart, WriteCondition, now};
 use super::super::content::{Content, digest_of, hex};
-use super::super::rules::{PartCopies, Ranges, Rules};
+use super::super::rules::{PartCopies, Ranges, Rules, Suffix};
 use super::super::state::State;
 use super::Reply;
-use super::copies::{source, source_condition, take_time_to_copy};
+use super::copies::{refused, source, source_condition, take_time_to_copy};
 use super::keys::{self, sent_key, sent_source_key};
 use super::objects::{SentDigests, kept_headers, receive};
 use crate::limits::{Limits, PartCopy};
 use crate::range::ByteRange;
-use crate::store::ObjectHeaders;
+use crate::store::{ObjectHeaders, Tags};
 
 pub(super) fn create(
     state: &State,
@@ -26,8 +27,12 @@ pub(super) fn create(
     let id = format!("{:016x}", buckets.id());
     let bucket = buckets.bucket_mut(&input.bucket)?;
     let customer_key = keys::digest(sent_key!(input))?;
+    let mut headers = kept_headers!(state, input)?;
+    if !state.rules.uploads.tags {
+        headers.tags = Tags::default();
+    }
     let upload = OpenUpload {
-        headers: kept_headers!(state, input)?,
+        headers,
         customer_key: customer_key.clone(),
         initiated: now(),
         parts: BTreeMap::new(),
@@ -50,7 +55,8 @@ pub(super) fn create(
 fn check_upload(state: &State, at: (&str, &str, &str), key_sent: keys::Sent<'_>) -> S3Result<()> {
     let (bucket, key, id) = at;
     let mut buckets = state.buckets();
-    let upload = buckets.bucket_mut(bucket)?.upload(key, id)?;
+    let upload = buckets.bucket_mut(bucket)?.upload(key, id);
+    let upload = upload.map_err(|_| refused(state.rules.uploads.gone_to_part))?;
     keys::check(upload.customer_key.as_deref(), key_sent)
 }
 
@@ -70,7 +76,7 @@ pub(super) async fn part(state: &State, input: UploadPartInput) -> Reply<UploadP
     let at = (&*input.bucket, &*input.key, &*input.upload_id);
     check_upload(state, at, sent_key!(input))?;
     let sent = SentDigests {
-        md5: input.content_md5,
+        md5: input.content_md5.filter(|_| state.rules.requests.digests),
         crc32: input.checksum_crc32,
     };
     let len_max = state.rules.limits.part_size_max;
@@ -117,9 +123,14 @@ fn source_range(text: Option<&str>, size: u64, rules: &Ranges) -> S3Result<ByteR
         Ok(Range::Int { first, last: None }) if rules.open && first < size => {
             Ok(ByteRange::new(first, size))
         }
-        Ok(Range::Suffix { length }) if rules.suffix => {
+        Ok(Range::Suffix { length }) if rules.suffix == Suffix::Last => {
             Ok(ByteRange::new(size.saturating_sub(length), size))
         }
+        Ok(Range::Suffix { length }) if rules.suffix == Suffix::FromStart && length < size => {
+            Ok(ByteRange::new(0, length + 1))
+        }
+        Ok(Range::Int { last: Some(_), .. }) if rules.beyond_is_empty => Ok(ByteRange::new(0, 0)),
+        Err(_) if rules.beyond_is_empty && is_backwards(&spelled) => Ok(ByteRange::new(0, 0)),
         _ if rules.odd_is_whole => Ok(ByteRange::new(0, size)),
         Ok(Range::Int { last: Some(_), .. }) => Err(s3_error!(
             InvalidArgument,
@@ -132,6 +143,14 @@ fn source_range(text: Option<&str>, size: u64, rules: &Ranges) -> S3Result<ByteR
              and last are the zero-based offsets of the first and last bytes to copy"
         )),
     }
+}
+
+/// Whether a range ends before it begins.
+fn is_backwards(text: &str) -> bool {
+    let range = text.strip_prefix("bytes=");
+    let ends = range.and_then(|range| range.split_once('-'));
+    let number = |text: &str| text.parse::<u64>().ok();
+    ends.and_then(|(first, last)| Some(number(last)? < number(first)?)) == Some(true)
 }
 
 pub(super) async fn part_copy(
@@ -152,8 +171,8 @@ pub(super) async fn part_copy(
     let key_sent = sent_source_key!(input);
     let source = source(
         state,
-        input.copy_source,
-        (&condition, rules.part_conditions),
+        named(input.copy_source, rules.part_source_decoded_twice),
+        (condition, rules.part_conditions),
         key_sent,
     )?;
     let size = source.stored.content.len();
@@ -189,6 +208,25 @@ pub(super) async fn part_copy(
         copy_source_version_id: source.version_id,
         ..Default::default()
     }))
+}
+
+/// The source that the store takes the request to name.
+fn named(source: CopySource, is_decoded_twice: bool) -> CopySource {
+    match source {
+        CopySource::Bucket {
+            bucket,
+            key,
+            version_id,
+        } if is_decoded_twice => {
+            let decoded = percent_decode_str(&key).decode_utf8_lossy();
+            CopySource::Bucket {
+                bucket,
+                key: decoded.into(),
+                version_id,
+            }
+        }
+        once => once,
+    }
 }
 
 /// What a source must have for a part to be copied from it.
@@ -233,7 +271,8 @@ fn check_named(upload: &OpenUpload, named: &[CompletedPart], rules: &Rules) -> S
     if named.is_empty() {
         return Err(s3_error!(MalformedXML));
     }
-    if !named.is_sorted_by(|a, b| a.part_number < b.part_number) {
+    let is_sorted = named.is_sorted_by(|a, b| a.part_number < b.part_number);
+    if rules.uploads.ordered && !is_sorted {
         return Err(s3_error!(InvalidPartOrder));
     }
     let mut counted = (1..).zip(named);
@@ -309,18 +348,21 @@ pub(super) fn complete(
     input: CompleteMultipartUploadInput,
     condition: &WriteCondition,
 ) -> Reply<CompleteMultipartUploadOutput> {
-    let named = input
+    let mut named = input
         .multipart_upload
         .and_then(|upload| upload.parts)
         .unwrap_or_default();
+    let rules = &state.rules.uploads;
+    if !rules.ordered {
+        named.sort_by_key(|part| part.part_number);
+    }
     let mut buckets = state.buckets();
     let bucket = buckets.bucket_mut(&input.bucket)?;
-    let upload = bucket.upload(&input.key, &input.upload_id)?;
+    let upload = bucket.upload(&input.key, &input.upload_id);
+    let upload = upload.map_err(|_| refused(rules.gone_to_complete))?;
     let (content, etag) = assemble(upload, &named, &state.rules)?;
     let etag = state.etag(etag);
-    let size = input
-        .mpu_object_size
-        .filter(|_| state.rules.uploads.object_size);
+    let size = input.mpu_object_size.filter(|_| rules.object_size);
     if size.is_some_and(|size| size != content.len() as i64) {
         return Err(s3_error!(
             InvalidRequest,

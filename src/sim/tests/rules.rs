@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};
 
-use super::super::rules::Conditions;
+use super::super::rules::{Conditions, LengthWanted};
 use super::super::{Fault, How, Operation, Rules, Sim};
 use super::{client, code, create, part, put, started, status};
 use crate::limits::MIB;
@@ -76,7 +76,7 @@ async fn each_form_of_a_range_is_taken_cut_ignored_or_refused() {
             Rules::garage(),
             [Ok(10 * MIB - 5), Ok(10 * MIB - 5), Ok(5), NO, NO],
         ),
-        (Rules::ceph(), [NO, NO, Ok(5), NO, NO]),
+        (Rules::ceph(), [NO, NO, Ok(6), NO, NO]),
         (Rules::seaweedfs(), [NO, NO, NO, Ok(6), NO]),
         (Rules::minio(), [NO, NO, NO, NO, NO]),
     ] {
@@ -151,7 +151,10 @@ async fn conditions_on_a_write_are_kept_ignored_or_refused() {
             .key("k")
             .if_none_match("*");
         let expected = match rule {
-            Conditions::Kept | Conditions::KeptNotModified => 412,
+            Conditions::Kept
+            | Conditions::KeptNotModified
+            | Conditions::QuotedNever
+            | Conditions::NoneMatchOnly => 412,
             Conditions::Ignored => 0,
             Conditions::Refused => 501,
         };
@@ -276,7 +279,7 @@ async fn part_numbers_and_the_list_of_parts_are_looked_at_where_the_provider_doe
         assert_eq!(done.as_ref().map_err(String::as_str).copied(), without_one);
     }
     let mut rules = Rules::ceph();
-    rules.requests.length_wanted = false;
+    rules.requests.length_wanted = LengthWanted::Never;
     let (_sim, client) = of(rules).await;
     let id = create(&client, "k").await;
     let one = part(&client, "k", &id, 1, b"end").await;

@@ -32,7 +32,8 @@ impl S3Bucket {
         let copied = self
             .copy_with_conditions(source, key, headers, precondition)
             .await;
-        let version = copied.map_err(|error| self.of_pair(source, error))?;
+        let copied = copied.map_err(|error| self.of_pair(source, error));
+        let version = copied.map_err(|error| of_marker(source, error))?;
         if !is_watched {
             return Ok(version);
         }
@@ -276,6 +277,21 @@ fn copy_range(source: &ObjectRange) -> Option<String> {
 /// Whether a gateway made it of an empty body because it did not know the copy's source header.
 fn is_of_nothing(etag: &ETag, size: u64) -> bool {
     size > 0 && etag.matches(&ETag::new(ETAG_OF_NOTHING))
+}
+
+/// What an error of a copy means when its source marks a directory: SeaweedFS finds none (404),
+/// and the gateway of JuiceFS, where it has no entity tag, finds another (412) or fails (500).
+/// Whoever stores it anew looks whether it is there.
+fn of_marker(source: &ObjectVersion, error: StoreError) -> StoreError {
+    let is_marker = source.size == 0 && source.key.as_str().ends_with('/');
+    match error {
+        StoreError::Stale { .. } | StoreError::NotFound { .. } | StoreError::Failed { .. }
+            if is_marker =>
+        {
+            refused(source, "a directory")
+        }
+        error => error,
+    }
 }
 
 fn refused(source: &ObjectVersion, code: &str) -> StoreError {

@@ -5,7 +5,8 @@ use super::{Sources, UNSTATED};
 pub(in crate::sim::rules) const CEPH: Sources = &[
     (
         "requests.length_wanted",
-        "ceph/ceph, rgw_rest_s3.cc, get_params: ERR_LENGTH_REQUIRED",
+        "ceph/ceph, rgw_rest_s3.cc, RGWPutObj_ObjStore_S3::get_params: ERR_LENGTH_REQUIRED; seen \
+         with radosgw 16.2: 411 for PutObject and parts, and for no other",
     ),
     (
         "requests.checksums",
@@ -15,17 +16,23 @@ pub(in crate::sim::rules) const CEPH: Sources = &[
         "requests.other_owner, requests.requester_pays",
         "ceph/ceph, rgw_rest_s3.cc reads no such header",
     ),
+    ("writes.copy_conditions", "seen with radosgw 20.2: ignored"),
     (
-        "writes.complete_conditions, writes.copy_conditions, writes.delete_conditions",
-        "seen with radosgw 16.2: ignored",
+        "copies.object_conditions",
+        "seen with radosgw 20.2: 412, and 304 for if-none-match",
     ),
     (
-        "copies.object_conditions, copies.part_conditions",
+        "copies.part_conditions",
         "seen with radosgw 16.2 and 20.2: ignored; tracker issue 40808",
     ),
     (
         "copies.ranges.suffix",
-        "seen with radosgw 16.2 and 20.2: bytes=-5 is taken; tracker issue 40795",
+        "seen with radosgw 16.2 and 20.2: bytes=-5 is taken, 16.2 copies six bytes from the \
+         start; tracker issue 40795",
+    ),
+    (
+        "copies.numbered_etag_kept",
+        "seen with radosgw 16.2 and 20.2: a copy has the ETag of its source",
     ),
     (
         "copies.ranged_source_refused_max",
@@ -42,6 +49,92 @@ pub(in crate::sim::rules) const CEPH: Sources = &[
     (
         "uploads.object_size",
         "ceph/ceph, rgw_rest_s3.cc reads no such header",
+    ),
+    (
+        "uploads.ordered",
+        "seen with radosgw 16.2 and 20.2: parts named in another order are taken, and sorted",
+    ),
+];
+
+/// What each was seen to do is compared with sim by `tests/servers/answers.rs`.
+pub(in crate::sim::rules) const CEPH_16: Sources = &[
+    (
+        "requests.length_wanted, requests.other_owner, requests.requester_pays",
+        "seen with radosgw 16.2: 411 for PutObject and parts; any owner is taken; of payers \
+         nothing is known",
+    ),
+    (
+        "requests.checksums, requests.checksum_headers",
+        "seen with radosgw 16.2: a trailer is 400 XAmzContentSHA256Mismatch, a header is ignored",
+    ),
+    (
+        "requests.customer_keys, requests.customer_keys_refused",
+        "seen with radosgw 16.2: 400 InvalidRequest without TLS",
+    ),
+    (
+        "requests.storage_classes",
+        "seen with radosgw 16.2: InvalidArgument for a class that was not set up",
+    ),
+    (
+        "requests.tag_characters, requests.header_tag_characters",
+        "seen with radosgw 16.2: a?b is taken",
+    ),
+    (
+        "limits.metadata_bytes_max",
+        "seen with radosgw 16.2: 8,000 bytes are kept",
+    ),
+    (
+        "writes.put_conditions, writes.absent_is_412",
+        "seen with radosgw 16.2: 412 for every quoted If-Match, right or not",
+    ),
+    (
+        "writes.complete_conditions, writes.copy_conditions, writes.delete_conditions",
+        "seen with radosgw 16.2: ignored",
+    ),
+    (
+        "copies.object_conditions, copies.part_conditions",
+        "seen with radosgw 16.2: ignored",
+    ),
+    (
+        "copies.ranges.suffix",
+        "seen with radosgw 16.2: bytes=-5 copies six bytes from the start",
+    ),
+    (
+        "copies.ranged_source_refused_max",
+        "seen with radosgw 16.2: any source",
+    ),
+    (
+        "copies.cold_classes",
+        "Ceph, \"Storage classes\": none has to be restored",
+    ),
+    (
+        "copies.numbered_etag_kept",
+        "seen with radosgw 16.2: a copy has the ETag of its source",
+    ),
+    (
+        "copies.part_source_decoded_twice",
+        "seen with radosgw 16.2: a part copied from a%2541 has the bytes of aA",
+    ),
+    (
+        "copies.tags",
+        "seen with radosgw 16.2: none with x-amz-metadata-directive REPLACE, the source's else",
+    ),
+    (
+        "uploads.all_parts_named, uploads.object_size, uploads.ordered",
+        "seen with radosgw 16.2: InvalidPart, ignored, sorted",
+    ),
+    (
+        "uploads.etag_told",
+        "seen with radosgw 16.2: CompleteMultipartUploadResult with an empty ETag",
+    ),
+    ("uploads.tags", "seen with radosgw 16.2: none come back"),
+    (
+        "uploads.gone_to_complete",
+        "seen with radosgw 16.2: 500 InternalError",
+    ),
+    (
+        "lists.upload_keys",
+        "seen with radosgw 16.2: encoded, without an EncodingType",
     ),
 ];
 
@@ -82,6 +175,10 @@ pub(in crate::sim::rules) const GARAGE: Sources = &[
     ),
     ("copies.cold_classes", "Garage has one storage class"),
     (
+        "copies.numbered_etag_kept",
+        "seen with Garage 2.5: a copy has the ETag of its source",
+    ),
+    (
         "uploads.object_size",
         "Garage, src/api/s3/multipart.rs reads no such header",
     ),
@@ -111,6 +208,139 @@ pub(in crate::sim::rules) const MINIO: Sources = &[
     (
         "uploads.object_size",
         "minio/minio, cmd: reads no such header",
+    ),
+];
+
+pub(in crate::sim::rules) const JUICEFS: Sources = &[
+    (
+        "limits.part_size_max, limits.put_max, limits.copy_object_max",
+        "as of MinIO",
+    ),
+    (
+        "limits.part_size_min",
+        "seen with JuiceFS 1.4.2: a short part that is not the last is taken",
+    ),
+    (
+        "requests.checksums, requests.checksum_headers",
+        "seen with JuiceFS 1.4.2: a trailer is 400 XAmzContentSHA256Mismatch, a header is ignored",
+    ),
+    (
+        "requests.other_owner, requests.requester_pays",
+        "seen with JuiceFS 1.4.2: another owner is taken; of payers nothing is known",
+    ),
+    (
+        "requests.versions",
+        "seen with JuiceFS 1.4.2: 501 NotImplemented",
+    ),
+    (
+        "requests.customer_keys, requests.customer_keys_refused",
+        "seen with JuiceFS 1.4.2: 400 InvalidRequest without TLS",
+    ),
+    (
+        "requests.storage_classes",
+        "seen with JuiceFS 1.4.2: InvalidStorageClass",
+    ),
+    (
+        "requests.tag_characters, requests.header_tag_characters",
+        "seen with JuiceFS 1.4.2: a?b is taken",
+    ),
+    (
+        "requests.metadata_names_whole",
+        "seen with JuiceFS 1.4.2: 2,037 bytes under one name fit, 2,020 under four do not",
+    ),
+    (
+        "writes.put_conditions, writes.complete_conditions, writes.copy_conditions",
+        "seen with JuiceFS 1.4.2: ignored",
+    ),
+    (
+        "writes.delete_conditions",
+        "seen with JuiceFS 1.4.2: ignored",
+    ),
+    (
+        "writes.delete_wants_md5",
+        "seen with JuiceFS 1.4.2: MissingContentMD5",
+    ),
+    (
+        "writes.delete_keys_max",
+        "seen with JuiceFS 1.4.2: 1,001 keys are taken",
+    ),
+    (
+        "writes.dropped_headers",
+        "seen with JuiceFS 1.4.2: these three do not come back",
+    ),
+    (
+        "writes.paths",
+        "seen with JuiceFS 1.4.2: 500 for f/a/b beside f/a, and for f",
+    ),
+    (
+        "copies.ranged_source_refused_max, uploads.object_size",
+        "seen with JuiceFS 1.4.2: any source, and any size",
+    ),
+    (
+        "copies.cold_classes",
+        "seen with JuiceFS 1.4.2: STANDARD is the one class",
+    ),
+    (
+        "copies.numbered_etag_kept",
+        "seen with JuiceFS 1.4.2: a copy has the ETag of its source",
+    ),
+    (
+        "answers.directory_etags",
+        "seen with JuiceFS 1.4.2: none from PUT and HEAD, an empty one in listings",
+    ),
+    (
+        "copies.directory",
+        "seen with JuiceFS 1.4.2: 412 for any if-match, else 500 InternalError",
+    ),
+];
+
+pub(in crate::sim::rules) const MOTO: Sources = &[
+    (
+        "limits.metadata_bytes_max",
+        "seen with moto 5.2.5: 8,000 bytes are kept",
+    ),
+    ("requests.other_owner", "seen with moto 5.2.5: any is taken"),
+    (
+        "requests.digests",
+        "seen with moto 5.2.5: the Content-MD5 of another body is taken",
+    ),
+    (
+        "writes.complete_conditions",
+        "seen with moto 5.2.5: 412 for If-None-Match, If-Match ignored",
+    ),
+    ("writes.copy_conditions", "seen with moto 5.2.5: ignored"),
+    (
+        "writes.delete_keys_max",
+        "seen with moto 5.2.5: 1,001 keys are taken",
+    ),
+    (
+        "copies.object_conditions",
+        "seen with moto 5.2.5: 412 for if-none-match, others ignored",
+    ),
+    ("copies.part_conditions", "seen with moto 5.2.5: ignored"),
+    (
+        "copies.ranges",
+        "seen with moto 5.2.5: cut at the end, empty beyond it, 0-5 taken, others whole",
+    ),
+    (
+        "copies.ranged_source_refused_max",
+        "seen with moto 5.2.5: any source",
+    ),
+    (
+        "uploads.object_size, uploads.ordered",
+        "seen with moto 5.2.5: ignored; parts named in another order are sorted",
+    ),
+    (
+        "uploads.gone_to_part, uploads.gone_to_complete",
+        "seen with moto 5.2.5: 500",
+    ),
+    (
+        "lists.upload_keys",
+        "seen with moto 5.2.5: not encoded, and not said to be",
+    ),
+    (
+        "answers.parts_root",
+        "seen with moto 5.2.5: the root element is ListPartsResponse",
     ),
 ];
 
@@ -153,7 +383,31 @@ pub(in crate::sim::rules) const SEAWEEDFS: Sources = &[
     ),
     ("uploads.object_size", UNSTATED),
     (
-        "uploads.numbered_etag",
-        "rclone, backend/s3/provider/SeaweedFS.yaml: use_multipart_etag: false",
+        "limits.metadata_bytes_max",
+        "seen with SeaweedFS 4.48: 8,000 bytes are kept",
+    ),
+    (
+        "writes.absent_is_412",
+        "seen with SeaweedFS 4.48: 412 for If-Match where nothing is",
+    ),
+    (
+        "copies.numbered_etag_kept, copies.class_kept",
+        "seen with SeaweedFS 4.48: a copy has the ETag and the class of its source",
+    ),
+    (
+        "copies.directory",
+        "seen with SeaweedFS 4.48: 404 for m/, though HEAD finds it",
+    ),
+    (
+        "requests.header_tag_characters",
+        "seen with SeaweedFS 4.48: a?b is taken in x-amz-tagging, not by PutObjectTagging",
+    ),
+    (
+        "lists.order",
+        "seen with SeaweedFS 4.48: a/b is listed before a.txt",
+    ),
+    (
+        "lists.upload_keys",
+        "seen with SeaweedFS 4.48: not encoded, and said to be",
     ),
 ];

@@ -1,0 +1,47 @@
+//! Directories of servers whose keys are files: what a copy of one is in the hands of [`Naive`],
+//! and that the filesystem moves it.
+
+use s3fs::config::Provider;
+use s3fs::sim::Rules;
+use s3fs::store::ObjectHeaders;
+use s3fs::store::dialect::Dialect;
+
+use crate::naive::{Naive, refused};
+use crate::world::{BUCKET, World};
+
+const MARKER: &str = "dir/sub/";
+
+/// Status of a copy of [`MARKER`] in the hands of the naive client.
+fn copied(world: &World, if_match: Option<&str>) -> u16 {
+    let naive = Naive::new(&world.sim);
+    let copy = naive.client.copy_object().bucket(BUCKET).key("wrong/");
+    let copy = copy.copy_source(format!("{BUCKET}/{MARKER}"));
+    let copy = copy.set_copy_source_if_match(if_match.map(str::to_owned));
+    refused(world.run(copy.send()).unwrap_err()).0
+}
+
+#[test]
+fn a_directory_is_moved_though_the_store_does_not_copy_it() {
+    let etag = "\"d41d8cd98f00b204e9800998ecf8427e\"";
+    for (rules, provider, expected) in [
+        (Rules::juicefs(), Provider::Minio, [500, 412]),
+        (Rules::juicefs(), Provider::Gcs, [500, 412]),
+        (Rules::seaweedfs(), Provider::Seaweedfs, [404, 404]),
+        (Rules::seaweedfs(), Provider::Other, [404, 404]),
+    ] {
+        let world = World::of(rules, Dialect::of(provider), false);
+        let headers = ObjectHeaders {
+            metadata: [("mode".to_owned(), "16832".to_owned())].into(),
+            ..ObjectHeaders::default()
+        };
+        world.sim.put_with(BUCKET, MARKER, "", headers);
+        world.sim.put(BUCKET, "dir/sub/a", "a");
+        let statuses = [copied(&world, None), copied(&world, Some(etag))];
+        assert_eq!(statuses, expected, "{provider:?}");
+        world.run(world.rename("dir", "moved")).unwrap();
+        let kept = world.sim.keys(BUCKET);
+        assert_eq!(kept, ["moved/sub/", "moved/sub/a"], "{provider:?}");
+        let moved = world.sim.stat(BUCKET, "moved/sub/").unwrap();
+        assert_eq!(moved.headers.metadata["mode"], "16832");
+    }
+}
