@@ -126,7 +126,7 @@ impl Report {
 }
 
 /// Whether stderr is a stream to the journal: systemd.exec(5), `$JOURNAL_STREAM`.
-fn stderr_is_journal() -> bool {
+pub(super) fn stderr_is_journal() -> bool {
     let stderr = io::stderr();
     match (std::env::var("JOURNAL_STREAM"), fstat(stderr.as_fd())) {
         (Ok(named), Ok(stat)) => named == format!("{}:{}", stat.st_dev, stat.st_ino),

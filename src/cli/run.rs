@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use log::{error, info};
+use log::{error, info, warn};
+use sd_notify::NotifyState;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -82,7 +83,12 @@ fn mount(command: &MountCommand) -> u8 {
         Err(error) => return fail(USAGE, &error),
     };
     if command.foreground {
-        telemetry::start(&filter, Sink::Stderr);
+        // The journal gets the fields of a line, too, and not its text alone.
+        let sink = match background::stderr_is_journal() {
+            true => Sink::System,
+            false => Sink::Stderr,
+        };
+        telemetry::start(&filter, sink);
         return serve(command, None).unwrap_or_else(|failure| fail(failure.code, &failure));
     }
     match background::split() {
@@ -148,7 +154,10 @@ fn serve(command: &MountCommand, report: Option<Report>) -> Result<u8, Failure> 
         Ok((runtime, live))
     });
     let (runtime, mut live) = match (started, report) {
-        (Ok(started), None) => started,
+        (Ok(started), None) => {
+            tell_systemd(NotifyState::Ready);
+            started
+        }
         (Ok((runtime, live)), Some(report)) => {
             if let Err(error) = report.live() {
                 live.abandon();
@@ -175,6 +184,7 @@ pub(super) async fn serve_until_told(live: &mut LiveMount) -> std::io::Result<u8
     let left = tokio::select! {
         () = live.ended() => live.sync().await,
         name = told.next() => {
+            tell_systemd(NotifyState::Stopping);
             info!("{name}: committing and unmounting");
             tokio::select! {
                 left = live.stop(BUSY_PATIENCE) => left,
@@ -187,6 +197,13 @@ pub(super) async fn serve_until_told(live: &mut LiveMount) -> std::io::Result<u8
         }
     };
     Ok(verdict(&left))
+}
+
+/// As a service of Type=notify does; anywhere else nobody listens.
+fn tell_systemd(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        warn!("systemd cannot be told: {error}");
+    }
 }
 
 fn verdict(left: &[Uncommitted]) -> u8 {
