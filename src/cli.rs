@@ -14,23 +14,32 @@ use crate::object::BucketName;
 
 mod background;
 mod called;
+mod config_file;
+mod credentials;
 #[cfg(feature = "sim")]
 mod demo;
 mod key_file;
+mod passwd_file;
 mod probe;
 mod resolve;
 mod run;
+mod secret_file;
 mod source;
 mod store;
 mod typed;
+mod values;
 mod words;
 
+pub use config_file::ConfigFileError;
 pub use key_file::KeyFileError;
+pub use passwd_file::PasswdFileError;
 pub use run::main;
+pub use secret_file::SecretFileError;
 pub use source::SourceError;
 pub use words::WordError;
 
 use called::{Called, TypedByMount, TypedByUmount};
+use config_file::Configured;
 use typed::{Typed, TypedCommand};
 
 /// What the program was asked to do.
@@ -56,6 +65,8 @@ pub enum Command {
 pub struct MountCommand {
     /// What to mount, where and how.
     pub config: Config,
+    /// What the log has to say of options that nothing is done about.
+    pub ignored: Vec<String>,
     /// Stay in front instead of going to the background.
     pub foreground: bool,
     /// Which lines to log: a level or a filter.
@@ -149,9 +160,29 @@ pub enum UsageError {
         /// The bucket it names.
         bucket: BucketName,
     },
+    /// There is nothing to mount.
+    #[error("no source: write s3fs SOURCE... MNT, or name it with -o bucket=BUCKET[:/PREFIX]")]
+    NoSource,
+    /// Two options about whose credentials to use.
+    #[error("{first} and {second}: both say where credentials come from; leave one of them out")]
+    TwoCredentials {
+        /// An option.
+        first: &'static str,
+        /// Another.
+        second: &'static str,
+    },
     /// The file of a key.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
+    /// A file of credentials.
+    #[error(transparent)]
+    PasswdFile(#[from] PasswdFileError),
+    /// Another file with a secret.
+    #[error(transparent)]
+    SecretFile(#[from] SecretFileError),
+    /// The configuration file.
+    #[error(transparent)]
+    ConfigFile(#[from] ConfigFileError),
     /// The current directory is needed for a relative path and cannot be told.
     #[error("{}: {source}", path.display())]
     Path {
@@ -201,26 +232,74 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
 
 fn understand(args: &[OsString], unknown: words::Unknown) -> Result<Command, UsageError> {
     let typed = Typed::try_parse_from(args)?;
-    let words = match &typed.command {
-        Some(TypedCommand::Mount(mount)) => &mount.words,
-        Some(TypedCommand::Probe(probe)) => &probe.words,
-        _ => &typed.mount.words,
-    };
-    let translated = words::translate(words, unknown)?;
+    let configured = configured(&typed)?;
+    let mut layers = configured.layers;
+    layers.push(given_words(&typed).to_vec());
+    let translated = words::translate(&layers, unknown)?;
     // In front of what was typed as flags, so that these win.
     let first = 1 + usize::from(typed.command.is_some());
     let (head, tail) = args.split_at(first.min(args.len()));
     let all = head
         .iter()
         .cloned()
-        .chain(translated.flags)
+        .chain(translated.flags())
         .chain(tail.iter().cloned());
-    let mut typed = Typed::try_parse_from(all)?;
+    let mut typed = match Typed::try_parse_from(all) {
+        Ok(typed) => typed,
+        Err(error) => return Err(translated.blame(error)?.into()),
+    };
     let mount = match &mut typed.command {
-        Some(TypedCommand::Mount(mount)) => mount,
+        Some(TypedCommand::Mount(mount)) => &mut **mount,
+        Some(TypedCommand::Probe(probe)) => {
+            probe.store.configured_credentials = configured.credentials;
+            return resolve::resolve(typed);
+        }
         _ => &mut typed.mount,
     };
+    mount.store.configured_credentials = configured.credentials;
     mount.kernel_words = translated.kernel_words;
     mount.remount = translated.remount;
+    mount.ignored = translated.ignored.iter().map(ToString::to_string).collect();
     resolve::resolve(typed)
+}
+
+/// The lists of words that were typed.
+fn given_words(typed: &Typed) -> &[String] {
+    match &typed.command {
+        Some(TypedCommand::Mount(mount)) => &mount.words,
+        Some(TypedCommand::Probe(probe)) => &probe.words,
+        _ => &typed.mount.words,
+    }
+}
+
+/// What configuration files say of what was typed.
+fn configured(typed: &Typed) -> Result<Configured, ConfigFileError> {
+    let words = given_words(typed);
+    let (store, operands) = match &typed.command {
+        Some(TypedCommand::Mount(mount)) => (&mount.store, &mount.operands[..]),
+        Some(TypedCommand::Probe(probe)) => (&probe.store, std::slice::from_ref(&probe.source)),
+        #[cfg(feature = "sim")]
+        Some(TypedCommand::Demo(_)) => return Ok(Configured::default()),
+        None => (&typed.mount.store, &typed.mount.operands[..]),
+    };
+    // The mount point, which is the last operand, names no bucket.
+    let sources = match &typed.command {
+        Some(TypedCommand::Probe(_)) => operands,
+        _ => operands
+            .split_last()
+            .map_or(operands, |(_, sources)| sources),
+    };
+    let named = sources.iter().filter_map(|source| source.to_str());
+    let named = named.map(str::to_owned);
+    let by_word = words::last_value(words, "--bucket");
+    // What is no source is told of where it is resolved.
+    let buckets: Vec<String> = named
+        .chain(by_word)
+        .filter_map(|text| source::parse(&text).ok())
+        .map(|source| source.bucket.as_str().to_owned())
+        .collect();
+    let endpoint = store.endpoint_url.clone();
+    let endpoint = endpoint.or_else(|| words::last_value(words, "--endpoint-url"));
+    let file = words::last_value(words, "config").map(PathBuf::from);
+    config_file::of_mount(file.as_deref(), &buckets, endpoint)
 }

@@ -141,8 +141,18 @@ pub struct StoreConfig {
     pub acl: Option<String>,
     /// What new objects get.
     pub new_objects: NewObjects,
-    /// Credentials to use instead of the AWS chain.
+    /// Credentials to use instead of looking for any.
     pub credentials: Option<StaticCredentials>,
+    /// Where to look for credentials that are not given.
+    pub credential_source: CredentialSource,
+    /// The proxy; that of the usual variables when `None`.
+    pub proxy: Option<Proxy>,
+    /// How long a connection may take to stand; the store's usual time when `None`.
+    pub connect_timeout: Option<Duration>,
+    /// How long nothing may move, before an answer and in a body; the usual times when `None`.
+    pub idle_timeout: Option<Duration>,
+    /// How often a failed request is sent again at most; the usual number when `None`.
+    pub retries_max: Option<u32>,
     /// Bytes of an uploaded part to aim at; the store's usual size when `None`.
     pub upload_part_size: Option<u64>,
     /// Bytes of a copied part to aim at; the store's usual size when `None`.
@@ -251,6 +261,38 @@ impl fmt::Debug for StaticCredentials {
     }
 }
 
+/// Where credentials are looked for.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum CredentialSource {
+    /// Everywhere, in the order of the AWS command line: choose this unless told otherwise.
+    #[default]
+    Chain,
+    /// In the metadata of this instance of AWS alone.
+    Instance {
+        /// The role; the one that the instance has when `None`.
+        role: Option<String>,
+    },
+    /// In this container of AWS alone.
+    Container,
+}
+
+/// A proxy to the store.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// Its address, with a scheme and without a user.
+    pub url: String,
+    /// The user it lets through, and the passphrase. Never shown.
+    pub user: Option<(String, String)>,
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What every file and directory shows as its owner and mode.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ownership {
@@ -262,6 +304,8 @@ pub struct Ownership {
     pub file_mode: u16,
     /// Permission bits of directories.
     pub dir_mode: u16,
+    /// Permission bits of the top directory whatever is stored; as of directories when `None`.
+    pub root_mode: Option<u16>,
 }
 
 /// Where owners, modes and times of listed objects come from. A listing tells size and date only;
@@ -309,6 +353,8 @@ pub struct Bounds {
     pub attributes_delay: Duration,
     /// Files whose changed attributes wait; beyond that each change is stored at once.
     pub attributes_waiting_max: usize,
+    /// Bytes that statfs(2) tells of, in all, free and available: a bucket has no end.
+    pub shown_bytes: u64,
 }
 
 impl Default for Bounds {
@@ -330,6 +376,8 @@ impl Default for Bounds {
             head_requests_max: 32,
             attributes_delay: Duration::from_secs(1),
             attributes_waiting_max: 1024,
+            // 1 EiB, which every tool's arithmetic still holds.
+            shown_bytes: 1 << 60,
         }
     }
 }

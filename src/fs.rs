@@ -280,9 +280,6 @@ pub struct CopyRequest {
     pub at: u64,
 }
 
-/// Blocks that statfs(2) tells of, in all, free and available: a bucket has no end. 1 EiB of
-/// [`STATFS_BLOCK_BYTES`], which every tool's arithmetic still holds.
-const STATFS_BLOCKS: u64 = 1 << 48;
 /// Bytes of a block that statfs(2) tells of.
 const STATFS_BLOCK_BYTES: u32 = 4096;
 
@@ -333,7 +330,7 @@ impl Fs {
     pub fn statfs(&self) -> StatFs {
         StatFs {
             block_bytes: STATFS_BLOCK_BYTES,
-            blocks: STATFS_BLOCKS,
+            blocks: self.shared.bounds.shown_bytes / u64::from(STATFS_BLOCK_BYTES),
             name_bytes_max: NAME_BYTES_MAX as u32,
         }
     }

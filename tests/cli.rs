@@ -4,6 +4,10 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
+#[path = "cli/config_file.rs"]
+mod config_file;
+#[path = "cli/credentials.rs"]
+mod credentials;
 #[path = "cli/network.rs"]
 mod network;
 
@@ -141,20 +145,17 @@ fn bad_values_about_what_is_written_are_refused_by_option_and_value() {
     let of_another = format!("sse_c_key=other:{path}");
     let twice = format!("sse=s3,sse_c_key={path}");
     for (list, parts) in [
-        ("sse=aes", ["--sse", "aes"]),
-        ("sse=kms:", ["--sse", "kms:"]),
-        (
-            "expected_bucket_owner=12",
-            ["--expected-bucket-owner", "12"],
-        ),
+        ("sse=aes", ["\"sse\"", "aes"]),
+        ("sse=kms:", ["\"sse\"", "kms:"]),
+        ("expected_bucket_owner=12", ["expected_bucket_owner", "12"]),
         (
             "expected_bucket_owner=other:111122223333",
             ["expected_bucket_owner", "\"other\""],
         ),
-        ("storage_class=A+B", ["--storage-class", "A+B"]),
-        ("acl=everyone", ["--acl", "everyone"]),
-        ("tags==v", ["--tags", "=v"]),
-        ("tags=a=1&a=2", ["--tags", "a=1&a=2"]),
+        ("storage_class=A+B", ["storage_class", "A+B"]),
+        ("acl=everyone", ["acl", "everyone"]),
+        ("tags==v", ["tags", "=v"]),
+        ("tags=a=1&a=2", ["tags", "a=1&a=2"]),
         (&of_another, ["sse_c_key", "\"other\""]),
         (&twice, ["sse_c_key", "sse"]),
     ] {

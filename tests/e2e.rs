@@ -25,6 +25,8 @@ mod forms;
 mod mounted;
 #[path = "e2e/names.rs"]
 mod names;
+#[path = "e2e/options.rs"]
+mod options;
 #[path = "e2e/pair.rs"]
 mod pair;
 #[path = "e2e/pjdfstest.rs"]

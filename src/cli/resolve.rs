@@ -69,12 +69,10 @@ fn probe_command(typed: TypedProbe) -> Result<ProbeCommand, UsageError> {
 }
 
 fn mount_command(typed: TypedMount) -> Result<MountCommand, UsageError> {
+    check_is_mount(&typed)?;
     let mut operands = typed.operands;
     let mountpoint = operands.pop().map(PathBuf::from).unwrap_or_default();
-    let texts = operands
-        .into_iter()
-        .map(source_text)
-        .collect::<Result<Vec<_>, _>>()?;
+    let texts = source_texts(operands, typed.bucket)?;
     let mut kernel_options = typed.kernel_words;
     if typed.shown.noac {
         // As nfs(5): noac is actimeo=0 with sync.
@@ -102,10 +100,44 @@ fn mount_command(typed: TypedMount) -> Result<MountCommand, UsageError> {
     };
     Ok(MountCommand {
         config,
+        ignored: typed.ignored,
         foreground: typed.foreground || typed.debug,
         log_level: typed.log_level.unwrap_or_else(|| default_level.to_owned()),
         may_be_there: false,
     })
+}
+
+/// What s3fs-fuse does beside mounting is left to others.
+fn check_is_mount(typed: &TypedMount) -> Result<(), UsageError> {
+    let option = match (typed.incomplete_mpu_list, &typed.incomplete_mpu_abort) {
+        (true, _) => "--incomplete-mpu-list",
+        (false, Some(_)) => "--incomplete-mpu-abort",
+        (false, None) => return Ok(()),
+    };
+    Err(UsageError::Value {
+        option,
+        reason: "a lifecycle rule with AbortIncompleteMultipartUpload removes what a killed daemon \
+                 leaves; aws s3api list-multipart-uploads --bucket NAME lists it",
+    })
+}
+
+/// The sources as typed: operands, or s3fs-fuse's option in their place.
+fn source_texts(
+    operands: Vec<OsString>,
+    bucket: Option<String>,
+) -> Result<Vec<String>, UsageError> {
+    match (operands.is_empty(), bucket) {
+        (false, None) => Ok(operands
+            .into_iter()
+            .map(source_text)
+            .collect::<Result<_, _>>()?),
+        (true, Some(bucket)) => Ok(vec![bucket]),
+        (false, Some(_)) => Err(UsageError::Value {
+            option: "bucket",
+            reason: "the source is given in front of the mount point, too; leave one of them out",
+        }),
+        (true, None) => Err(UsageError::NoSource),
+    }
 }
 
 fn source_text(operand: OsString) -> Result<String, SourceError> {
@@ -148,6 +180,7 @@ pub(super) fn default_ownership(umask: Option<u16>) -> Ownership {
         gid: nix::unistd::getegid().as_raw(),
         file_mode: 0o666 & !umask,
         dir_mode: 0o777 & !umask,
+        root_mode: None,
     }
 }
 
@@ -158,6 +191,7 @@ fn ownership(typed: &TypedShown) -> Ownership {
         gid: typed.gid.unwrap_or(default.gid),
         file_mode: typed.file_mode.unwrap_or(default.file_mode),
         dir_mode: typed.dir_mode.unwrap_or(default.dir_mode),
+        root_mode: typed.mp_umask.map(|umask| 0o777 & !umask),
     }
 }
 
@@ -170,12 +204,20 @@ fn bounds(typed: TypedBounds, shown: &TypedShown) -> Result<Bounds, UsageError> 
             reason: "give at least 64M",
         });
     }
-    if typed.parallel_count == Some(0) {
-        return Err(UsageError::Value {
-            option: "parallel_count",
-            reason: "give at least 1",
-        });
+    for (option, count) in [
+        ("parallel_count", typed.parallel_count),
+        ("multireq_max", typed.multireq_max),
+    ] {
+        if count == Some(0) {
+            let reason = "give at least 1";
+            return Err(UsageError::Value { option, reason });
+        }
     }
+    let staging_dir = match typed.staging_dir {
+        Some(dir) => absolute(dir)?,
+        None => staging_dir(&default.staging_dir),
+    };
+    let disk = typed.staging_disk.unwrap_or(default.staging_disk_bytes_max);
     let uploads = typed
         .parallel_count
         .map_or(default.upload_requests_max, usize::from);
@@ -186,11 +228,11 @@ fn bounds(typed: TypedBounds, shown: &TypedShown) -> Result<Bounds, UsageError> 
         cache_bytes_max: share,
         readahead_bytes_max: share / 3,
         staging_memory_bytes_max: share,
-        staging_disk_bytes_max: typed.staging_disk.unwrap_or(default.staging_disk_bytes_max),
-        staging_dir: match typed.staging_dir {
-            Some(dir) => absolute(dir)?,
-            None => staging_dir(&default.staging_dir),
+        staging_disk_bytes_max: match typed.ensure_diskfree {
+            Some(mib) => disk.min(room(&staging_dir, u64::from(mib) * MIB)?),
+            None => disk,
         },
+        staging_dir,
         upload_requests_max: uploads,
         // A copy keeps the store busy and this machine idle, so twice as many.
         copy_requests_max: 2 * uploads,
@@ -198,8 +240,29 @@ fn bounds(typed: TypedBounds, shown: &TypedShown) -> Result<Bounds, UsageError> 
             true => Duration::ZERO,
             false => shown.attr_ttl.unwrap_or(default.attr_ttl),
         },
+        head_requests_max: typed
+            .multireq_max
+            .map_or(default.head_requests_max, usize::from),
+        shown_bytes: shown.bucket_size.unwrap_or(default.shown_bytes),
         ..default
     })
+}
+
+/// The bytes that can be written to `dir` until no more than `kept` are free.
+fn room(dir: &Path, kept: u64) -> Result<u64, UsageError> {
+    let about = nix::sys::statvfs::statvfs(dir).map_err(|errno| UsageError::Path {
+        path: dir.to_owned(),
+        source: errno.into(),
+    })?;
+    let free = about.blocks_available() * about.fragment_size();
+    match free.saturating_sub(kept) {
+        0 => Err(UsageError::Value {
+            option: "ensure_diskfree",
+            reason: "no more than that is free in staging_dir; give less, or name another \
+                     staging_dir=DIR",
+        }),
+        room => Ok(room),
+    }
 }
 
 fn staging_dir(default: &Path) -> PathBuf {

@@ -149,6 +149,9 @@ pub(super) fn runtime() -> std::io::Result<Runtime> {
 
 /// Mounts and serves until the mount ends or the program is told to; returns the exit code.
 fn serve(command: &MountCommand, report: Option<Report>) -> Result<u8, Failure> {
+    for line in &command.ignored {
+        info!("{line}");
+    }
     let started = runtime().map_err(Failure::from).and_then(|runtime| {
         let live = runtime.block_on(LiveMount::start(&command.config, runtime.handle()))?;
         Ok((runtime, live))

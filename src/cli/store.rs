@@ -5,10 +5,12 @@ use std::env;
 use std::path::PathBuf;
 
 use super::UsageError;
-use super::key_file;
 use super::resolve::absolute;
-use super::typed::{OfBucket, TypedBounds, TypedStore};
-use crate::config::{Encryption, NewObjects, PerBucket, Provider, Source, StoreConfig};
+use super::secret_file::{self, Demands, OWNER_ONLY};
+use super::typed::{TypedBounds, TypedStore};
+use super::values::OfBucket;
+use super::{credentials, key_file};
+use crate::config::{Encryption, NewObjects, PerBucket, Provider, Proxy, Source, StoreConfig};
 use crate::limits::{GIB, MIB};
 use crate::object::BucketName;
 
@@ -21,22 +23,17 @@ pub(super) fn resolve(
     bounds: &TypedBounds,
     sources: &[Source],
 ) -> Result<StoreConfig, UsageError> {
-    let endpoint = typed.endpoint_url.map(|url| endpoint(&url)).transpose()?;
-    if typed.no_sign_request && typed.profile.is_some() {
-        return Err(UsageError::Value {
-            option: "no_sign_request",
-            reason: "an unsigned request has no use for a profile; leave one of them out",
-        });
-    }
+    let (credentials, credential_source) = credentials::resolve(&typed, sources)?;
+    let url = typed.endpoint_url.as_deref().map(endpoint).transpose()?;
     Ok(StoreConfig {
-        endpoint,
+        endpoint: with_path(url, typed.service_path.as_deref())?,
         provider: typed.provider.as_deref().and_then(Provider::of_name),
         region: typed.region,
         profile: typed.profile,
         dual_stack: typed.dual_stack,
         fips: typed.fips,
         accelerate: typed.accelerate,
-        ca_bundle: ca_bundle()?,
+        ca_bundle: ca_bundle(typed.ca_bundle)?,
         path_style: typed.path_style,
         requester_pays: typed.requester_pays,
         anonymous: typed.no_sign_request,
@@ -47,7 +44,12 @@ pub(super) fn resolve(
             storage_class: typed.storage_class,
             tags: typed.tags.unwrap_or_default(),
         },
-        credentials: None,
+        credentials,
+        credential_source,
+        proxy: proxy(typed.proxy, typed.proxy_cred_file)?,
+        connect_timeout: typed.connect_timeout,
+        idle_timeout: typed.readwrite_timeout,
+        retries_max: typed.retries.map(u32::from),
         upload_part_size: part_size("multipart_size", bounds.multipart_size)?,
         copy_part_size: part_size("multipart_copy_size", bounds.multipart_copy_size)?,
     })
@@ -73,10 +75,73 @@ fn endpoint(url: &str) -> Result<String, UsageError> {
     if host.contains('@') {
         return Err(invalid(
             "no user or password belongs in it, where every user can read them; set \
-             AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+             AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a file with passwd_file",
         ));
     }
     Ok(url.trim_end_matches('/').to_owned())
+}
+
+/// The endpoint with the path that s3fs-fuse has in an option of its own.
+fn with_path(url: Option<String>, path: Option<&str>) -> Result<Option<String>, UsageError> {
+    let path = path.unwrap_or_default().trim_matches('/');
+    match url {
+        url if path.is_empty() => Ok(url),
+        Some(url) => Ok(Some(format!("{url}/{path}"))),
+        None => Err(UsageError::Value {
+            option: "servicepath",
+            reason: "it follows the host of url=, which is not given; leave it out",
+        }),
+    }
+}
+
+/// The proxy, with what s3fs-fuse adds to it where it is not there: the scheme and the port.
+fn proxy(url: Option<String>, user: Option<PathBuf>) -> Result<Option<Proxy>, UsageError> {
+    let Some(url) = url else { return Ok(None) };
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", &url));
+    let host = rest.trim_end_matches('/');
+    let invalid = |reason| UsageError::Value {
+        option: "proxy",
+        reason,
+    };
+    if host.contains('@') {
+        return Err(invalid(
+            "no user or password belongs in it, where every user can read them; put \
+             USER:PASSPHRASE into a file and name it with proxy_cred_file=FILE",
+        ));
+    }
+    if !matches!(scheme, "http" | "https") || host.is_empty() || host.contains('/') {
+        return Err(invalid("give it as http://HOST[:PORT]"));
+    }
+    let port = match scheme {
+        _ if host.rsplit(']').next().is_some_and(|end| end.contains(':')) => "",
+        "https" => ":443",
+        _ => ":1080",
+    };
+    Ok(Some(Proxy {
+        url: format!("{scheme}://{host}{port}"),
+        user: user.map(proxy_user).transpose()?,
+    }))
+}
+
+/// The user of the proxy: one line, each half of it as in a URL.
+fn proxy_user(path: PathBuf) -> Result<(String, String), UsageError> {
+    const DEMANDS: Demands = Demands {
+        option: "proxy_cred_file",
+        mode_max: OWNER_ONLY,
+        bytes_max: 4096,
+    };
+    let content = secret_file::read(&absolute(path)?, DEMANDS)?;
+    let decode = |bytes: &[u8]| {
+        let decoded = percent_encoding::percent_decode(bytes).decode_utf8();
+        decoded.ok().map(|text| text.into_owned())
+    };
+    let line = content.trim_ascii();
+    let at = line.iter().position(|byte| *byte == b':');
+    let halves = at.and_then(|at| Some((decode(&line[..at])?, decode(&line[at + 1..])?)));
+    halves.ok_or(UsageError::Value {
+        option: DEMANDS.option,
+        reason: "give one line, USER:PASSPHRASE, both as in a URL",
+    })
 }
 
 fn part_size(option: &'static str, mib: Option<u32>) -> Result<Option<u64>, UsageError> {
@@ -90,10 +155,12 @@ fn part_size(option: &'static str, mib: Option<u32>) -> Result<Option<u64>, Usag
     }
 }
 
-/// The file that the AWS command line takes its certificates from.
-fn ca_bundle() -> Result<Option<PathBuf>, UsageError> {
-    let named = env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty());
-    named.map(|path| absolute(path.into())).transpose()
+/// The file of certificates; by default that of the AWS command line.
+fn ca_bundle(named: Option<PathBuf>) -> Result<Option<PathBuf>, UsageError> {
+    let by_variable = || env::var_os("AWS_CA_BUNDLE").map(PathBuf::from);
+    let named = named.or_else(by_variable);
+    let named = named.filter(|path| !path.as_os_str().is_empty());
+    named.map(absolute).transpose()
 }
 
 /// The owners that the buckets are expected to have.

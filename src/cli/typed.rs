@@ -8,7 +8,11 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{CANNED_ACLS, Encryption, Provider};
+use super::values::{
+    OfBucket, encryption, file_of_bucket, octal, owner_of_bucket, provider_names, seconds, size,
+    storage_class, tags,
+};
+use crate::config::{CANNED_ACLS, Encryption, StaticCredentials};
 
 /// The command line.
 #[derive(Parser, Debug)]
@@ -59,12 +63,16 @@ pub(super) enum TypedCommand {
 pub(super) struct TypedMount {
     /// What to mount: s3://BUCKET[/PREFIX] or BUCKET[:/PREFIX]; several become the top-level
     /// directories of one mount. And last: where
-    #[arg(value_names = ["SOURCE", "MNT"], num_args = 2.., required = true)]
+    #[arg(value_names = ["SOURCE", "MNT"], num_args = 1.., required = true)]
     pub(super) operands: Vec<OsString>,
 
     /// Options as fstab writes them, separated by commas; see below
     #[arg(short = 'o', value_name = "WORD[=VALUE],...", action = clap::ArgAction::Append)]
     pub(super) words: Vec<String>,
+
+    /// What to mount, where it is not an operand
+    #[arg(long, value_name = "SOURCE", hide = true)]
+    pub(super) bucket: Option<String>,
 
     /// Stay in front and log to stderr
     #[arg(short, long)]
@@ -88,6 +96,18 @@ pub(super) struct TypedMount {
     #[command(flatten)]
     pub(super) bounds: TypedBounds,
 
+    /// One thread, as libfuse has it: requests never wait for each other here
+    #[arg(short = 's', hide = true)]
+    pub(super) single_threaded: bool,
+
+    /// List unfinished uploads, as s3fs-fuse does: refused
+    #[arg(short = 'u', long, hide = true)]
+    pub(super) incomplete_mpu_list: bool,
+
+    /// Abort unfinished uploads, as s3fs-fuse does: refused
+    #[arg(long, hide = true, value_name = "AGE", num_args = 0..=1, require_equals = true)]
+    pub(super) incomplete_mpu_abort: Option<Option<String>>,
+
     /// Words that the kernel acts on; they exist only within -o.
     #[arg(skip)]
     pub(super) kernel_words: Vec<String>,
@@ -95,6 +115,10 @@ pub(super) struct TypedMount {
     /// Whether -o has `remount`.
     #[arg(skip)]
     pub(super) remount: bool,
+
+    /// What the log has to say of words that nothing is done about.
+    #[arg(skip)]
+    pub(super) ignored: Vec<String>,
 }
 
 /// How to reach the store.
@@ -104,6 +128,10 @@ pub(super) struct TypedStore {
     /// The endpoint of the S3 service, for any but AWS
     #[arg(long, value_name = "URL", visible_alias = "url")]
     pub(super) endpoint_url: Option<String>,
+
+    /// What follows the host in it
+    #[arg(long, value_name = "PATH", hide = true)]
+    pub(super) service_path: Option<String>,
 
     /// Whose rules the service keeps: the limits it has, and what need not be verified by further
     /// requests [default: aws without --endpoint-url, express for buckets named so; other with it]
@@ -122,6 +150,48 @@ pub(super) struct TypedStore {
     /// The profile of the AWS configuration files
     #[arg(long, value_name = "NAME")]
     pub(super) profile: Option<String>,
+
+    /// A file of credentials, as s3fs-fuse has them: lines of ACCESS:SECRET or
+    /// BUCKET:ACCESS:SECRET, that only the owner may read
+    #[arg(long, value_name = "FILE")]
+    pub(super) passwd_file: Option<PathBuf>,
+
+    /// Take the credentials from the metadata of this instance of AWS alone: those of the role that
+    /// is there (auto), or of the one named
+    #[arg(long, value_name = "NAME")]
+    pub(super) iam_role: Option<String>,
+
+    /// Take the credentials from this container of AWS alone
+    #[arg(long)]
+    pub(super) ecs: bool,
+
+    /// A file of certificates in PEM to believe instead of the system's [default: AWS_CA_BUNDLE]
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca_bundle: Option<PathBuf>,
+
+    /// The proxy to the store [default: that of HTTPS_PROXY and the like]
+    #[arg(long, value_name = "URL")]
+    pub(super) proxy: Option<String>,
+
+    /// A file of USER:PASSPHRASE for the proxy, both as in a URL, that only the owner may read
+    #[arg(long, value_name = "FILE", requires = "proxy")]
+    pub(super) proxy_cred_file: Option<PathBuf>,
+
+    /// How often a request that failed is sent again, at most [default: 7]
+    #[arg(long, value_name = "COUNT")]
+    pub(super) retries: Option<u16>,
+
+    /// Until a connection stands [default: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(super) connect_timeout: Option<std::time::Duration>,
+
+    /// Without a byte moving, and until an answer begins [default: 30, and 60]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(super) readwrite_timeout: Option<std::time::Duration>,
+
+    /// The credentials that the configuration file has.
+    #[arg(skip)]
+    pub(super) configured_credentials: Option<StaticCredentials>,
 
     /// Use AWS's endpoints that are reached by IPv6 too
     #[arg(long)]
@@ -171,15 +241,6 @@ pub(super) struct TypedStore {
     pub(super) no_sign_request: bool,
 }
 
-/// A value for all buckets or for one.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct OfBucket<T> {
-    /// The one.
-    pub(super) bucket: Option<String>,
-    /// The value.
-    pub(super) value: T,
-}
-
 /// Where attributes of listed objects come from.
 #[derive(Clone, Copy, clap::ValueEnum, Debug)]
 pub(super) enum TypedAttributes {
@@ -223,6 +284,10 @@ pub(super) struct TypedShown {
     #[arg(long, value_name = "OCTAL", value_parser = octal)]
     pub(super) umask: Option<u16>,
 
+    /// Permission bits taken from the top directory (of 777) [default: those of directories]
+    #[arg(long, value_name = "OCTAL", value_parser = octal)]
+    pub(super) mp_umask: Option<u16>,
+
     /// Permission bits of files [default: from the umask]
     #[arg(long, value_name = "OCTAL", value_parser = octal)]
     pub(super) file_mode: Option<u16>,
@@ -230,6 +295,10 @@ pub(super) struct TypedShown {
     /// Permission bits of directories [default: from the umask]
     #[arg(long, value_name = "OCTAL", value_parser = octal)]
     pub(super) dir_mode: Option<u16>,
+
+    /// Size of the filesystem, for df(1) [default: 1 EiB]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(super) bucket_size: Option<u64>,
 
     /// How long attributes, names and listings are trusted [default: 1]
     #[arg(long, value_name = "SECONDS", value_parser = seconds, visible_alias = "actimeo")]
@@ -269,6 +338,14 @@ pub(super) struct TypedBounds {
     /// Most bytes there [default: 10G]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(super) staging_disk: Option<u64>,
+
+    /// Leave so many MiB free there: most bytes are lowered to that when mounting
+    #[arg(long, value_name = "MIB")]
+    pub(super) ensure_diskfree: Option<u32>,
+
+    /// HEAD requests of one listing under way at a time [default: 32]
+    #[arg(long, value_name = "COUNT")]
+    pub(super) multireq_max: Option<u16>,
 
     /// Uploads and copies of one file under way at a time [default: 8]
     #[arg(long, value_name = "COUNT")]
@@ -316,122 +393,4 @@ pub(super) struct TypedDemo {
     /// What to log: error, warn, info, debug, trace, or a list like info,s3fs::store=debug
     #[arg(long, value_name = "LEVEL", default_value = "warn")]
     pub(super) log_level: String,
-}
-
-fn octal(text: &str) -> Result<u16, String> {
-    match u16::from_str_radix(text, 8) {
-        Ok(bits) if bits <= 0o777 => Ok(bits),
-        _ => Err("give permission bits in octal, at most 777".to_owned()),
-    }
-}
-
-fn seconds(text: &str) -> Result<std::time::Duration, String> {
-    text.parse()
-        .ok()
-        .and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| "give a number of seconds, like 60 or 0.5".to_owned())
-}
-
-fn size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
-        "" | "B" => Some(0),
-        "K" | "KB" | "KIB" => Some(10),
-        "M" | "MB" | "MIB" => Some(20),
-        "G" | "GB" | "GIB" => Some(30),
-        "T" | "TB" | "TIB" => Some(40),
-        _ => None,
-    };
-    shift
-        .and_then(|shift| digits.parse::<u64>().ok()?.checked_mul(1 << shift))
-        .ok_or_else(|| "give a size in bytes, or with K, M, G or T, like 256M".to_owned())
-}
-
-fn provider_names() -> PossibleValuesParser {
-    PossibleValuesParser::new(Provider::ALL.map(Provider::name))
-}
-
-fn encryption(text: &str) -> Result<Encryption, String> {
-    match text.split_once(':') {
-        None if text == "s3" => Ok(Encryption::StoreKeys),
-        None if text == "kms" => Ok(Encryption::KeyService { key_id: None }),
-        Some(("kms", id)) if is_printable(id) => Ok(Encryption::KeyService {
-            key_id: Some(id.to_owned()),
-        }),
-        _ => Err("give s3, kms or kms:KEYID; for a key of your own sse_c_key=FILE".to_owned()),
-    }
-}
-
-/// Whether a header can carry it and there is something to carry.
-fn is_printable(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-fn storage_class(text: &str) -> Result<String, String> {
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    if text.is_empty() || !text.bytes().all(is_word) {
-        return Err("give a class of the store, like STANDARD_IA".to_owned());
-    }
-    Ok(text.to_owned())
-}
-
-/// Within what AWS takes: 10 tags, names of up to 128 characters, values of up to 256 (Amazon S3
-/// user guide, "Categorizing your objects using tags").
-fn tags(text: &str) -> Result<BTreeMap<String, String>, String> {
-    const COUNT_MAX: usize = 10;
-    const NAME_CHARS: std::ops::RangeInclusive<usize> = 1..=128;
-    const VALUE_CHARS_MAX: usize = 256;
-    let mut tags = BTreeMap::new();
-    for (name, value) in form_urlencoded::parse(text.as_bytes()) {
-        let fits = NAME_CHARS.contains(&name.chars().count());
-        if !fits || value.chars().count() > VALUE_CHARS_MAX {
-            return Err(
-                "a tag has a name of 1 to 128 characters and a value of at most 256".to_owned(),
-            );
-        }
-        if tags.insert(name.into_owned(), value.into_owned()).is_some() {
-            return Err("a tag is there twice".to_owned());
-        }
-    }
-    match tags.len() {
-        1..=COUNT_MAX => Ok(tags),
-        _ => Err("give 1 to 10 tags, like team=a&purpose=b".to_owned()),
-    }
-}
-
-/// `BUCKET:/FILE`, as sources are written; any other is a file for all.
-fn file_of_bucket(text: &str) -> Result<OfBucket<String>, String> {
-    let of_bucket = text
-        .find(":/")
-        .filter(|_| !text.starts_with(['/', '.']))
-        .map(|at| (&text[..at], &text[at + 1..]));
-    match of_bucket {
-        Some(("", _)) => Err("give FILE or BUCKET:/FILE".to_owned()),
-        Some((bucket, file)) => Ok(OfBucket {
-            bucket: Some(bucket.to_owned()),
-            value: file.to_owned(),
-        }),
-        None => Ok(OfBucket {
-            bucket: None,
-            value: text.to_owned(),
-        }),
-    }
-}
-
-/// AWS numbers accounts by 12 digits, Backblaze by as many hexadecimal ones.
-fn owner_of_bucket(text: &str) -> Result<OfBucket<String>, String> {
-    const ACCOUNT_BYTES: usize = 12;
-    let (bucket, account) = match text.rsplit_once(':') {
-        Some((bucket, account)) => (Some(bucket), account),
-        None => (None, text),
-    };
-    let is_account =
-        account.len() == ACCOUNT_BYTES && account.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if !is_account || bucket == Some("") {
-        return Err("give the 12 digits of an account, alone or as BUCKET:ACCOUNT".to_owned());
-    }
-    Ok(OfBucket {
-        bucket: bucket.map(str::to_owned),
-        value: account.to_owned(),
-    })
 }

@@ -1,35 +1,51 @@
-//! The words of `-o`, as fstab and mount(8) use them: one table that says for each which flag it
-//! stands for. Understands no value.
+//! The words of `-o`, as fstab and mount(8) use them: what each stands for, by the tables in
+//! `words`, and lists of them. Understands no value.
 
 use std::ffi::OsString;
+use std::fmt;
 
-use crate::mount::is_kernel_word;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+mod fuse;
+mod mount8;
+mod ours;
+mod s3fs_fuse;
+#[cfg(test)]
+mod tests;
 
 /// What `--help` tells of them.
 pub(super) const HELP: &str = "\
 Words of -o:
-  url=URL endpoint_url=URL provider=NAME use_path_request_style region=NAME endpoint=NAME
-  profile=NAME
-  requester_pays no_sign_request public_bucket
-  expected_bucket_owner=[BUCKET:]ACCOUNT sse=s3|kms|kms:KEYID sse_c_key=[BUCKET:]FILE
-  dual_stack fips accelerate storage_class=CLASS acl=CANNED tags=NAME=VALUE&...
-  ro rw allow_other nonempty uid=N gid=N umask=OCTAL file_mode=OCTAL dir_mode=OCTAL
+  url=URL provider=NAME use_path_request_style region=NAME endpoint=NAME
+  passwd_file=FILE profile=NAME iam_role[=NAME] ecs no_sign_request public_bucket
+  proxy=URL proxy_cred_file=FILE ca_bundle=FILE dual_stack fips accelerate
+  retries=N connect_timeout=SECONDS readwrite_timeout=SECONDS
+  requester_pays expected_bucket_owner=[BUCKET:]ACCOUNT
+  sse=s3|kms|kms:KEYID sse_c_key=[BUCKET:]FILE use_sse[=kmsid:KEYID|custom:FILE]
+  storage_class=CLASS acl=CANNED default_acl=CANNED tags=NAME=VALUE&...
+  ro rw allow_other nonempty uid=N gid=N umask=OCTAL mp_umask=OCTAL file_mode=OCTAL dir_mode=OCTAL
   actimeo=SECONDS attr_ttl=SECONDS stat_cache_expire=SECONDS noac cto nocto
-  attributes=auto|objects|listing
-  memory_limit=SIZE staging_dir=DIR tmpdir=DIR staging_disk=SIZE
+  attributes=auto|objects|listing bucket_size=SIZE multireq_max=N
+  memory_limit=SIZE staging_dir=DIR tmpdir=DIR staging_disk=SIZE ensure_diskfree=MIB
   parallel_count=N multipart_size=MIB multipart_copy_size=MIB log_level=LEVEL dbglevel=LEVEL
-  nosuid nodev noexec noatime sync ... as in mount(8), which also says what _netdev, nofail,
-  user and x-... do; here they do nothing.
+  bucket=SOURCE config=FILE
+  nosuid nodev noexec noatime relatime sync ... as in mount(8), which also says what _netdev,
+  nofail, user and x-... do; here they do nothing.
+Those of s3fs-fuse and FUSE that are not here are ignored, and the log says so, or refused, with
+what to do instead: doc/options.md has them all.
 
-Credentials are found as the AWS command line finds them: environment, profile, SSO, web identity,
-container, instance. They are never taken from the command line, where every user can read them.
+Credentials are those of passwd_file=FILE or profile=NAME where one is given; else they are found
+as the AWS command line finds them (environment, profile, SSO, web identity, container, instance),
+with ~/.passwd-s3fs and /etc/passwd-s3fs where the environment and ~/.aws/credentials have none.
+They are never taken from the command line, where every user can read them.
 
 Examples:
   s3fs s3://bucket/photos /mnt
   s3fs bucket /mnt -o url=http://localhost:9000,provider=minio
   s3fs s3://one s3://two /mnt     (cp /mnt/one/x /mnt/two/ copies without a download)";
 
-/// Why `-o` cannot be understood. Values are not repeated: one of them may be a secret.
+/// Why `-o` cannot be understood. The value of a word that is not known is not repeated: it may be
+/// a secret.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum WordError {
     /// No such word.
@@ -40,6 +56,12 @@ pub enum WordError {
         /// The known word most like it.
         nearest: Option<&'static str>,
     },
+    /// It cannot be a word, and may be anything, so it is not repeated.
+    #[error(
+        "something in -o is no option: options are words of letters, digits and '_', as in \
+         -o ro,url=URL; a comma within a value is written \\,"
+    )]
+    NoWord,
     /// It needs a value.
     #[error("option \"{word}\" needs a value: {word}=...")]
     NoValue {
@@ -51,6 +73,16 @@ pub enum WordError {
     UnwantedValue {
         /// The word.
         word: String,
+    },
+    /// Its value makes no sense.
+    #[error("option \"{word}\": \"{value}\": {reason}")]
+    Value {
+        /// The word.
+        word: String,
+        /// The value.
+        value: String,
+        /// What is wrong with it, or what to give.
+        reason: String,
     },
     /// It is known, and refused.
     #[error("option \"{word}\": {advice}")]
@@ -68,115 +100,103 @@ fn suggestion(nearest: &Option<&'static str>) -> String {
         .unwrap_or_default()
 }
 
-/// What a word stands for.
+/// Words that are documented together.
+struct Section {
+    /// The heading.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the document"))]
+    title: &'static str,
+    words: &'static [Word],
+}
+
+/// A word.
 #[derive(Clone, Copy, Debug)]
+struct Word {
+    name: &'static str,
+    meaning: Meaning,
+    /// For the document: what it does. Of an ignored one why nothing is lost by it, of a refused
+    /// one what to do instead; both are what users are told, too.
+    about: &'static str,
+}
+
+/// What a word stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Meaning {
-    /// A flag without a value; `word=1` is the same, `word=0` is nothing (s3fs-fuse writes so).
+    /// A flag without a value; `word=1` is the same, `word=0` takes it back (s3fs-fuse writes so).
     Flag(&'static str),
     /// A flag with the word's value.
     Value(&'static str),
+    /// A flag with the word's value, or with this one where it has none.
+    Optional(&'static str, &'static str),
     /// The level of s3fs-fuse's log.
     DebugLevel,
-    /// What is mounted there is to be changed.
+    /// The encryption of s3fs-fuse.
+    Encryption,
+    /// The file of options: looked for before all else.
+    Config,
+    /// The kernel acts on it.
+    Kernel,
+    /// A change of a mount that is there.
     Remount,
-    /// Nothing here: mount(8) or systemd has acted on it, or it is always so.
+    /// Nothing to be done: it is always so, or somebody else has acted on it.
+    Always,
+    /// Nothing is done, and the log says so.
     Ignored,
-    /// A mistake, with what to do instead.
-    Refused(&'static str),
+    /// As `Ignored`, but `=0` asks for what there is not, with what to do instead.
+    Unless(&'static str),
+    /// A mistake.
+    Refused,
 }
 
-use Meaning::{DebugLevel, Flag, Ignored, Refused, Remount, Value};
+use Meaning::{
+    Always, Config, DebugLevel, Encryption, Flag, Ignored, Kernel, Optional, Refused, Remount,
+    Unless, Value,
+};
 
-const SECRET: &str = "secrets are not taken from the command line or fstab, where every user can \
-                      read them; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a \
-                      profile of ~/.aws/credentials with profile=";
-
-/// Every word but those of the kernel. Names on the right of s3fs-fuse and mount(8) where these
-/// have one.
-const WORDS: &[(&str, Meaning)] = &[
-    ("url", Value("--endpoint-url")),
-    ("endpoint_url", Value("--endpoint-url")),
-    ("provider", Value("--provider")),
-    ("use_path_request_style", Flag("--path-style")),
-    ("dual_stack", Flag("--dual-stack")),
-    ("fips", Flag("--fips")),
-    ("accelerate", Flag("--accelerate")),
-    ("region", Value("--region")),
-    ("endpoint", Value("--region")),
-    ("profile", Value("--profile")),
-    ("requester_pays", Flag("--requester-pays")),
-    ("expected_bucket_owner", Value("--expected-bucket-owner")),
-    ("storage_class", Value("--storage-class")),
-    ("acl", Value("--acl")),
-    ("tags", Value("--tags")),
-    ("sse", Value("--sse")),
-    ("sse_c_key", Value("--sse-c-key")),
-    ("no_sign_request", Flag("--no-sign-request")),
-    ("public_bucket", Flag("--no-sign-request")),
-    ("ro", Flag("--read-only")),
-    ("rw", Flag("--read-write")),
-    ("allow_other", Flag("--allow-other")),
-    ("nonempty", Flag("--nonempty")),
-    ("uid", Value("--uid")),
-    ("gid", Value("--gid")),
-    ("umask", Value("--umask")),
-    ("file_mode", Value("--file-mode")),
-    ("dir_mode", Value("--dir-mode")),
-    ("actimeo", Value("--attr-ttl")),
-    ("attr_ttl", Value("--attr-ttl")),
-    ("stat_cache_expire", Value("--attr-ttl")),
-    ("noac", Flag("--noac")),
-    ("ac", Ignored),
-    ("cto", Flag("--cto")),
-    ("nocto", Flag("--nocto")),
-    ("attributes", Value("--attributes")),
-    ("memory_limit", Value("--memory-limit")),
-    ("staging_dir", Value("--staging-dir")),
-    ("tmpdir", Value("--staging-dir")),
-    ("staging_disk", Value("--staging-disk")),
-    ("parallel_count", Value("--parallel-count")),
-    ("multipart_size", Value("--multipart-size")),
-    ("multipart_copy_size", Value("--multipart-copy-size")),
-    ("log_level", Value("--log-level")),
-    ("dbglevel", DebugLevel),
-    ("default_permissions", Ignored),
-    ("_netdev", Ignored),
-    ("nofail", Ignored),
-    ("auto", Ignored),
-    ("noauto", Ignored),
-    ("defaults", Ignored),
-    ("user", Ignored),
-    ("users", Ignored),
-    ("nouser", Ignored),
-    ("owner", Ignored),
-    ("group", Ignored),
-    ("comment", Ignored),
-    ("remount", Remount),
-    // What the kernel shows of a mount, and mount(8) repeats to change it.
-    ("user_id", Ignored),
-    ("group_id", Ignored),
-    ("access_key", Refused(SECRET)),
-    ("access_key_id", Refused(SECRET)),
-    ("aws_access_key_id", Refused(SECRET)),
-    ("secret", Refused(SECRET)),
-    ("secret_key", Refused(SECRET)),
-    ("secret_access_key", Refused(SECRET)),
-    ("aws_secret_access_key", Refused(SECRET)),
-    ("session_token", Refused(SECRET)),
-    ("aws_session_token", Refused(SECRET)),
-    ("token", Refused(SECRET)),
-    ("password", Refused(SECRET)),
-    ("passwd", Refused(SECRET)),
-    ("credentials", Refused(SECRET)),
+/// Every word, in the order of doc/options.md.
+const SECTIONS: &[&Section] = &[
+    &ours::STORE,
+    &ours::MOUNT,
+    &ours::SECRETS,
+    &s3fs_fuse::REACHING,
+    &s3fs_fuse::WRITING,
+    &s3fs_fuse::SHOWING,
+    &s3fs_fuse::KEEPING,
+    &fuse::SECTION,
+    &mount8::SECTION,
 ];
+
+fn words() -> impl Iterator<Item = &'static Word> {
+    SECTIONS.iter().flat_map(|section| section.words)
+}
+
+/// Flags of which one takes the place of another that an earlier layer has.
+const ALTERNATIVES: &[&[&str]] = &[
+    &[
+        "--passwd-file",
+        "--profile",
+        "--iam-role",
+        "--ecs",
+        "--no-sign-request",
+    ],
+    &["--sse", "--sse-c-key"],
+];
+
+/// Longest word that is repeated in a message: longer than any there is, shorter than the 40
+/// characters of a secret key.
+const WORD_BYTES_MAX: usize = 32;
+/// Parts of words that are likely to have a secret behind them.
+const SECRET_HINTS: &[&str] = &["secret", "pass", "pwd", "token", "key", "credential"];
 
 /// The words of `-o`, understood.
 #[derive(Debug, Default)]
 pub(super) struct Translated {
-    /// The flags they stand for.
-    pub(super) flags: Vec<OsString>,
+    flags: Vec<TranslatedFlag>,
+    /// How many lists have been taken in before the one that is being taken in.
+    layer: usize,
     /// What the kernel acts on, in the order given.
     pub(super) kernel_words: Vec<String>,
+    /// What nothing is done about.
+    pub(super) ignored: Vec<IgnoredWord>,
     /// Whether what is mounted is to be changed.
     pub(super) remount: bool,
 }
@@ -186,74 +206,240 @@ pub(super) struct Translated {
 pub(super) enum Unknown {
     /// They are a mistake.
     Refused,
-    /// They are nothing: mount(8), `-s`.
+    /// They are nothing: mount(8), `-s`. Those that look like secrets are a mistake all the same.
     Ignored,
 }
 
-/// Understands every list of words given with `-o`.
-pub(super) fn translate(lists: &[String], unknown: Unknown) -> Result<Translated, WordError> {
-    let mut translated = Translated::default();
-    for text in lists
-        .iter()
-        .flat_map(|list| split(list))
-        .filter(|text| !text.is_empty())
-    {
-        let (word, value) = match text.split_once('=') {
-            Some((word, value)) => (word, Some(value)),
-            None => (text.as_str(), None),
+/// A flag, and the word that stands for it.
+#[derive(Debug)]
+struct TranslatedFlag {
+    flag: String,
+    word: &'static str,
+    layer: usize,
+}
+
+/// A word that nothing is done about, and why nothing is lost by it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct IgnoredWord {
+    word: &'static str,
+    why: &'static str,
+}
+
+impl fmt::Display for IgnoredWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "option \"{}\" is ignored: {}", self.word, self.why)
+    }
+}
+
+impl Translated {
+    /// The flags that the words stand for, in the order given.
+    pub(super) fn flags(&self) -> impl Iterator<Item = OsString> {
+        self.flags.iter().map(|given| given.flag.clone().into())
+    }
+
+    /// Takes in one word with its value.
+    fn add(&mut self, word: &'static Word, value: Option<&str>) -> Result<(), WordError> {
+        let name = || word.name.to_owned();
+        let refused = |advice| {
+            let word = name();
+            Err(WordError::Refused { word, advice })
         };
-        if word.starts_with("x-") || word.starts_with("X-") {
-            continue;
-        }
-        if is_kernel_word(word) {
-            if value.is_some() {
-                return Err(WordError::UnwantedValue {
-                    word: word.to_owned(),
-                });
+        match (word.meaning, value) {
+            (Always | Config, _) => {}
+            (Remount, _) => self.remount = true,
+            (Ignored, _) => self.ignore(word),
+            (Unless(advice), Some("0")) => return refused(advice),
+            (Unless(_), _) => self.ignore(word),
+            (Refused, _) => return refused(word.about),
+            (Flag(flag) | Optional(flag, _), Some("0")) => self.take_back(flag),
+            (Flag(flag), None | Some("1")) => self.push(word, flag.to_owned()),
+            (Kernel, None) => self.kernel_words.push(name()),
+            (Flag(_) | Kernel, Some(_)) => {
+                return Err(WordError::UnwantedValue { word: name() });
             }
-            translated.kernel_words.push(word.to_owned());
-            continue;
+            (Value(_) | DebugLevel, None | Some("")) => {
+                return Err(WordError::NoValue { word: name() });
+            }
+            (Value(flag) | Optional(flag, _), Some(value)) => {
+                self.push(word, format!("{flag}={value}"));
+            }
+            (Optional(flag, value), None) => self.push(word, format!("{flag}={value}")),
+            (DebugLevel, Some(value)) => {
+                self.push(word, format!("--log-level={}", level(value)));
+            }
+            (Encryption, value) => match encryption(value) {
+                Ok(flag) => self.push(word, flag),
+                Err(advice) => return refused(advice),
+            },
         }
-        let Some((_, meaning)) = WORDS.iter().find(|(name, _)| *name == word) else {
-            if unknown == Unknown::Ignored {
+        Ok(())
+    }
+
+    fn push(&mut self, word: &Word, flag: String) {
+        let mut alternatives = ALTERNATIVES.iter().filter(|group| is_in(group, &flag));
+        if let Some(group) = alternatives.next() {
+            let layer = self.layer;
+            self.flags
+                .retain(|given| given.layer == layer || !is_in(group, &given.flag));
+        }
+        let (word, layer) = (word.name, self.layer);
+        self.flags.push(TranslatedFlag { flag, word, layer });
+    }
+
+    fn take_back(&mut self, flag: &str) {
+        self.flags.retain(|given| !is_in(&[flag], &given.flag));
+    }
+
+    fn ignore(&mut self, word: &Word) {
+        let ignored = IgnoredWord {
+            word: word.name,
+            why: word.about,
+        };
+        if !self.ignored.contains(&ignored) {
+            self.ignored.push(ignored);
+        }
+    }
+
+    /// What is wrong with the value of a flag, said of the word that the flag stands for; the error
+    /// as it is when it is about something else.
+    pub(super) fn blame(&self, error: clap::Error) -> Result<WordError, clap::Error> {
+        let (Some(ContextValue::String(argument)), Some(ContextValue::String(value))) = (
+            error.get(ContextKind::InvalidArg),
+            error.get(ContextKind::InvalidValue),
+        ) else {
+            return Err(error);
+        };
+        // As in "--uid <UID>".
+        let flag = argument.split(' ').next().unwrap_or_default();
+        let flag = format!("{flag}={value}");
+        let Some(given) = self.flags.iter().rfind(|given| given.flag == flag) else {
+            return Err(error);
+        };
+        let reason = match (error.kind(), error.get(ContextKind::ValidValue)) {
+            (ErrorKind::InvalidValue, Some(ContextValue::Strings(valid))) => {
+                format!("give one of {}", valid.join(", "))
+            }
+            _ => std::error::Error::source(&error)
+                .map_or_else(|| error.kind().to_string(), ToString::to_string),
+        };
+        Ok(WordError::Value {
+            word: given.word.to_owned(),
+            value: value.clone(),
+            reason,
+        })
+    }
+}
+
+/// Understands every list of words: of each layer as many as there are, and a later layer says
+/// otherwise than those before.
+pub(super) fn translate(layers: &[Vec<String>], unknown: Unknown) -> Result<Translated, WordError> {
+    let mut translated = Translated::default();
+    for (layer, lists) in layers.iter().enumerate() {
+        translated.layer = layer;
+        for text in each(lists) {
+            let (name, value) = with_value(&text);
+            if name.starts_with("x-") || name.starts_with("X-") {
                 continue;
             }
-            return Err(WordError::Unknown {
-                word: word.to_owned(),
-                nearest: nearest(word),
-            });
-        };
-        translated.remount |= matches!(meaning, Remount);
-        translated.flags.extend(flag(word, *meaning, value)?);
+            match words().find(|word| word.name == name) {
+                Some(word) => translated.add(word, value)?,
+                None => match (unknown_word(name, value), unknown) {
+                    (WordError::Unknown { .. } | WordError::NoWord, Unknown::Ignored) => {}
+                    (error, _) => return Err(error),
+                },
+            }
+        }
     }
     Ok(translated)
 }
 
-/// The flag that a word stands for, if any.
-fn flag(word: &str, meaning: Meaning, value: Option<&str>) -> Result<Option<OsString>, WordError> {
-    let word = || word.to_owned();
-    match (meaning, value) {
-        (Ignored | Remount, _) | (Flag(_), Some("0")) => Ok(None),
-        (Flag(flag), None | Some("1")) => Ok(Some(flag.into())),
-        (Flag(_), Some(_)) => Err(WordError::UnwantedValue { word: word() }),
-        (Value(_) | DebugLevel, None | Some("")) => Err(WordError::NoValue { word: word() }),
-        (Value(flag), Some(value)) => Ok(Some(format!("{flag}={value}").into())),
-        (DebugLevel, Some(value)) => {
-            // s3fs-fuse: silent, crit, err, warn, info, debug.
-            let level = match value {
-                "silent" => "off",
-                "crit" | "critical" | "err" => "error",
-                "wan" | "warning" => "warn",
-                "inf" | "information" => "info",
-                "dbg" => "debug",
-                other => other,
-            };
-            Ok(Some(format!("--log-level={level}").into()))
-        }
-        (Refused(advice), _) => Err(WordError::Refused {
-            word: word(),
-            advice,
-        }),
+/// Whether it is one of these flags, with a value or without.
+fn is_in(flags: &[&str], given: &str) -> bool {
+    let name = given.split('=').next().unwrap_or_default();
+    flags.iter().any(|flag| *flag == given || *flag == name)
+}
+
+/// The last value of a word that stands for that flag; and that of `config`, by its own name.
+pub(super) fn last_value(lists: &[String], flag: &str) -> Option<String> {
+    let is_meant = |name: &str| {
+        words().any(|word| match word.meaning {
+            Value(of) => word.name == name && of == flag,
+            Config => word.name == name && name == flag,
+            _ => false,
+        })
+    };
+    let values = each(lists).filter_map(|text| {
+        let (name, value) = with_value(&text);
+        value.filter(|_| is_meant(name)).map(str::to_owned)
+    });
+    values.last()
+}
+
+/// A word with a value as `-o` takes it.
+pub(super) fn written(name: &str, value: &str) -> String {
+    let escaped = value.replace('\\', "\\\\").replace(',', "\\,");
+    format!("{name}={escaped}")
+}
+
+fn each(lists: &[String]) -> impl Iterator<Item = String> {
+    lists
+        .iter()
+        .flat_map(|list| split(list))
+        .filter(|text| !text.is_empty())
+}
+
+fn with_value(text: &str) -> (&str, Option<&str>) {
+    match text.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (text, None),
+    }
+}
+
+fn unknown_word(name: &str, value: Option<&str>) -> WordError {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    if name.is_empty() || name.len() > WORD_BYTES_MAX || !name.bytes().all(is_part) {
+        return WordError::NoWord;
+    }
+    let word = name.to_owned();
+    let lower = name.to_ascii_lowercase();
+    if value.is_some() && SECRET_HINTS.iter().any(|hint| lower.contains(hint)) {
+        let advice = ours::SECRET;
+        return WordError::Refused { word, advice };
+    }
+    let nearest = nearest(name);
+    WordError::Unknown { word, nearest }
+}
+
+/// Our level for one of s3fs-fuse, which has silent, crit, err, warn, info and debug, and longer
+/// and shorter names for them.
+fn level(value: &str) -> String {
+    let lower = value.to_ascii_lowercase();
+    let level = match lower.as_str() {
+        "silent" => "off",
+        "crit" | "critical" | "err" => "error",
+        "wan" | "warning" => "warn",
+        "inf" | "information" => "info",
+        "dbg" => "debug",
+        other => other,
+    };
+    level.to_owned()
+}
+
+/// The flag for a value of `use_sse`; else what to do instead.
+fn encryption(value: Option<&str>) -> Result<String, &'static str> {
+    const KEY: &str = "give the file of the key: use_sse=custom:FILE, or sse_c_key=FILE";
+    const ID: &str = "give the key's id: use_sse=kmsid:KEYID; or sse=kms for the account's own key";
+    let Some(value) = value else {
+        return Ok("--sse=s3".to_owned());
+    };
+    match value.split_once(':') {
+        _ if value == "1" => Ok("--sse=s3".to_owned()),
+        Some(("custom" | "c", file)) if !file.is_empty() => Ok(format!("--sse-c-key={file}")),
+        Some(("kmsid" | "k", id)) if !id.is_empty() => Ok(format!("--sse=kms:{id}")),
+        _ if value.starts_with('/') => Ok(format!("--sse-c-key={value}")),
+        Some(("kmsid" | "k", _)) => Err(ID),
+        None if matches!(value, "kmsid" | "k") => Err(ID),
+        _ => Err(KEY),
     }
 }
 
@@ -275,105 +461,9 @@ fn split(list: &str) -> Vec<String> {
 fn nearest(word: &str) -> Option<&'static str> {
     /// Below this, two words have less in common than a slip of the finger leaves.
     const SIMILARITY_MIN: f64 = 0.8;
-    let known = WORDS
-        .iter()
-        .filter(|(_, meaning)| !matches!(meaning, Refused(_)));
-    let scored = known.map(|(name, _)| (*name, strsim::jaro_winkler(word, name)));
+    let known = words().filter(|known| known.meaning != Refused);
+    let scored = known.map(|known| (known.name, strsim::jaro_winkler(word, known.name)));
     let best = scored.max_by(|a, b| a.1.total_cmp(&b.1));
     best.filter(|(_, score)| *score >= SIMILARITY_MIN)
         .map(|(name, _)| name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn flags(list: &str) -> Result<Vec<String>, WordError> {
-        let translated = translate(&[list.to_owned()], Unknown::Refused)?;
-        Ok(translated
-            .flags
-            .into_iter()
-            .map(|flag| flag.into_string().unwrap())
-            .collect())
-    }
-
-    #[test]
-    fn every_value_word_becomes_its_flag_with_the_value() {
-        for (word, meaning) in WORDS {
-            if let Value(flag) = meaning {
-                assert_eq!(flags(&format!("{word}=7")).unwrap(), [format!("{flag}=7")]);
-                assert!(
-                    matches!(flags(word), Err(WordError::NoValue { .. })),
-                    "{word}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn every_refused_word_is_refused_and_its_value_is_not_shown() {
-        for (word, meaning) in WORDS {
-            if let Refused(_) = meaning {
-                let error = flags(&format!("{word}=hunter2")).unwrap_err();
-                let shown = format!("{error} {error:?}");
-                assert!(
-                    shown.contains(word) && !shown.contains("hunter2"),
-                    "{shown}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn an_unknown_word_is_named_with_the_nearest_and_without_its_value() {
-        let error = flags("use_path_request_stlye=hunter2")
-            .unwrap_err()
-            .to_string();
-        assert_eq!(
-            error,
-            "unknown option \"use_path_request_stlye\"; did you mean \"use_path_request_style\"?"
-        );
-        assert_eq!(
-            flags("zzz").unwrap_err().to_string(),
-            "unknown option \"zzz\""
-        );
-    }
-
-    #[test]
-    fn what_mount_and_systemd_act_on_is_ignored() {
-        let list = "rw,_netdev,nofail,x-systemd.requires=a,X-mount.mkdir,user,comment=hi,defaults";
-        assert_eq!(flags(list).unwrap(), ["--read-write"]);
-    }
-
-    #[test]
-    fn words_of_the_kernel_keep_their_order() {
-        let lists = ["suid,noexec".to_owned(), "nosuid".to_owned()];
-        let translated = translate(&lists, Unknown::Refused).unwrap();
-        assert_eq!(translated.kernel_words, ["suid", "noexec", "nosuid"]);
-    }
-
-    #[test]
-    fn unknown_words_may_be_let_pass_and_secrets_not() {
-        let lists = ["ro,what=ever,remount".to_owned()];
-        let translated = translate(&lists, Unknown::Ignored).unwrap();
-        assert_eq!(translated.flags, ["--read-only"]);
-        assert!(translated.remount);
-        let secret = ["secret_key=hunter2".to_owned()];
-        assert!(translate(&secret, Unknown::Ignored).is_err());
-    }
-
-    #[test]
-    fn an_escaped_comma_belongs_to_the_value() {
-        assert_eq!(
-            flags("tmpdir=/a\\,b,ro").unwrap(),
-            ["--staging-dir=/a,b", "--read-only"]
-        );
-    }
-
-    #[test]
-    fn the_switches_of_s3fs_fuse_can_be_off() {
-        assert_eq!(flags("public_bucket=1").unwrap(), ["--no-sign-request"]);
-        assert!(flags("public_bucket=0").unwrap().is_empty());
-        assert_eq!(flags("dbglevel=err").unwrap(), ["--log-level=error"]);
-    }
 }

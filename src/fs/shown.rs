@@ -104,11 +104,13 @@ impl State {
         modified: SystemTime,
         times: &LocalTimes,
     ) -> Attr {
+        let root_mode = self.ownership.root_mode.filter(|_| ino == Ino::ROOT);
+        let mode = root_mode.or(told.permissions);
         self.shown(Shown {
             ino,
             kind: Kind::Directory,
             size: 0,
-            mode: told.permissions.unwrap_or(self.ownership.dir_mode),
+            mode: mode.unwrap_or(self.ownership.dir_mode),
             told,
             modified,
             times,

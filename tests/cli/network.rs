@@ -7,47 +7,70 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-/// A server that keeps the first line of each request and refuses all.
-struct Refusing {
-    address: String,
-    lines: Arc<Mutex<BTreeSet<String>>>,
+/// A server that keeps the head of each request and refuses all but those it has an answer to.
+pub struct Refusing {
+    pub address: String,
+    heads: Arc<Mutex<Vec<String>>>,
 }
+
+/// The body for a request's first line.
+type Answers = fn(&str) -> Option<&'static str>;
 
 impl Refusing {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = listener.local_addr().expect("an address").to_string();
-        let lines = Arc::new(Mutex::new(BTreeSet::new()));
-        let kept = Arc::clone(&lines);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if let Some(line) = refuse(stream) {
-                    kept.lock().expect("nobody panics").insert(line);
-                }
-            }
-        });
-        Self { address, lines }
+    pub fn start() -> Self {
+        Self::start_but_for(|_| None)
     }
 
-    fn asked(&self) -> Vec<String> {
-        let lines = self.lines.lock().expect("nobody panics");
-        lines.iter().cloned().collect()
+    pub fn start_but_for(answers: Answers) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address").to_string();
+        let heads = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&heads);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                answer(stream, answers, &kept);
+            }
+        });
+        Self { address, heads }
+    }
+
+    /// The different first lines, sorted.
+    pub fn asked(&self) -> Vec<String> {
+        let heads = self.heads();
+        let lines: BTreeSet<&str> = heads
+            .iter()
+            .filter_map(|head| head.lines().next())
+            .collect();
+        lines.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Every head, in order.
+    pub fn heads(&self) -> Vec<String> {
+        self.heads.lock().expect("nobody panics").clone()
     }
 }
 
-fn refuse(mut stream: TcpStream) -> Option<String> {
+/// Keeps the head before it is answered: whoever has the answer may look for it at once.
+fn answer(mut stream: TcpStream, answers: Answers, heads: &Mutex<Vec<String>>) -> Option<()> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
         stream.read_exact(&mut byte).ok()?;
         head.push(byte[0]);
     }
-    let body = "<Error><Code>AccessDenied</Code></Error>";
-    let len = body.len();
-    let answer = format!("HTTP/1.1 403 X\r\nconnection: close\r\ncontent-length: {len}\r\n\r\n");
-    stream.write_all((answer + body).as_bytes()).ok()?;
     let head = String::from_utf8(head).ok()?;
-    Some(head.lines().next()?.to_owned())
+    let (status, body) = match answers(head.lines().next()?) {
+        Some(body) => (200, body),
+        None => (403, "<Error><Code>AccessDenied</Code></Error>"),
+    };
+    heads.lock().expect("nobody panics").push(head);
+    let len = body.len();
+    // What the token of an instance's metadata has to say of itself.
+    let lifetime = "x-aws-ec2-metadata-token-ttl-seconds: 60";
+    let answer = format!(
+        "HTTP/1.1 {status} X\r\nconnection: close\r\n{lifetime}\r\ncontent-length: {len}\r\n\r\n"
+    );
+    stream.write_all((answer + body).as_bytes()).ok()
 }
 
 /// What a mount that is refused says on stderr.

@@ -400,6 +400,7 @@ fn config(sim: &Sim, staging_dir: PathBuf) -> Config {
             gid: 0,
             file_mode: 0o644,
             dir_mode: 0o755,
+            root_mode: None,
         },
         attributes: AttributeSource::Auto,
         // Budgets are of what is needed when everything is known.

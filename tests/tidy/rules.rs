@@ -247,6 +247,10 @@ pub const ROOMS: &[Room] = &[
         modules: &["cli"],
     },
     Room {
+        path: "toml::",
+        modules: &["cli"],
+    },
+    Room {
         path: "anyhow::",
         modules: &["cli", "main"],
     },

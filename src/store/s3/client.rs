@@ -6,9 +6,12 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileRegionProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -26,7 +29,7 @@ use super::recent::Recent;
 use super::terms::Terms;
 use super::transport::http_client;
 use super::wire::{LenientClient, RequestRules};
-use crate::config::{Provider, StoreConfig};
+use crate::config::{CredentialSource, Provider, StoreConfig};
 use crate::object::{BucketName, ObjectVersion};
 use crate::store::dialect::{Addressing, Dialect};
 use crate::store::probe::Seen;
@@ -119,7 +122,7 @@ impl S3Store {
     /// # Errors
     /// [`ConnectError`]. Credentials are looked for with the first request, not here.
     pub async fn connect(config: &StoreConfig) -> Result<Self, ConnectError> {
-        let timeouts = Timeouts::default();
+        let timeouts = timeouts(config);
         let loaded = load(config, &timeouts).await?;
         let (provider, of_directories) = match (config.provider, endpoint::given(config, &loaded.0))
         {
@@ -321,6 +324,23 @@ impl Connection {
     }
 }
 
+/// The usual times, but for those that are configured.
+fn timeouts(config: &StoreConfig) -> Timeouts {
+    let usual = Timeouts::default();
+    let idle = config.idle_timeout;
+    Timeouts {
+        connect: config.connect_timeout.unwrap_or(usual.connect),
+        first_byte: idle.unwrap_or(usual.first_byte),
+        stalled_body: idle.unwrap_or(usual.stalled_body),
+        // Room for one answer that takes as long as it may.
+        total: idle.map_or(usual.total, |idle| idle.max(usual.total)),
+        attempts_max: config
+            .retries_max
+            .map_or(usual.attempts_max, |retries| retries + 1),
+        ..usual
+    }
+}
+
 /// The shared configuration of the AWS chain, and the HTTP client for all requests.
 async fn load(
     config: &StoreConfig,
@@ -345,6 +365,21 @@ async fn load(
             None,
             "mount options",
         ));
+    }
+    let shared = || ProviderConfig::default().with_http_client(http.clone());
+    match &config.credential_source {
+        CredentialSource::Chain => {}
+        CredentialSource::Instance { role } => {
+            let mut provider = ImdsCredentialsProvider::builder().configure(&shared());
+            if let Some(role) = role {
+                provider = provider.profile(role);
+            }
+            loader = loader.credentials_provider(provider.build());
+        }
+        CredentialSource::Container => {
+            let provider = EcsCredentialsProvider::builder().configure(&shared());
+            loader = loader.credentials_provider(provider.build());
+        }
     }
     if config.anonymous {
         loader = loader.no_credentials();

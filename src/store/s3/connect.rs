@@ -86,6 +86,12 @@ pub enum ConnectError {
         /// The bucket.
         bucket: BucketName,
     },
+    /// The proxy's address is none.
+    #[error("proxy: {url}: not an address; give it as http://HOST[:PORT]")]
+    Proxy {
+        /// The address.
+        url: String,
+    },
     /// The file of certificates cannot be read.
     #[error("{}: {source} (named by {named_by})", path.display())]
     CaUnreadable {

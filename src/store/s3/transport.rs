@@ -16,10 +16,10 @@ use rustls::pki_types::pem::PemObject;
 
 use super::connect::ConnectError;
 use super::endpoint::is_loopback;
-use crate::config::StoreConfig;
+use crate::config::{Proxy, StoreConfig};
 
 /// Where a file of certificates was named.
-const BY_VARIABLE: &str = "AWS_CA_BUNDLE";
+const BY_OPTION: &str = "ca_bundle or AWS_CA_BUNDLE";
 const BY_PROFILE: &str = "ca_bundle of the AWS configuration";
 
 /// HTTP over TCP or TLS (ring), through the proxy of the usual variables unless the endpoint is
@@ -28,10 +28,10 @@ const BY_PROFILE: &str = "ca_bundle of the AWS configuration";
 /// # Errors
 /// About the certificates.
 pub(super) async fn http_client(config: &StoreConfig) -> Result<SharedHttpClient, ConnectError> {
-    let proxy = if config.endpoint.as_deref().is_some_and(is_loopback) {
-        ProxyConfig::disabled()
-    } else {
-        ProxyConfig::from_env()
+    let proxy = match &config.proxy {
+        Some(proxy) => given_proxy(proxy)?,
+        None if config.endpoint.as_deref().is_some_and(is_loopback) => ProxyConfig::disabled(),
+        None => ProxyConfig::from_env(),
     };
     let tls_context = TlsContext::builder()
         .with_trust_store(trust_store(config).await?)
@@ -50,11 +50,25 @@ pub(super) async fn http_client(config: &StoreConfig) -> Result<SharedHttpClient
     )
 }
 
+/// The proxy for everything but the addresses at which instances and containers of AWS find their
+/// own credentials.
+fn given_proxy(proxy: &Proxy) -> Result<ProxyConfig, ConnectError> {
+    const OWN_MACHINE: &str = "169.254.169.254,169.254.170.2,169.254.170.23,fd00:ec2::254";
+    let config = ProxyConfig::all(&*proxy.url).map_err(|_| ConnectError::Proxy {
+        url: proxy.url.clone(),
+    })?;
+    let config = config.no_proxy(OWN_MACHINE);
+    Ok(match &proxy.user {
+        Some((name, passphrase)) => config.with_basic_auth(name, passphrase),
+        None => config,
+    })
+}
+
 /// The system's certificates; those of the file that is named, and no others, if one is, as the
 /// AWS command line has it.
 async fn trust_store(config: &StoreConfig) -> Result<TrustStore, ConnectError> {
     let (path, named_by) = match &config.ca_bundle {
-        Some(path) => (path.clone(), BY_VARIABLE),
+        Some(path) => (path.clone(), BY_OPTION),
         None => match bundle_of_profile(config).await {
             Some(path) => (path, BY_PROFILE),
             None => return Ok(TrustStore::default()),
