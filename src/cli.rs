@@ -26,6 +26,8 @@ mod run;
 mod secret_file;
 mod source;
 mod store;
+#[cfg(test)]
+mod tests;
 mod typed;
 mod values;
 mod words;

@@ -101,26 +101,26 @@ fn suggestion(nearest: &Option<&'static str>) -> String {
 }
 
 /// Words that are documented together.
-struct Section {
+pub(super) struct Section {
     /// The heading.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the document"))]
-    title: &'static str,
-    words: &'static [Word],
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the documents"))]
+    pub(super) title: &'static str,
+    pub(super) words: &'static [Word],
 }
 
 /// A word.
 #[derive(Clone, Copy, Debug)]
-struct Word {
-    name: &'static str,
-    meaning: Meaning,
-    /// For the document: what it does. Of an ignored one why nothing is lost by it, of a refused
+pub(super) struct Word {
+    pub(super) name: &'static str,
+    pub(super) meaning: Meaning,
+    /// For the documents: what it does. Of an ignored one why nothing is lost by it, of a refused
     /// one what to do instead; both are what users are told, too.
-    about: &'static str,
+    pub(super) about: &'static str,
 }
 
 /// What a word stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Meaning {
+pub(super) enum Meaning {
     /// A flag without a value; `word=1` is the same, `word=0` takes it back (s3fs-fuse writes so).
     Flag(&'static str),
     /// A flag with the word's value.
@@ -153,7 +153,7 @@ use Meaning::{
 };
 
 /// Every word, in the order of doc/options.md.
-const SECTIONS: &[&Section] = &[
+pub(super) const SECTIONS: &[&Section] = &[
     &ours::STORE,
     &ours::MOUNT,
     &ours::SECRETS,

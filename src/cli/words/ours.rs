@@ -143,7 +143,7 @@ pub(super) const MOUNT: Section = Section {
         word(
             "log_level",
             Value("--log-level"),
-            "error, warn, info, debug, trace, or a list like `info\\,s3fs::store=debug`",
+            "`error`, `warn`, `info`, `debug`, `trace`, or a list like `info\\,s3fs::store=debug`",
         ),
     ],
 };
