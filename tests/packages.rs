@@ -129,6 +129,7 @@ impl Machine {
 const PRELUDE: &str = r#"
     trap 'echo "failed: $BASH_COMMAND" >&2' ERR
     export DEBIAN_FRONTEND=noninteractive
+    rm /var/lib/man-db/auto-update
     # Whatever it needs is in the tree's own cache: no network.
     apt() { apt-get -q -y --no-install-recommends -o Dpkg::Use-Pty=0 "$@"; }
     install_deb() { apt install /s3fs-mount.deb; }
@@ -273,10 +274,13 @@ fn lines_of_fstab_are_mounted_changed_and_unmounted_by_mount_and_systemd() {
         printf 'one /mnt/one\ntwo /mnt/two\n' | diff - /run/first
         mount -a
         mounts | diff /run/first -
-        findmnt -rn -o OPTIONS /mnt/one | tr , '\n' >/run/options
-        for word in rw nosuid nodev noatime; do
-            grep -qx $word /run/options
+        for directory in /mnt/one /mnt/two; do
+            findmnt -rn -o OPTIONS $directory | tr , '\n' >/run/options
+            for word in rw nosuid nodev; do
+                grep -qx $word /run/options
+            done
         done
+        findmnt -rn -o OPTIONS /mnt/one | grep -q noatime
         [ "$(cat /mnt/one/f)" = content ]
         mount -o remount,ro /mnt/one
         ! touch /mnt/one/g 2>/run/said
@@ -359,6 +363,10 @@ fn the_service_and_the_units_work_as_installed_and_their_manual_pages_are_there(
         echo content >/mnt/one/f
         systemctl restart s3fs@one
         grep -q content /mnt/one/f
+        exec 3</mnt/one/f
+        dpkg -i /s3fs-mount.deb
+        [ "$(cat <&3)" = content ]
+        exec 3<&-
         systemctl stop s3fs@one
         [ -z "$(findmnt -rn -t fuse.s3fs)" ]
         [ "$(systemctl show -P Result s3fs@one)" = success ]
@@ -381,9 +389,10 @@ fn the_service_and_the_units_work_as_installed_and_their_manual_pages_are_there(
 }
 
 #[test]
-fn an_ordinary_user_mounts_in_the_home_directory_by_fusermount3() {
+fn an_ordinary_user_mounts_by_fusermount3_and_what_fstab_lets_users_mount() {
+    let fstab = "one /home/user/mnt s3fs user,noauto,_netdev,url=URL,use_path_request_style 0 0\n";
     Machine::new().works(
-        &[],
+        &[("etc/fstab", fstab)],
         r#"
         install_deb
         # udev lets everybody open it; a container has the one of its machine.
@@ -402,6 +411,15 @@ fn an_ordinary_user_mounts_in_the_home_directory_by_fusermount3() {
         soon test -z "$(findmnt -rn -t fuse.s3fs)"
         ! as_user s3fs one mnt -o url=URL,use_path_request_style,allow_other 2>/run/said
         grep -q user_allow_other /run/said
+        # By a line of fstab, which mount(8) lets a user mount.
+        as_user mount /home/user/mnt
+        as_user grep content mnt/f
+        findmnt -rn -o OPTIONS /home/user/mnt | tr , '\n' >/run/options
+        for word in nosuid nodev noexec user_id=1000; do
+            grep -qx $word /run/options
+        done
+        as_user umount /home/user/mnt
+        soon test -z "$(findmnt -rn -t fuse.s3fs)"
         "#,
     );
 }
