@@ -133,6 +133,12 @@ const PRELUDE: &str = r#"
     # Whatever it needs is in the tree's own cache: no network.
     apt() { apt-get -q -y --no-install-recommends -o Dpkg::Use-Pty=0 "$@"; }
     install_deb() { apt install /s3fs-mount.deb; }
+    has_options() {
+        findmnt -rn -o OPTIONS "$1" | tr , '\n' >/run/options
+        for word in "${@:2}"; do
+            grep -qx "$word" /run/options || return 1
+        done
+    }
     soon() {
         for _ in $(seq 100); do
             "$@" 2>/dev/null && return 0
@@ -275,12 +281,9 @@ fn lines_of_fstab_are_mounted_changed_and_unmounted_by_mount_and_systemd() {
         mount -a
         mounts | diff /run/first -
         for directory in /mnt/one /mnt/two; do
-            findmnt -rn -o OPTIONS $directory | tr , '\n' >/run/options
-            for word in rw nosuid nodev; do
-                grep -qx $word /run/options
-            done
+            has_options $directory rw nosuid nodev
         done
-        findmnt -rn -o OPTIONS /mnt/one | grep -q noatime
+        has_options /mnt/one noatime
         [ "$(cat /mnt/one/f)" = content ]
         mount -o remount,ro /mnt/one
         ! touch /mnt/one/g 2>/run/said
@@ -414,10 +417,7 @@ fn an_ordinary_user_mounts_by_fusermount3_and_what_fstab_lets_users_mount() {
         # By a line of fstab, which mount(8) lets a user mount.
         as_user mount /home/user/mnt
         as_user grep content mnt/f
-        findmnt -rn -o OPTIONS /home/user/mnt | tr , '\n' >/run/options
-        for word in nosuid nodev noexec user_id=1000; do
-            grep -qx $word /run/options
-        done
+        has_options /home/user/mnt nosuid nodev noexec user_id=1000
         as_user umount /home/user/mnt
         soon test -z "$(findmnt -rn -t fuse.s3fs)"
         "#,

@@ -33,9 +33,9 @@ impl Store {
         }
     }
 
-    /// Boots this machine's tree, or that of S3FS_TEST_SYSTEMD_TREE, with these files, runs a script,
-    /// and powers off; whether the script succeeded, and what it said. `URL` in a file stands for
-    /// the store's.
+    /// Boots this machine's tree, or that of S3FS_TEST_SYSTEMD_TREE, with these files, runs a
+    /// script, and powers off; whether the script succeeded, and what it said. `URL` in a file
+    /// stands for the store's.
     fn boot(&self, files: &[(&str, &str)], script: &str) -> (bool, String) {
         let layer = tempfile::tempdir().unwrap();
         let (id, secret) = Sim::ACCESS_KEY;
