@@ -133,6 +133,10 @@ const PRELUDE: &str = r#"
     # Whatever it needs is in the tree's own cache: no network.
     apt() { apt-get -q -y --no-install-recommends -o Dpkg::Use-Pty=0 "$@"; }
     install_deb() { apt install /s3fs-mount.deb; }
+    # As `!`, which bash -e does not end at.
+    fails() { if "$@"; then return 1; fi; }
+    nothing_is_mounted() { [ -z "$(findmnt -rn -t fuse.s3fs)" ]; }
+    is_inactive() { [ "$(systemctl is-active "$1" || true)" = inactive ]; }
     has_options() {
         findmnt -rn -o OPTIONS "$1" | tr , '\n' >/run/options
         for word in "${@:2}"; do
@@ -246,7 +250,7 @@ fn a_clean_debian_is_as_it_was_after_the_purge() {
         fusermount3 --version
         apt purge s3fs-mount
         soon test ! -e /run/s3fs
-        [ -z "$(findmnt -rn -t fuse.s3fs)" ]
+        nothing_is_mounted
         apt autoremove --purge
         files >/run/after
         diff /run/before /run/after
@@ -272,12 +276,12 @@ fn lines_of_fstab_are_mounted_changed_and_unmounted_by_mount_and_systemd() {
         &[("etc/fstab", fstab)],
         r#"
         install_deb
-        mounts() { findmnt -rn -t fuse.s3fs -o SOURCE,TARGET | sort; }
+        mounts() { findmnt -rn -t fuse.s3fs -o TARGET | sort; }
         mount -f /mnt/one
-        [ -z "$(mounts)" ]
+        nothing_is_mounted
         mount -a
         mounts >/run/first
-        printf 'one /mnt/one\ntwo /mnt/two\n' | diff - /run/first
+        printf '/mnt/one\n/mnt/two\n' | diff - /run/first
         mount -a
         mounts | diff /run/first -
         for directory in /mnt/one /mnt/two; do
@@ -286,11 +290,11 @@ fn lines_of_fstab_are_mounted_changed_and_unmounted_by_mount_and_systemd() {
         has_options /mnt/one noatime
         [ "$(cat /mnt/one/f)" = content ]
         mount -o remount,ro /mnt/one
-        ! touch /mnt/one/g 2>/run/said
+        fails touch /mnt/one/g 2>/run/said
         grep -q 'Read-only file system' /run/said
         mount -o remount,rw /mnt/one
         mount -o remount,ro /mnt/two
-        ! touch /mnt/two/g 2>/run/said
+        fails touch /mnt/two/g 2>/run/said
         mount -o remount,rw /mnt/two
         echo else >/mnt/two/g
         # umount(8), then systemd: both return when everything is stored.
@@ -298,7 +302,7 @@ fn lines_of_fstab_are_mounted_changed_and_unmounted_by_mount_and_systemd() {
         began=$(date +%s%3N)
         umount /mnt/one
         [ $(($(date +%s%3N) - began)) -ge 1500 ]
-        soon test "$(systemctl is-active mnt-one.mount || true)" = inactive
+        soon is_inactive mnt-one.mount
         systemctl start mnt-one.mount
         [ "$(stat -c %a /mnt/one/f)" = 600 ]
         chmod 640 /mnt/one/f
@@ -313,17 +317,56 @@ fn lines_of_fstab_are_mounted_changed_and_unmounted_by_mount_and_systemd() {
         mount -a
         mounts | diff /run/first -
         umount -a -t fuse.s3fs
-        [ -z "$(mounts)" ]
+        nothing_is_mounted
         code=0; mount -t s3fs -o url=URL,use_path_request_style none /mnt/one 2>/run/said || code=$?
         [ $code = 32 ]
         grep -q 'bucket "none": no such bucket' /run/said
-        ! mount -t s3fs -o secret_key=hunter2 one /mnt/one 2>/run/said
-        ! grep -q hunter2 /run/said
+        fails mount -t s3fs -o secret_key=hunter2 one /mnt/one 2>/run/said
+        fails grep -q hunter2 /run/said
         "#,
     );
     let metadata = machine.sim.stat("one", "f").unwrap().headers.metadata;
     assert_eq!(metadata.get("mode").unwrap(), "33184");
     assert_eq!(machine.sim.content("two", "g").unwrap(), b"else\n");
+}
+
+#[test]
+fn the_flags_of_mount_and_umount_and_their_own_words_do_what_their_manuals_say() {
+    let machine = Machine::new();
+    machine.sim.put("one", "f", "content");
+    let line = "one /mnt/one s3fs noauto,suid,dev,exec,owner,group,_netdev,comment=c,X-a=b,\
+                X-mount.mkdir,nofail,nostrictatime,url=URL,use_path_request_style 0 0\n";
+    machine.works(
+        &[("etc/fstab", line)],
+        r#"
+        install_deb
+        rmdir /mnt/one
+        mount --version | grep -o 'util-linux [0-9.]*'
+        mount -v -n -s -o unknown=word /mnt/one
+        [ "$(cat /mnt/one/f)" = content ]
+        # `owner` comes after `suid` and `dev` in the line, and takes them back.
+        has_options /mnt/one rw nosuid nodev
+        exec 3</mnt/one/f
+        fails umount /mnt/one 2>/run/said
+        grep -q busy /run/said
+        umount -r -v /mnt/one || true
+        has_options /mnt/one ro
+        mount -o remount,rw /mnt/one
+        umount -l -n /mnt/one
+        nothing_is_mounted
+        [ "$(cat <&3)" = content ]
+        exec 3<&-
+        mount -t s3fs.sub -o _netdev,suid,dev,url=URL,use_path_request_style one /mnt/two
+        fails has_options /mnt/two nosuid
+        fails has_options /mnt/two nodev
+        umount -f /mnt/two
+        fails mount -o unknown=word,url=URL one /mnt/two -t s3fs 2>/run/said
+        grep -q 'unknown option "unknown"' /run/said
+        # Without the programs for mount(8) there is no such type.
+        fails mount -i -t s3fs -o url=URL one /mnt/two 2>/run/said
+        grep -q 'unknown filesystem type' /run/said
+        "#,
+    );
 }
 
 #[test]
@@ -371,7 +414,7 @@ fn the_service_and_the_units_work_as_installed_and_their_manual_pages_are_there(
         [ "$(cat <&3)" = content ]
         exec 3<&-
         systemctl stop s3fs@one
-        [ -z "$(findmnt -rn -t fuse.s3fs)" ]
+        nothing_is_mounted
         [ "$(systemctl show -P Result s3fs@one)" = success ]
         cp /usr/share/doc/s3fs-mount/examples/mnt-s3.*mount /etc/systemd/system/
         systemd-analyze verify s3fs@one.service mnt-s3.mount mnt-s3.automount 2>&1 | tee /run/said
@@ -409,17 +452,17 @@ fn an_ordinary_user_mounts_by_fusermount3_and_what_fstab_lets_users_mount() {
         as_user s3fs one mnt -o url=URL,use_path_request_style
         as_user sh -c 'echo content >mnt/f'
         as_user cat mnt/f
-        ! cat /home/user/mnt/f
+        fails cat /home/user/mnt/f
         as_user fusermount3 -u mnt
-        soon test -z "$(findmnt -rn -t fuse.s3fs)"
-        ! as_user s3fs one mnt -o url=URL,use_path_request_style,allow_other 2>/run/said
+        soon nothing_is_mounted
+        fails as_user s3fs one mnt -o url=URL,use_path_request_style,allow_other 2>/run/said
         grep -q user_allow_other /run/said
         # By a line of fstab, which mount(8) lets a user mount.
         as_user mount /home/user/mnt
         as_user grep content mnt/f
         has_options /home/user/mnt nosuid nodev noexec user_id=1000
         as_user umount /home/user/mnt
-        soon test -z "$(findmnt -rn -t fuse.s3fs)"
+        soon nothing_is_mounted
         "#,
     );
 }
