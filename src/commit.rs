@@ -181,9 +181,8 @@ impl Committer {
                     let class = headers.map(|known| &known.storage_class);
                     let storage_class = class.unwrap_or(storage_class).clone();
                     let headers = CopyHeaders::Keep { storage_class };
-                    let copy = place
-                        .bucket
-                        .copy(source, &place.key, &headers, precondition);
+                    let bucket = &place.bucket;
+                    let copy = bucket.copy(source, &place.key, &headers, precondition);
                     match copy.await {
                         Err(StoreError::CopyRefused { .. }) => {}
                         copied => return Ok(Arc::new(copied?)),
@@ -200,7 +199,8 @@ impl Committer {
         };
         // The tags of the source go along too.
         let headers = self.told(headers, Some(source)).await?;
-        if is_empty {
+        // What is refused as it is, is refused with other headers.
+        if is_empty && matches!(carried, Carried::These(_)) {
             let _permit = self.permit(&self.copies).await;
             let headers = CopyHeaders::Replace(dated(&headers, 0, place));
             let bucket = &place.bucket;
@@ -209,7 +209,9 @@ impl Committer {
                 Err(StoreError::CopyRefused { .. }) => {}
                 copied => return Ok(Arc::new(copied?)),
             }
-            // No bytes have to be fetched, but the source must still be the empty one.
+        }
+        // No bytes have to be fetched, but the source must still be the empty one.
+        if is_empty && !matches!(carried, Carried::Source { headers: None, .. }) {
             self.headers_of(source).await?;
         }
         let target = Target {
@@ -275,9 +277,8 @@ impl Committer {
             let _permit = self.permit(&self.copies).await;
             let headers = CopyHeaders::Replace(headers.clone());
             // The condition on the source is one on the destination.
-            let copy = place
-                .bucket
-                .copy(base, &place.key, &headers, &Precondition::None);
+            let bucket = &place.bucket;
+            let copy = bucket.copy(base, &place.key, &headers, &Precondition::None);
             return Ok(Arc::new(copy.await?));
         }
         let target = Target {
@@ -339,9 +340,8 @@ impl Committer {
                 let headers = self.told(headers, base).await?.into_owned();
                 let _permit = self.permit(&self.copies).await;
                 let headers = CopyHeaders::Replace(headers);
-                let copy = place
-                    .bucket
-                    .copy(&source, &place.key, &headers, precondition);
+                let bucket = &place.bucket;
+                let copy = bucket.copy(&source, &place.key, &headers, precondition);
                 Ok(Arc::new(copy.await?))
             }
             Plan::Multipart(parts) => self.upload(&parts, base, staging, target).await,

@@ -2,7 +2,7 @@
 //! and that the filesystem moves it.
 
 use s3fs::config::Provider;
-use s3fs::sim::Rules;
+use s3fs::sim::{Operation, Rules};
 use s3fs::store::ObjectHeaders;
 use s3fs::store::dialect::Dialect;
 
@@ -23,11 +23,11 @@ fn copied(world: &World, if_match: Option<&str>) -> u16 {
 #[test]
 fn a_directory_is_moved_though_the_store_does_not_copy_it() {
     let etag = "\"d41d8cd98f00b204e9800998ecf8427e\"";
-    for (rules, provider, expected) in [
-        (Rules::juicefs(), Provider::Minio, [500, 412]),
-        (Rules::juicefs(), Provider::Gcs, [500, 412]),
-        (Rules::seaweedfs(), Provider::Seaweedfs, [404, 404]),
-        (Rules::seaweedfs(), Provider::Other, [404, 404]),
+    for (rules, provider, expected, heads) in [
+        (Rules::juicefs(), Provider::Minio, [500, 412], 4),
+        (Rules::juicefs(), Provider::Gcs, [500, 412], 8),
+        (Rules::seaweedfs(), Provider::Seaweedfs, [404, 404], 3),
+        (Rules::seaweedfs(), Provider::Other, [404, 404], 7),
     ] {
         let world = World::of(rules, Dialect::of(provider), false);
         let headers = ObjectHeaders {
@@ -38,7 +38,18 @@ fn a_directory_is_moved_though_the_store_does_not_copy_it() {
         world.sim.put(BUCKET, "dir/sub/a", "a");
         let statuses = [copied(&world, None), copied(&world, Some(etag))];
         assert_eq!(statuses, expected, "{provider:?}");
+        let before = world.sim.counters();
         world.run(world.rename("dir", "moved")).unwrap();
+        let cost = world.sim.counters() - &before;
+        // The directory is tried once, and looked at once before it is made anew.
+        let requests = |operation| cost.of(operation).requests;
+        let expected = (2, 1, heads);
+        let asked = (
+            requests(Operation::CopyObject),
+            requests(Operation::PutObject),
+            requests(Operation::HeadObject),
+        );
+        assert_eq!(asked, expected, "{provider:?}");
         let kept = world.sim.keys(BUCKET);
         assert_eq!(kept, ["moved/sub/", "moved/sub/a"], "{provider:?}");
         let moved = world.sim.stat(BUCKET, "moved/sub/").unwrap();

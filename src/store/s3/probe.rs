@@ -38,6 +38,7 @@ const SOURCE_BYTES: u64 = 6 * MIB;
 /// only (Cloudflare R2, "Limits").
 const TAKEN: [&str; 3] = ["taken by put", "taken by match", "taken by upload"];
 const WRITE_PAUSE: Duration = Duration::from_millis(1100);
+
 impl S3Bucket {
     /// Tries what the bucket's store does, below `prefix`, which ends in `/` and must hold nothing.
     ///
