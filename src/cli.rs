@@ -18,6 +18,7 @@ mod config_file;
 mod credentials;
 #[cfg(feature = "sim")]
 mod demo;
+mod fuse_conf;
 mod key_file;
 mod passwd_file;
 mod probe;
@@ -234,7 +235,11 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
 
 fn understand(args: &[OsString], unknown: words::Unknown) -> Result<Command, UsageError> {
     let typed = Typed::try_parse_from(args)?;
-    let configured = configured(&typed)?;
+    let configured = match words::is_remount(given_words(&typed)) {
+        // It says nothing of what can be changed.
+        true => Configured::default(),
+        false => configured(&typed)?,
+    };
     let mut layers = configured.layers;
     layers.push(given_words(&typed).to_vec());
     let translated = words::translate(&layers, unknown)?;

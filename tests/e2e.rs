@@ -53,3 +53,5 @@ mod target;
 mod tools;
 #[path = "e2e/trees.rs"]
 mod trees;
+#[path = "e2e/users.rs"]
+mod users;

@@ -10,10 +10,22 @@ use std::time::Duration;
 use s3fs::sim::{Operation, Sim};
 use tokio::runtime::Runtime;
 
+#[path = "systemd/failures.rs"]
+mod failures;
+#[path = "systemd/units.rs"]
+mod units;
+
 const BOOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/systemd/boot");
 const UNITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/systemd");
 
-/// A store with the buckets `one` and `two`, in this process.
+/// What a script begins with.
+const BEGINNING: &str = r#"
+# fails COMMAND...: that a command fails, which `!` would not end the script for.
+fails() { if "$@"; then echo "succeeded: $*"; return 1; fi; }
+trap 'echo "failed: $BASH_COMMAND"; journalctl -n 60 -t mount -t umount -t s3fs -t systemd' ERR
+"#;
+
+/// A store with the buckets `one`, `two` and `home`, in this process.
 struct Store {
     sim: Sim,
     _runtime: Runtime,
@@ -25,6 +37,7 @@ impl Store {
         let starting = Sim::builder()
             .bucket("one")
             .bucket("two")
+            .bucket("home")
             .start("127.0.0.1:0");
         let sim = runtime.block_on(starting).unwrap();
         Self {
@@ -34,21 +47,22 @@ impl Store {
     }
 
     /// Boots this machine's tree, or that of S3FS_TEST_SYSTEMD_TREE, with these files, runs a
-    /// script, and powers off; whether the script succeeded, and what it said. `URL` in a file
-    /// stands for the store's.
+    /// script, and powers off; whether the script succeeded, and what it said. In a file `URL`
+    /// stands for the store's, `{id}` and `{secret}` for who may use it.
     fn boot(&self, files: &[(&str, &str)], script: &str) -> (bool, String) {
         let layer = tempfile::tempdir().unwrap();
         let (id, secret) = Sim::ACCESS_KEY;
-        let credentials =
-            format!("[default]\naws_access_key_id={id}\naws_secret_access_key={secret}\n");
+        let credentials = "[default]\naws_access_key_id={id}\naws_secret_access_key={secret}\n";
         let usual = [
-            ("root/.aws/credentials", credentials.as_str()),
-            ("test.sh", script),
+            ("root/.aws/credentials", credentials),
+            ("test.sh", &format!("{BEGINNING}{script}")),
         ];
         for (name, content) in usual.iter().chain(files) {
             let path = layer.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, content.replace("URL", &self.sim.endpoint())).unwrap();
+            let content = content.replace("URL", &self.sim.endpoint());
+            let content = content.replace("{id}", id).replace("{secret}", secret);
+            fs::write(&path, content).unwrap();
             fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         }
         for unit in fs::read_dir(UNITS).unwrap() {
@@ -57,7 +71,7 @@ impl Store {
             fs::create_dir_all(&to).unwrap();
             fs::copy(unit.path(), to.join(unit.file_name())).unwrap();
         }
-        for name in ["mnt/one", "mnt/two"] {
+        for name in ["mnt/one", "mnt/two", "mnt/s3"] {
             fs::create_dir_all(layer.path().join(name)).unwrap();
         }
         for directory in ["", "mnt", "mnt/one", "root", "etc", "usr"] {
@@ -145,7 +159,7 @@ fn a_missing_bucket_fails_its_unit_with_the_reason_in_the_journal_and_whoever_ne
         code=0; systemctl start writer.service || code=$?
         [ $code != 0 ]
         [ "$(systemctl is-failed mnt-one.mount)" = failed ]
-        journalctl -u mnt-one.mount | grep 'bucket "none": no such bucket'
+        journalctl -u mnt-one.mount -t mount | grep 'bucket "none": no such bucket'
         [ -z "$(ls /mnt/one)" ]
         "#,
     );
@@ -181,23 +195,43 @@ fn an_automount_mounts_on_the_first_access_and_unmounts_when_nobody_looks() {
 #[test]
 fn a_poweroff_waits_for_what_is_being_stored() {
     let store = Store::new();
+    store.sim.put("one", "f", "content");
     store.sim.on_request(|_, request| {
-        if request.operation == Operation::CompleteMultipartUpload {
-            std::thread::sleep(Duration::from_secs(4));
+        match request.operation {
+            Operation::CompleteMultipartUpload => std::thread::sleep(Duration::from_secs(3)),
+            // Of attributes, which nobody waits for.
+            Operation::CopyObject => std::thread::sleep(Duration::from_secs(7)),
+            _ => {}
         }
     });
-    let fstab = "one /mnt/one s3fs _netdev,url=URL,use_path_request_style 0 0\n";
+    let fstab = "one /mnt/one s3fs \
+                 _netdev,x-systemd.mount-timeout=60,url=URL,use_path_request_style 0 0\n";
+    // What is not waited for by then is ended soon.
+    let impatient = "[Manager]\nDefaultTimeoutStopSec=1s\n";
     let writer = "[Unit]\nRequiresMountsFor=/mnt/one\n\
-                  [Service]\nExecStart=/bin/sh -c 'head -c 64M /dev/zero >/mnt/one/big'\n";
+                  [Service]\nTimeoutStopSec=60\n\
+                  ExecStart=/bin/sh -c 'head -c 64M /dev/zero >/mnt/one/big'\n";
     store.works(
         &[
             ("etc/fstab", fstab),
+            ("etc/systemd/system.conf.d/impatient.conf", impatient),
             ("etc/systemd/system/writer.service", writer),
         ],
-        "systemctl start writer.service; sleep 2; systemctl is-active writer.service",
+        r#"
+        systemctl start writer.service
+        for _ in $(seq 300); do
+            [ "$(stat -c %s /mnt/one/big 2>/dev/null || true)" = 67108864 ] && break
+            sleep 0.1
+        done
+        # Everything is written, and close(2) waits for the store.
+        systemctl is-active writer.service
+        chmod 600 /mnt/one/f
+        "#,
     );
     assert_eq!(store.sim.stat("one", "big").unwrap().size, 64 << 20);
     assert!(store.sim.uploads("one").is_empty());
+    let metadata = store.sim.stat("one", "f").unwrap().headers.metadata;
+    assert_eq!(metadata.get("mode").unwrap(), "33152");
 }
 
 #[test]

@@ -20,6 +20,13 @@ const VARIABLES: &[&str] = &[
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 ];
 
+/// Variables that s3fs-fuse reads where those of the usual names are not set; the first decides.
+const OLDER_NAMES: &[(&str, &str)] = &[
+    ("AWSACCESSKEYID", "AWS_ACCESS_KEY_ID"),
+    ("AWSSECRETACCESSKEY", "AWS_SECRET_ACCESS_KEY"),
+    ("AWSSESSIONTOKEN", "AWS_SESSION_TOKEN"),
+];
+
 /// What is known of credentials before the store is reached: the pair, or where to look for one.
 pub(super) type Found = (Option<StaticCredentials>, CredentialSource);
 
@@ -64,6 +71,21 @@ fn of_default_files(sources: &[Source]) -> Result<Option<StaticCredentials>, Usa
         }
     }
     Ok(None)
+}
+
+/// Gives variables of older names the usual ones; to be called before there is a second thread.
+pub(super) fn take_older_names() {
+    let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    let (older, usual) = OLDER_NAMES[0];
+    if is_set(usual) || !is_set(older) {
+        return;
+    }
+    for (older, usual) in OLDER_NAMES {
+        if let Some(value) = env::var_os(older) {
+            // SAFETY: the process has one thread.
+            unsafe { env::set_var(usual, value) };
+        }
+    }
 }
 
 /// Two options about credentials are a mistake.

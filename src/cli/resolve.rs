@@ -8,6 +8,7 @@ use std::time::Duration;
 
 #[cfg(feature = "sim")]
 use super::DemoCommand;
+use super::fuse_conf;
 use super::source::{self, SourceError};
 #[cfg(feature = "sim")]
 use super::typed::TypedDemo;
@@ -36,17 +37,29 @@ pub(super) fn resolve(typed: Typed) -> Result<Command, UsageError> {
     }
 }
 
-fn mount_or_remount(typed: TypedMount) -> Result<Command, UsageError> {
-    let is_remount = typed.remount;
-    let mount = mount_command(typed)?;
-    if !is_remount {
-        return Ok(Command::Mount(Box::new(mount)));
+fn mount_or_remount(mut typed: TypedMount) -> Result<Command, UsageError> {
+    if !typed.remount {
+        return Ok(Command::Mount(Box::new(mount_command(typed)?)));
     }
+    // Of all else, also of the source, the mount that is there has its own.
     Ok(Command::Remount(RemountCommand {
-        mountpoint: mount.config.mountpoint,
-        read_only: mount.config.read_only,
-        kernel_options: mount.config.kernel_options,
+        kernel_options: kernel_options(typed.kernel_words, &typed.shown),
+        mountpoint: mountpoint(&mut typed.operands)?,
+        read_only: typed.shown.read_only,
     }))
+}
+
+/// Where to mount: the last operand, which is taken away.
+fn mountpoint(operands: &mut Vec<OsString>) -> Result<PathBuf, UsageError> {
+    absolute(operands.pop().map(PathBuf::from).unwrap_or_default())
+}
+
+fn kernel_options(mut words: Vec<String>, shown: &TypedShown) -> Vec<String> {
+    if shown.noac {
+        // As nfs(5): noac is actimeo=0 with sync.
+        words.push("sync".to_owned());
+    }
+    words
 }
 
 #[cfg(feature = "sim")]
@@ -70,19 +83,18 @@ fn probe_command(typed: TypedProbe) -> Result<ProbeCommand, UsageError> {
 
 fn mount_command(typed: TypedMount) -> Result<MountCommand, UsageError> {
     check_is_mount(&typed)?;
-    let mut operands = typed.operands;
-    let mountpoint = operands.pop().map(PathBuf::from).unwrap_or_default();
-    let texts = source_texts(operands, typed.bucket)?;
-    let mut kernel_options = typed.kernel_words;
-    if typed.shown.noac {
-        // As nfs(5): noac is actimeo=0 with sync.
-        kernel_options.push("sync".to_owned());
+    if typed.shown.allow_other {
+        fuse_conf::check_allow_other()?;
     }
+    let mut operands = typed.operands;
+    let mountpoint = mountpoint(&mut operands)?;
+    let texts = source_texts(operands, typed.bucket)?;
+    let kernel_options = kernel_options(typed.kernel_words, &typed.shown);
     let sources = sources(&texts)?;
     let default_level = if typed.debug { "debug" } else { "info" };
     let config = Config {
         shown_source: texts.join("+"),
-        mountpoint: absolute(mountpoint)?,
+        mountpoint,
         store: store::resolve(typed.store, &typed.bounds, &sources)?,
         sources,
         ownership: ownership(&typed.shown),

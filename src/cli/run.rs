@@ -1,5 +1,6 @@
 //! Runs a command: in front, or behind once the mount is live. Exit codes are those of mount(8).
 
+use std::fs::File;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,7 +10,9 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::background::{self, Outcome, Report, Side};
-use super::{Command, MountCommand, RemountCommand, UnmountCommand, UsageError, called, parse};
+use super::{
+    Command, MountCommand, RemountCommand, UnmountCommand, UsageError, called, credentials, parse,
+};
 use crate::mount::{self, LiveMount, MountError, Uncommitted};
 use crate::telemetry::{self, Filter, Sink};
 
@@ -29,6 +32,7 @@ const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 pub fn main() -> ExitCode {
     bound_heap();
     called::restore_home();
+    credentials::take_older_names();
     let code = match parse(std::env::args_os()) {
         Ok(Command::Mount(command)) => mount(&command),
         Ok(Command::Remount(command)) => remount(&command),
@@ -139,12 +143,17 @@ impl From<MountError> for Failure {
     }
 }
 
-/// The runtime of a mount.
+/// The runtime of a mount. From then on the signals by which s3fs-fuse is told to log more or to
+/// look at its cache do nothing: a caught signal no longer ends the process.
 pub(super) fn runtime() -> std::io::Result<Runtime> {
-    Builder::new_multi_thread()
+    let runtime = Builder::new_multi_thread()
         .enable_all()
         .thread_name("s3fs-work")
-        .build()
+        .build()?;
+    let _entered = runtime.enter();
+    let _ = signal(SignalKind::user_defined1())?;
+    let _ = signal(SignalKind::user_defined2())?;
+    Ok(runtime)
 }
 
 /// Mounts and serves until the mount ends or the program is told to; returns the exit code.
@@ -221,6 +230,7 @@ struct Told {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    has_terminal: bool,
 }
 
 impl Told {
@@ -229,6 +239,7 @@ impl Told {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            has_terminal: File::open("/dev/tty").is_ok(),
         })
     }
 
@@ -236,7 +247,9 @@ impl Told {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
-            _ = self.hangup.recv() => "SIGHUP",
+            // Without a terminal that could hang up it says to open a log file anew, as s3fs-fuse
+            // does; there is none.
+            _ = self.hangup.recv(), if self.has_terminal => "SIGHUP",
         }
     }
 }

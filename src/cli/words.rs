@@ -375,6 +375,12 @@ pub(super) fn last_value(lists: &[String], flag: &str) -> Option<String> {
     values.last()
 }
 
+/// Whether a mount that is there is to be changed.
+pub(super) fn is_remount(lists: &[String]) -> bool {
+    let remounts = |name: &str| words().any(|word| word.name == name && word.meaning == Remount);
+    each(lists).any(|text| remounts(with_value(&text).0))
+}
+
 /// A word with a value as `-o` takes it.
 pub(super) fn written(name: &str, value: &str) -> String {
     let escaped = value.replace('\\', "\\\\").replace(',', "\\,");

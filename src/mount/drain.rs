@@ -3,16 +3,19 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::geteuid;
 
 /// Where the files of root's daemons are.
 const RUN_DIR: &str = "/run/s3fs";
 /// Where a user's directory for such files is (pam_systemd(8)).
 const USER_RUN_DIR: &str = "/run/user";
+/// Where a user makes one who has no session, as in cron(8).
+const NO_SESSION_DIR: &str = "/tmp";
 
 /// Kept by a daemon as long as it lives.
 #[derive(Debug)]
@@ -33,13 +36,23 @@ impl Drop for Claim {
 /// # Errors
 /// When there is no such directory, or it cannot be written.
 pub(super) fn claim(device: &str, uid: u32) -> io::Result<Claim> {
-    claim_in(&run_dir(uid), device)
+    let mut refused = io::Error::from(io::ErrorKind::NotFound);
+    for dir in run_dirs(uid) {
+        match claim_in(&dir, device) {
+            Ok(claim) => return Ok(claim),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
 }
 
 fn claim_in(dir: &Path, device: &str) -> io::Result<Claim> {
     match DirBuilder::new().mode(0o755).create(dir) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
+    }
+    if !is_of(dir, geteuid().as_raw()) {
+        return Err(io::ErrorKind::PermissionDenied.into());
     }
     let path = dir.join(device);
     // One of a daemon that was killed: the number is ours now.
@@ -68,7 +81,15 @@ pub(super) struct Daemon(File);
 
 /// The daemon of the superblock `device`, mounted by `uid`; `None` when it is not known.
 pub(super) fn daemon(device: &str, uid: u32) -> Option<Daemon> {
-    File::open(run_dir(uid).join(device)).ok().map(Daemon)
+    let mut dirs = run_dirs(uid).into_iter().filter(|dir| is_of(dir, uid));
+    let file = dirs.find_map(|dir| {
+        // Whatever the user has put there.
+        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        let mut options = OpenOptions::new();
+        let options = options.read(true).custom_flags(flags);
+        options.open(dir.join(device)).ok()
+    });
+    file.map(Daemon)
 }
 
 impl Daemon {
@@ -88,11 +109,21 @@ impl Daemon {
     }
 }
 
-fn run_dir(uid: u32) -> PathBuf {
+/// Where such files may be, the best first.
+fn run_dirs(uid: u32) -> Vec<PathBuf> {
     match uid {
-        0 => RUN_DIR.into(),
-        uid => Path::new(USER_RUN_DIR).join(uid.to_string()).join("s3fs"),
+        0 => vec![RUN_DIR.into()],
+        uid => vec![
+            Path::new(USER_RUN_DIR).join(uid.to_string()).join("s3fs"),
+            Path::new(NO_SESSION_DIR).join(format!("s3fs-{uid}")),
+        ],
     }
+}
+
+/// Whether nobody else has made this directory.
+fn is_of(dir: &Path, uid: u32) -> bool {
+    dir.symlink_metadata()
+        .is_ok_and(|about| about.is_dir() && about.uid() == uid)
 }
 
 #[cfg(test)]

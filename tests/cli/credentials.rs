@@ -93,6 +93,17 @@ fn the_files_of_s3fs_fuse_are_looked_at_where_nothing_else_is_said() {
 }
 
 #[test]
+fn the_older_variables_of_s3fs_fuse_stand_for_the_usual_ones_that_are_not_set() {
+    let home = Home::new();
+    home.file(".passwd-s3fs", "ID0:secret", 0o600);
+    let older = [("AWSACCESSKEYID", "OLD"), ("AWSSECRETACCESSKEY", "s")];
+    assert_eq!(home.sent("bkt", "", &older).as_deref(), Some("OLD"));
+    let usual = [("AWS_ACCESS_KEY_ID", "ENV"), ("AWS_SECRET_ACCESS_KEY", "s")];
+    let both = [older, usual].concat();
+    assert_eq!(home.sent("bkt", "", &both).as_deref(), Some("ENV"));
+}
+
+#[test]
 fn a_password_file_that_others_may_read_is_refused_with_what_to_do() {
     for mode in [0o640, 0o604, 0o644, 0o660] {
         let home = Home::new();

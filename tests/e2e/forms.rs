@@ -24,8 +24,11 @@ for below in /usr/sbin "$home"; do
     mkdir "$above" "$above.work"
     mount -t overlay none "$below" -o "lowerdir=$below,upperdir=$above,workdir=$above.work"
 done
+# By a mount: an ordinary user may not come to where it was built.
+touch /usr/sbin/s3fs
+mount --bind "$program" /usr/sbin/s3fs
 for name in mount.s3fs mount.fuse.s3fs umount.fuse.s3fs; do
-    ln -sf "$program" "/usr/sbin/$name"
+    ln -sf s3fs "/usr/sbin/$name"
 done
 mount -t tmpfs none /run
 options=url=$url,use_path_request_style
@@ -34,6 +37,8 @@ fstab() {
     printf '%s\n' "$@" >"$over/fstab"
     mount --bind "$over/fstab" /etc/fstab
 }
+# fails COMMAND...: that a command fails, which `!` would not end the script for.
+fails() { if "$@"; then echo "succeeded: $*"; return 1; fi; }
 mounts() { findmnt -rn -o TARGET "$@" | grep -c "^$dir" || true; }
 "#;
 
@@ -77,7 +82,7 @@ fn run(access: &Access, script: &str) -> (bool, String) {
 }
 
 #[track_caller]
-fn works(rig: &Rig, script: &str) -> String {
+pub fn works(rig: &Rig, script: &str) -> String {
     let (is_ok, said) = run(&rig.access, script);
     assert!(is_ok, "{said}");
     said
@@ -176,20 +181,41 @@ fn a_mount_is_made_read_only_and_back_while_it_is_used() {
         r#"
         mount -t s3fs bucket "$dir" -o "$options"
         mount -o remount,ro "$dir"
-        ! touch "$dir/f" 2>"$over/said"
+        fails touch "$dir/f" 2>"$over/said"
         grep -q 'Read-only file system' "$over/said"
         mount -o remount,rw,noexec "$dir"
         touch "$dir/f"
         findmnt -n -o OPTIONS "$dir" | grep -q rw,nosuid,nodev,noexec
         umount "$dir"
         mount -t s3fs bucket "$dir" -o "ro,$options"
-        ! touch "$dir/g" 2>/dev/null
+        fails touch "$dir/g" 2>/dev/null
         mount -o remount,rw "$dir"
         touch "$dir/g"
         umount "$dir"
         "#,
     );
     assert_eq!(rig.sim.keys(BUCKET), ["f", "g"]);
+}
+
+#[test]
+fn a_remount_asks_for_no_credentials_and_no_configuration() {
+    let rig = Rig::new();
+    works(
+        &rig,
+        r#"
+        unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY
+        (umask 077; echo "$key:$secret" >"$over/passwd")
+        fstab "bucket $dir s3fs passwd_file=$over/passwd,$options 0 0"
+        mount "$dir"
+        chmod 644 "$over/passwd"
+        mkdir -p "$home/.config/s3fs"
+        echo '[bucket' >"$home/.config/s3fs/s3fs.toml"
+        mount -o remount,ro "$dir"
+        fails touch "$dir/f" 2>"$over/said"
+        grep -q 'Read-only file system' "$over/said"
+        umount "$dir"
+        "#,
+    );
 }
 
 #[test]
@@ -283,4 +309,81 @@ fn the_files_of_the_user_are_found_without_a_home_in_the_environment() {
         umount "$dir"
         "#,
     );
+}
+
+#[test]
+fn the_signals_of_s3fs_fuse_leave_the_mount_as_it_is() {
+    let rig = Rig::new();
+    works(
+        &rig,
+        r#"
+        mount -t s3fs bucket "$dir" -o "$options"
+        for signal in USR1 USR2 HUP; do
+            # Everything but this script.
+            kill -s $signal -- -1
+            sleep 0.2
+        done
+        touch "$dir/f"
+        umount "$dir"
+        "#,
+    );
+    assert_eq!(rig.sim.keys(BUCKET), ["f"]);
+}
+
+#[test]
+fn whoever_reads_what_mount_says_does_not_wait_for_the_daemon() {
+    let rig = Rig::new();
+    works(
+        &rig,
+        r#"
+        said=$(timeout 30 mount -t s3fs bucket "$dir" -o "$options" 2>&1)
+        [ -z "$said" ]
+        umount "$dir"
+        "#,
+    );
+}
+
+#[test]
+fn the_old_form_of_s3fs_fuse_in_fstab_is_mounted() {
+    let rig = Rig::new();
+    works(
+        &rig,
+        r#"
+        fstab "s3fs#bucket $dir fuse _netdev,allow_other,$options 0 0"
+        mount "$dir"
+        [ "$(mounts -t fuse.s3fs)" = 1 ]
+        echo content >"$dir/f"
+        umount "$dir"
+        "#,
+    );
+    assert_eq!(rig.sim.content(BUCKET, "f").unwrap(), b"content\n");
+}
+
+#[test]
+fn a_daemon_that_still_stores_leaves_alone_what_is_mounted_there_meanwhile() {
+    let rig = Rig::new();
+    rig.sim.put(BUCKET, "f", "content");
+    rig.sim.on_request(|_, request| {
+        if request.operation == Operation::CopyObject {
+            std::thread::sleep(Duration::from_secs(2));
+        }
+    });
+    works(
+        &rig,
+        r#"
+        mount -t s3fs bucket "$dir" -o "$options"
+        chmod 600 "$dir/f"
+        # Without the program that waits.
+        umount -i "$dir"
+        mount -t tmpfs none "$dir"
+        # Everything else of this script has ended.
+        for _ in $(seq 300); do
+            [ "$(pgrep -c s3fs)" = 0 ] && break
+            sleep 0.1
+        done
+        [ "$(findmnt -n -o FSTYPE "$dir")" = tmpfs ]
+        "#,
+    );
+    let headers = rig.sim.stat(BUCKET, "f").unwrap().headers;
+    assert_eq!(headers.metadata.get("mode").unwrap(), "33152");
 }

@@ -1,0 +1,114 @@
+//! Mount units from their start to their end: what reaches the program, what changes a mount, what
+//! stops it.
+
+use crate::Store;
+
+#[test]
+fn lines_and_calls_written_for_s3fs_fuse_work_as_they_are() {
+    let store = Store::new();
+    store.sim.put("one", "f", "content");
+    let fstab = "one /mnt/one fuse.s3fs _netdev,allow_other,url=URL,use_path_request_style,\
+                 passwd_file=/etc/keys 0 0\n";
+    let call = "s3fs two /mnt/two -o allow_other,url=URL,use_path_request_style,\
+                passwd_file=/etc/keys\n";
+    store.works(
+        &[
+            ("etc/fstab", fstab),
+            ("etc/keys", "{id}:{secret}\n"),
+            ("call", call),
+        ],
+        r#"
+        rm /root/.aws/credentials
+        systemctl start remote-fs.target
+        as_another() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
+        [ "$(as_another cat /mnt/one/f)" = content ]
+        bash -e /call
+        echo content >/mnt/two/g
+        [ "$(as_another cat /mnt/two/g)" = content ]
+        umount /mnt/two
+        systemctl stop mnt-one.mount
+        [ -z "$(findmnt -rn -t fuse.s3fs)" ]
+        "#,
+    );
+    assert_eq!(store.sim.content("two", "g").unwrap(), b"content\n");
+}
+
+/// systemd and its mount(8) work in `/`, where the bucket `home` is also a directory.
+#[test]
+fn a_unit_hands_over_its_environment_and_is_changed_by_a_reload() {
+    let store = Store::new();
+    let mount = "[Mount]\nWhat=home\nWhere=/mnt/one\nType=s3fs\n\
+                 Options=_netdev,url=URL,use_path_request_style\n\
+                 Environment=AWS_ACCESS_KEY_ID={id} AWS_SECRET_ACCESS_KEY={secret}\n";
+    let read_only = "[Mount]\nOptions=ro,_netdev,url=URL,use_path_request_style\n";
+    store.works(
+        &[
+            ("etc/systemd/system/mnt-one.mount", mount),
+            ("etc/ro.conf", read_only),
+        ],
+        r#"
+        rm /root/.aws/credentials
+        systemctl start mnt-one.mount
+        [ "$(systemctl show -P SubState mnt-one.mount)" = mounted ]
+        touch /mnt/one/f
+        systemctl daemon-reload
+        systemctl daemon-reexec
+        touch /mnt/one/g
+        mkdir /etc/systemd/system/mnt-one.mount.d
+        cp /etc/ro.conf /etc/systemd/system/mnt-one.mount.d
+        systemctl daemon-reload
+        systemctl reload mnt-one.mount
+        fails touch /mnt/one/h 2>/run/said
+        grep -q 'Read-only file system' /run/said
+        systemctl stop mnt-one.mount
+        [ -z "$(findmnt -rn -t fuse.s3fs)" ]
+        "#,
+    );
+    assert_eq!(store.sim.keys("home"), ["f", "g"]);
+}
+
+#[test]
+fn a_stop_of_what_is_in_use_fails_unless_it_is_lazy() {
+    let store = Store::new();
+    store.sim.put("one", "f", "content");
+    let fstab = "one /mnt/one s3fs _netdev,url=URL,use_path_request_style 0 0\n";
+    let lazy = "[Mount]\nLazyUnmount=yes\n";
+    store.works(
+        &[("etc/fstab", fstab), ("etc/lazy.conf", lazy)],
+        r#"
+        systemctl start mnt-one.mount
+        exec 3</mnt/one/f
+        fails systemctl stop mnt-one.mount
+        [ "$(systemctl is-active mnt-one.mount)" = active ]
+        journalctl -u mnt-one.mount | grep busy >/run/said
+        ls /mnt/one
+        mkdir /etc/systemd/system/mnt-one.mount.d
+        cp /etc/lazy.conf /etc/systemd/system/mnt-one.mount.d
+        systemctl daemon-reload
+        systemctl stop mnt-one.mount
+        [ -z "$(findmnt -rn -t fuse.s3fs)" ]
+        [ "$(cat <&3)" = content ]
+        "#,
+    );
+}
+
+#[test]
+fn a_mount_by_hand_is_ordered_as_its_netdev_says() {
+    let store = Store::new();
+    store.works(
+        &[(
+            "call",
+            "mount -t s3fs one /mnt/one -o _netdev,url=URL,use_path_request_style\n",
+        )],
+        r#"
+        bash -e /call
+        # systemd hears of mounts a few times in a second.
+        for _ in $(seq 100); do
+            systemctl show -P Before mnt-one.mount | grep -q remote-fs.target && break
+            sleep 0.1
+        done
+        systemctl show -P Before mnt-one.mount | grep remote-fs.target >/run/said
+        systemctl show -P After mnt-one.mount | grep network-online.target >/run/said
+        "#,
+    );
+}
