@@ -425,6 +425,7 @@ fn the_service_and_the_units_work_as_installed_and_their_manual_pages_are_there(
             [ ! -s /run/said ]
             grep -q '^EXAMPLES' /run/page
         done
+        zgrep -q '^tokio .*MIT' /usr/share/doc/s3fs-mount/notices.gz
         bash -c '. /usr/share/bash-completion/completions/s3fs
             COMP_WORDS=(s3fs --pro) COMP_CWORD=1
             _s3fs s3fs --pro s3fs
