@@ -38,6 +38,11 @@ fn a_store_that_does_not_answer_ends_the_start_at_its_timeout() {
         fails systemctl start mnt-one.mount
         [ "$(systemctl show -P Result mnt-one.mount)" = timeout ]
         [ -z "$(findmnt -rn -t fuse.s3fs)" ]
+        # Killed with the rest of the unit; it takes a moment.
+        for _ in $(seq 100); do
+            [ "$(pgrep -c s3fs || true)" = 0 ] && break
+            sleep 0.1
+        done
         [ "$(pgrep -c s3fs || true)" = 0 ]
         "#,
     );
