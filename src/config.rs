@@ -6,11 +6,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::limits::MIB;
 use crate::object::BucketName;
 
 /// A bucket, or a part of one, that a mount shows.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Source {
     /// The bucket.
     pub bucket: BucketName,
@@ -20,8 +22,17 @@ pub struct Source {
     pub name: String,
 }
 
+/// A source, and the defaults it is shown with.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ShownSource {
+    /// The source.
+    pub source: Source,
+    /// Owner and modes of what has none stored.
+    pub ownership: Ownership,
+}
+
 /// Whose rules a store keeps.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Provider {
     /// AWS S3, and stores that do all that it does.
     Aws,
@@ -109,7 +120,7 @@ impl Provider {
 }
 
 /// How to reach the store.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct StoreConfig {
     /// The endpoint's URL; AWS S3 of the region when `None`.
     pub endpoint: Option<String>,
@@ -145,6 +156,8 @@ pub struct StoreConfig {
     pub credentials: Option<StaticCredentials>,
     /// Where to look for credentials that are not given.
     pub credential_source: CredentialSource,
+    /// What the environment says to whoever looks.
+    pub environment: Environment,
     /// The proxy; that of the usual variables when `None`.
     pub proxy: Option<Proxy>,
     /// How long a connection may take to stand; the store's usual time when `None`.
@@ -172,7 +185,7 @@ pub const CANNED_ACLS: [&str; 7] = [
 
 /// What new objects get beside their content and attributes. One that is written anew keeps its
 /// own.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct NewObjects {
     /// The storage class of files; the bucket's default when `None`. Directories and symbolic
     /// links, which have to be read to be shown, get the default.
@@ -182,7 +195,7 @@ pub struct NewObjects {
 }
 
 /// A setting of all buckets, and those that have it otherwise.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct PerBucket<T> {
     /// Of every bucket not named in `otherwise`.
     pub usual: T,
@@ -204,7 +217,7 @@ impl<T> PerBucket<T> {
 
 /// How a store encrypts what is written to a bucket (Amazon S3 user guide, "Protecting data with
 /// server-side encryption").
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum Encryption {
     /// As the bucket's own settings say.
     #[default]
@@ -222,7 +235,7 @@ pub enum Encryption {
 }
 
 /// A key of 256 bits for SSE-C. Never shown.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CustomerKey([u8; Self::BYTES]);
 
 impl CustomerKey {
@@ -247,7 +260,7 @@ impl fmt::Debug for CustomerKey {
 }
 
 /// Credentials that are given, not looked for. Neither half is ever shown.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StaticCredentials {
     /// The access key id.
     pub access_key_id: String,
@@ -261,8 +274,18 @@ impl fmt::Debug for StaticCredentials {
     }
 }
 
+/// The variables that credentials, proxies and certificates are looked for by. Never shown.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Environment(pub BTreeMap<String, String>);
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Environment(..)")
+    }
+}
+
 /// Where credentials are looked for.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum CredentialSource {
     /// Everywhere, in the order of the AWS command line: choose this unless told otherwise.
     #[default]
@@ -277,7 +300,7 @@ pub enum CredentialSource {
 }
 
 /// A proxy to the store.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proxy {
     /// Its address, with a scheme and without a user.
     pub url: String,
@@ -294,7 +317,7 @@ impl fmt::Debug for Proxy {
 }
 
 /// What every file and directory shows as its owner and mode.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Ownership {
     /// Owner.
     pub uid: u32,
@@ -310,7 +333,7 @@ pub struct Ownership {
 
 /// Where owners, modes and times of listed objects come from. A listing tells size and date only;
 /// what a filesystem stored with an object, HEAD tells.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum AttributeSource {
     /// From HEAD where there is a sign that a filesystem wrote there, else from the listing:
     /// choose this unless one of the others is known to be right.
@@ -323,7 +346,7 @@ pub enum AttributeSource {
 }
 
 /// The bounds on what a mount holds and has under way.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Bounds {
     /// Bytes of the block cache in memory.
     pub cache_bytes_max: u64,
@@ -383,7 +406,7 @@ impl Default for Bounds {
 }
 
 /// Everything a mount is made of.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Config {
     /// What to show; at least one. One source is the root; several are its directories.
     pub sources: Vec<Source>,
@@ -411,4 +434,24 @@ pub struct Config {
     pub nonempty: bool,
     /// Words of mount(8) that the kernel acts on, such as `noexec`, in the order given.
     pub kernel_options: Vec<String>,
+    /// Share a daemon and a superblock with mounts that differ in nothing but source, owner and
+    /// modes, mount point and flags: copies between them are then the store's work.
+    pub share_cache: bool,
+}
+
+impl Config {
+    /// What mounts have to have in common to share a superblock: the rest is of each alone.
+    pub fn common(&self) -> Self {
+        let ownership = Ownership::default();
+        Self {
+            sources: Vec::new(),
+            shown_source: String::new(),
+            mountpoint: PathBuf::new(),
+            ownership,
+            read_only: false,
+            nonempty: false,
+            kernel_options: Vec::new(),
+            ..self.clone()
+        }
+    }
 }

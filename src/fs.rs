@@ -7,12 +7,12 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 
-use crate::config::{Config, NewObjects};
+use crate::config::{Config, NewObjects, ShownSource};
 use crate::file::{FileError, Shared};
 use crate::namespace::names::{self, NAME_BYTES_MAX, NameError, UNLINKED_DIR};
 pub use crate::namespace::{Attr, Ino, Kind};
 use crate::range::ByteRange;
-use crate::store::StoreError;
+use crate::store::{Buckets, StoreError};
 
 mod allocate;
 mod attributes;
@@ -319,6 +319,30 @@ impl Fs {
             stopped: Mutex::default(),
             shared,
         }
+    }
+
+    /// The buckets; more can be added.
+    pub fn buckets(&self) -> &Buckets {
+        &self.shared.buckets
+    }
+
+    /// Shows one more source as a directory of the root, which must be of none; returns its name.
+    /// One that is shown with the same defaults already stays as it is.
+    ///
+    /// # Panics
+    /// If `shared.buckets` lacks its bucket.
+    pub async fn add_source(&self, shown: &ShownSource) -> Arc<str> {
+        let (name, place, at) = {
+            let mut state = self.state();
+            if let Some(name) = state.name_of(shown) {
+                return name;
+            }
+            let (name, place) = state.add_source(shown, &self.shared.buckets);
+            let at = state.tops().len() - 1;
+            (name, place, at)
+        };
+        self.look_for_attributes_of(at, &place).await;
+        name
     }
 
     /// How long a name that does not exist may be trusted not to exist.

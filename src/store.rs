@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -396,34 +396,40 @@ pub trait Bucket: fmt::Debug + Send + Sync {
 }
 
 /// The buckets of a mount, by name: how the holder of an [`ObjectVersion`] reaches its bytes.
+/// Clones are the same buckets.
 #[derive(Clone, Debug, Default)]
 pub struct Buckets {
-    by_name: BTreeMap<BucketName, Arc<dyn Bucket>>,
+    by_name: Arc<RwLock<BTreeMap<BucketName, Arc<dyn Bucket>>>>,
 }
 
 impl Buckets {
     /// The given buckets.
     pub fn new(buckets: impl IntoIterator<Item = Arc<dyn Bucket>>) -> Self {
+        let named = |bucket: Arc<dyn Bucket>| (bucket.name().clone(), bucket);
         Self {
-            by_name: buckets
-                .into_iter()
-                .map(|bucket| (bucket.name().clone(), bucket))
-                .collect(),
+            by_name: Arc::new(RwLock::new(buckets.into_iter().map(named).collect())),
         }
+    }
+
+    /// One more bucket; the one of that name that is there already stays.
+    pub fn add(&self, bucket: Arc<dyn Bucket>) {
+        let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+        by_name.entry(bucket.name().clone()).or_insert(bucket);
     }
 
     /// The bucket of that name.
     ///
     /// # Panics
     /// If the mount has no such bucket: no version of one can have been made.
-    pub fn bucket(&self, name: &BucketName) -> &Arc<dyn Bucket> {
-        self.by_name
-            .get(name)
-            .expect("a version of a bucket that is not mounted")
+    pub fn bucket(&self, name: &BucketName) -> Arc<dyn Bucket> {
+        let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        let bucket = by_name.get(name);
+        Arc::clone(bucket.expect("a version of a bucket that is not mounted"))
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Bucket>> {
-        self.by_name.values()
+    pub fn all(&self) -> Vec<Arc<dyn Bucket>> {
+        let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        by_name.values().map(Arc::clone).collect()
     }
 }

@@ -43,6 +43,8 @@ mod s3fs_fuse;
 mod servers;
 #[path = "e2e/service.rs"]
 mod service;
+#[path = "e2e/sharing.rs"]
+mod sharing;
 #[path = "e2e/shell.rs"]
 mod shell;
 #[path = "e2e/store.rs"]

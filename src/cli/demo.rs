@@ -132,6 +132,7 @@ fn config(command: &DemoCommand, sim: &Sim, secret: String) -> Config {
         allow_other: false,
         nonempty: false,
         kernel_options: Vec::new(),
+        share_cache: false,
     }
 }
 

@@ -6,6 +6,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::unistd::geteuid;
+
 #[cfg(feature = "sim")]
 use super::DemoCommand;
 use super::fuse_conf;
@@ -91,6 +93,7 @@ fn mount_command(typed: TypedMount) -> Result<MountCommand, UsageError> {
     let texts = source_texts(operands, typed.bucket)?;
     let kernel_options = kernel_options(typed.kernel_words, &typed.shown);
     let sources = sources(&texts)?;
+    let foreground = typed.foreground || typed.debug;
     let default_level = if typed.debug { "debug" } else { "info" };
     let config = Config {
         shown_source: texts.join("+"),
@@ -109,11 +112,13 @@ fn mount_command(typed: TypedMount) -> Result<MountCommand, UsageError> {
         allow_other: typed.shown.allow_other,
         nonempty: typed.shown.nonempty,
         kernel_options,
+        // One in front ends with its mount, and only root may mount a superblock once more.
+        share_cache: !typed.shown.nosharecache && !foreground && geteuid().is_root(),
     };
     Ok(MountCommand {
         config,
         ignored: typed.ignored,
-        foreground: typed.foreground || typed.debug,
+        foreground,
         log_level: typed.log_level.unwrap_or_else(|| default_level.to_owned()),
         may_be_there: false,
     })

@@ -13,7 +13,7 @@ use super::background::{self, Outcome, Report, Side};
 use super::{
     Command, MountCommand, RemountCommand, UnmountCommand, UsageError, called, credentials, parse,
 };
-use crate::mount::{self, LiveMount, MountError, Uncommitted};
+use crate::mount::{self, LiveMount, MountError, Started, Uncommitted};
 use crate::telemetry::{self, Filter, Sink};
 
 /// The arguments make no sense: mount(8).
@@ -74,6 +74,9 @@ fn unmount(command: &UnmountCommand) -> u8 {
         Ok(()) => 0,
         // umount(8) has said what is wrong.
         Err(MountError::UmountRefused { code, .. }) => code,
+        Err(error @ (MountError::NotStored { .. } | MountError::DaemonLost { .. })) => {
+            fail(NOT_COMMITTED, &error)
+        }
         Err(error) => fail(NOT_MOUNTED, &error),
     }
 }
@@ -162,10 +165,21 @@ fn serve(command: &MountCommand, report: Option<Report>) -> Result<u8, Failure> 
         info!("{line}");
     }
     let started = runtime().map_err(Failure::from).and_then(|runtime| {
-        let live = runtime.block_on(LiveMount::start(&command.config, runtime.handle()))?;
-        Ok((runtime, live))
+        let started =
+            runtime.block_on(LiveMount::join_or_start(&command.config, runtime.handle()))?;
+        Ok((runtime, started))
     });
-    let (runtime, mut live) = match (started, report) {
+    let started = match (started, report) {
+        (Ok((_, Started::Joined)), report) => {
+            if let Some(report) = report {
+                report.live()?;
+            }
+            return Ok(0);
+        }
+        (Ok((runtime, Started::Live(live))), report) => (Ok((runtime, live)), report),
+        (Err(failure), report) => (Err(failure), report),
+    };
+    let (runtime, mut live) = match started {
         (Ok(started), None) => {
             tell_systemd(NotifyState::Ready);
             started
@@ -208,6 +222,7 @@ pub(super) async fn serve_until_told(live: &mut LiveMount) -> std::io::Result<u8
             }
         }
     };
+    live.tell(&left).await;
     Ok(verdict(&left))
 }
 

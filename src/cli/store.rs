@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::UsageError;
@@ -10,7 +11,9 @@ use super::secret_file::{self, Demands, OWNER_ONLY};
 use super::typed::{TypedBounds, TypedStore};
 use super::values::OfBucket;
 use super::{credentials, key_file};
-use crate::config::{Encryption, NewObjects, PerBucket, Provider, Proxy, Source, StoreConfig};
+use crate::config::{
+    Encryption, Environment, NewObjects, PerBucket, Provider, Proxy, Source, StoreConfig,
+};
 use crate::limits::{GIB, MIB};
 use crate::object::BucketName;
 
@@ -46,6 +49,7 @@ pub(super) fn resolve(
         },
         credentials,
         credential_source,
+        environment: environment(),
         proxy: proxy(typed.proxy, typed.proxy_cred_file)?,
         connect_timeout: typed.connect_timeout,
         idle_timeout: typed.readwrite_timeout,
@@ -79,6 +83,21 @@ fn endpoint(url: &str) -> Result<String, UsageError> {
         ));
     }
     Ok(url.trim_end_matches('/').to_owned())
+}
+
+/// The variables that make a difference to whoever looks for credentials, a proxy or certificates.
+fn environment() -> Environment {
+    let makes_a_difference = |name: &str| {
+        name.starts_with("AWS_")
+            || name.to_ascii_lowercase().ends_with("_proxy")
+            || matches!(name, "HOME" | "SSL_CERT_FILE" | "SSL_CERT_DIR")
+    };
+    let text = |(name, value): (OsString, OsString)| {
+        let name = name.into_string().ok()?;
+        Some((name, value.into_string().ok()?))
+    };
+    let all = env::vars_os().filter_map(text);
+    Environment(all.filter(|(name, _)| makes_a_difference(name)).collect())
 }
 
 /// The endpoint with the path that s3fs-fuse has in an option of its own.

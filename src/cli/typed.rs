@@ -316,6 +316,15 @@ pub(super) struct TypedShown {
     #[arg(long, overrides_with = "cto")]
     pub(super) nocto: bool,
 
+    /// Share a daemon with mounts that have the same options, so that copies between them are the
+    /// store's work (the default, for root and in the background)
+    #[arg(long, overrides_with = "nosharecache")]
+    pub(super) sharecache: bool,
+
+    /// Have a daemon of its own
+    #[arg(long, overrides_with = "sharecache")]
+    pub(super) nosharecache: bool,
+
     /// Where owners, modes and times of listed objects come from: a listing tells none that were
     /// stored with them
     #[arg(long, value_name = "FROM", default_value = "auto")]

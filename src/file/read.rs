@@ -81,7 +81,7 @@ impl File {
                 Run::Ready(ready) => buffers.extend(ready),
                 Run::Object(source) => {
                     let bucket = self.shared.buckets.bucket(&source.version.bucket);
-                    buffers.extend(self.shared.cache.read(bucket, &source).await?);
+                    buffers.extend(self.shared.cache.read(&bucket, &source).await?);
                 }
             }
         }
@@ -109,7 +109,7 @@ impl File {
                     range,
                 };
                 let bucket = self.shared.buckets.bucket(&version.bucket);
-                let there = self.shared.cache.prefetch(bucket, &source);
+                let there = self.shared.cache.prefetch(&bucket, &source);
                 if there < *len {
                     let mut window = window.lock().unwrap_or_else(PoisonError::into_inner);
                     return window.cut(at + there);

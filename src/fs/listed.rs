@@ -35,13 +35,20 @@ impl Fs {
     pub async fn look_for_attributes(&self) {
         let tops = self.state().tops();
         for (source, place) in tops.into_iter().enumerate() {
-            let may_carry = self.sample_carries(&place).await.unwrap_or_else(|error| {
-                log::warn!("{}: cannot look at its objects: {error}", place.key);
-                true
-            });
-            if may_carry {
-                self.state().carriers.note_everywhere(source);
-            }
+            self.look_for_attributes_of(source, &place).await;
+        }
+    }
+
+    pub(super) async fn look_for_attributes_of(&self, source: usize, top: &Place) {
+        if self.state().carriers.are_known() {
+            return;
+        }
+        let may_carry = self.sample_carries(top).await.unwrap_or_else(|error| {
+            log::warn!("{}: cannot look at its objects: {error}", top.key);
+            true
+        });
+        if may_carry {
+            self.state().carriers.note_everywhere(source);
         }
     }
 

@@ -61,6 +61,27 @@ impl Fs {
     /// not be committed, and those whose attributes could not be stored without anybody being told.
     pub async fn sync_all(&self) -> Vec<(ObjectKey, FileError)> {
         let open: Vec<Ino> = self.state().open.iter().map(|(ino, _)| ino).collect();
+        let mut failed = self.sync_each(open).await;
+        failed.extend(self.state().late.untold());
+        failed
+    }
+
+    /// Commits what nobody has open of the source with this directory in the root; of all sources
+    /// when there is no such directory. Returns what could not be committed.
+    pub async fn sync_closed(&self, name: &str) -> Vec<(ObjectKey, FileError)> {
+        let closed: Vec<Ino> = {
+            let state = self.state();
+            let top = state.tree.child(Ino::ROOT, name);
+            let source = top.and_then(|top| state.tree.top(top));
+            let is_of_it = |ino| source.is_none() || state.tree.source(ino) == source;
+            let closed = state.open.iter();
+            let closed = closed.filter(|(ino, open)| open.handles == 0 && is_of_it(*ino));
+            closed.map(|(ino, _)| ino).collect()
+        };
+        self.sync_each(closed).await
+    }
+
+    async fn sync_each(&self, open: Vec<Ino>) -> Vec<(ObjectKey, FileError)> {
         let commits = open.into_iter().map(|ino| async move {
             let key = self
                 .state()
@@ -78,9 +99,7 @@ impl Fs {
         });
         let commits_max = self.shared.bounds.copy_requests_max;
         let commits = stream::iter(commits).buffer_unordered(commits_max);
-        let mut failed: Vec<_> = commits.filter_map(std::future::ready).collect().await;
-        failed.extend(self.state().late.untold());
-        failed
+        commits.filter_map(std::future::ready).collect().await
     }
 
     /// Gives up the content of all files that nobody has open and that are stored.

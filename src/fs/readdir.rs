@@ -323,7 +323,7 @@ impl State {
             other => other.clone(),
         };
         let ino = reserved.unwrap_or_else(|| self.tree.reserve());
-        let attr = self.named_attr(ino, &named);
+        let attr = self.named_attr(parent, ino, &named);
         let known = NameKnown {
             at: entry.at,
             is_told: entry.is_told || named.object().is_some_and(|known| known.is_told),

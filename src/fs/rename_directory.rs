@@ -158,7 +158,7 @@ impl Fs {
         }
         for file in self.shared.dirty_files() {
             for version in file.map().versions() {
-                let bucket = Arc::clone(self.shared.buckets.bucket(&version.bucket));
+                let bucket = self.shared.buckets.bucket(&version.bucket);
                 let place = Place {
                     bucket,
                     key: version.key.clone(),

@@ -4,6 +4,7 @@
 use std::time::SystemTime;
 
 use crate::attributes::Attributes;
+use crate::config::Ownership;
 use crate::fs::state::State;
 use crate::namespace::knowledge::{Known, Named};
 use crate::namespace::tree::{Node, NodeState};
@@ -18,6 +19,7 @@ struct Shown<'a> {
     kind: Kind,
     size: u64,
     mode: u16,
+    defaults: &'a Ownership,
     told: &'a Attributes,
     /// Last change of content if nothing is told.
     modified: SystemTime,
@@ -28,9 +30,11 @@ impl State {
     /// The attributes of an inode; `None` when the store has to be asked.
     pub(super) fn attr(&self, ino: Ino) -> Option<Attr> {
         let open = self.open.file(ino).map(|open| open.file.stat());
+        let defaults = self.ownership(ino);
         match (&self.tree.node(ino)?.state, open) {
             (NodeState::Directory(directory), Some(stat)) => {
-                Some(self.directory_attr(ino, &stat.attributes, stat.modified, &directory.times))
+                let told = (&stat.attributes, stat.modified);
+                Some(self.directory_attr(ino, told, &directory.times, defaults))
             }
             (NodeState::Directory(directory), None) => {
                 let marker = directory.marker.as_ref();
@@ -38,59 +42,70 @@ impl State {
                     .and_then(|marker| marker.attributes)
                     .unwrap_or_default();
                 let modified = marker.map_or(self.mounted, |marker| marker.modified);
-                Some(self.directory_attr(ino, &told, modified, &directory.times))
+                Some(self.directory_attr(ino, (&told, modified), &directory.times, defaults))
             }
             (NodeState::File(file), Some(stat)) => {
-                let (told, sized) = (&stat.attributes, (stat.size, stat.modified));
-                Some(self.file_attr(ino, told, sized, &file.times))
+                let told = (&stat.attributes, stat.size, stat.modified);
+                Some(self.file_attr(ino, told, &file.times, defaults))
             }
             (NodeState::File(file), None) => {
                 let known = file.known.as_ref()?;
-                Some(self.known_attr(ino, known, &file.times))
+                Some(self.known_attr(ino, known, &file.times, defaults))
             }
         }
     }
 
-    /// The attributes of a name that has no inode yet.
-    pub(super) fn named_attr(&self, ino: Ino, named: &Named) -> Attr {
+    /// The attributes of a name in a directory that has no inode yet, but a number for it.
+    pub(super) fn named_attr(&self, parent: Ino, ino: Ino, named: &Named) -> Attr {
         let times = LocalTimes::default();
+        let defaults = self.ownership(parent);
         match named {
-            Named::File(known) => self.known_attr(ino, known, &times),
+            Named::File(known) => self.known_attr(ino, known, &times, defaults),
             Named::Directory(marker) => {
                 let marker = marker.as_ref();
                 let told = marker
                     .and_then(|marker| marker.attributes)
                     .unwrap_or_default();
                 let modified = marker.map_or(self.mounted, |marker| marker.modified);
-                self.directory_attr(ino, &told, modified, &times)
+                self.directory_attr(ino, (&told, modified), &times, defaults)
             }
-            Named::Absent => self.directory_attr(ino, &Attributes::default(), self.mounted, &times),
+            Named::Absent => {
+                let told = (&Attributes::default(), self.mounted);
+                self.directory_attr(ino, told, &times, defaults)
+            }
         }
     }
 
-    fn known_attr(&self, ino: Ino, known: &Known, times: &LocalTimes) -> Attr {
+    fn known_attr(
+        &self,
+        ino: Ino,
+        known: &Known,
+        times: &LocalTimes,
+        defaults: &Ownership,
+    ) -> Attr {
         let told = known.attributes.unwrap_or_default();
-        self.file_attr(ino, &told, (known.size, known.modified), times)
+        self.file_attr(ino, (&told, known.size, known.modified), times, defaults)
     }
 
     fn file_attr(
         &self,
         ino: Ino,
-        told: &Attributes,
-        (size, modified): (u64, SystemTime),
+        (told, size, modified): (&Attributes, u64, SystemTime),
         times: &LocalTimes,
+        defaults: &Ownership,
     ) -> Attr {
         let kind = told.kind.filter(|kind| *kind != Kind::Directory);
         let kind = kind.unwrap_or(Kind::File);
         let usual = match kind {
             Kind::Symlink => SYMLINK_MODE,
-            _ => self.ownership.file_mode,
+            _ => defaults.file_mode,
         };
         self.shown(Shown {
             ino,
             kind,
             size,
             mode: told.permissions.unwrap_or(usual),
+            defaults,
             told,
             modified,
             times,
@@ -100,17 +115,18 @@ impl State {
     fn directory_attr(
         &self,
         ino: Ino,
-        told: &Attributes,
-        modified: SystemTime,
+        (told, modified): (&Attributes, SystemTime),
         times: &LocalTimes,
+        defaults: &Ownership,
     ) -> Attr {
-        let root_mode = self.ownership.root_mode.filter(|_| ino == Ino::ROOT);
+        let root_mode = defaults.root_mode.filter(|_| self.is_top(ino));
         let mode = root_mode.or(told.permissions);
         self.shown(Shown {
             ino,
             kind: Kind::Directory,
             size: 0,
-            mode: mode.unwrap_or(self.ownership.dir_mode),
+            mode: mode.unwrap_or(defaults.dir_mode),
+            defaults,
             told,
             modified,
             times,
@@ -120,7 +136,11 @@ impl State {
     /// What is stored, what only this mount knows, and else the defaults of the mount.
     fn shown(&self, shown: Shown<'_>) -> Attr {
         let Shown {
-            told, times, mode, ..
+            told,
+            times,
+            mode,
+            defaults,
+            ..
         } = shown;
         let modified = told.mtime.unwrap_or(shown.modified);
         let modified = times.modified.map_or(modified, |local| local.max(modified));
@@ -134,8 +154,8 @@ impl State {
             accessed: times.accessed.or(told.atime).unwrap_or(modified),
             changed: local.fold(changed, SystemTime::max),
             mode,
-            uid: told.uid.unwrap_or(self.ownership.uid),
-            gid: told.gid.unwrap_or(self.ownership.gid),
+            uid: told.uid.unwrap_or(defaults.uid),
+            gid: told.gid.unwrap_or(defaults.gid),
             rdev: told.rdev.unwrap_or(0),
             links: self.links(shown.ino, shown.kind),
         }

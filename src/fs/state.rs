@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::config::{Config, Ownership};
+use crate::config::{Config, Ownership, ShownSource, Source};
 use crate::file::{File, Place};
 use crate::fs::deferred::Late;
 use crate::fs::locks::{Access, Wanted};
@@ -23,6 +23,25 @@ use crate::store::{Bucket, Buckets, ObjectStat};
 struct Root {
     bucket: Arc<dyn Bucket>,
     prefix: String,
+    ownership: Ownership,
+}
+
+impl Root {
+    fn of(source: &Source, ownership: Ownership, buckets: &Buckets) -> Self {
+        Self {
+            bucket: buckets.bucket(&source.bucket),
+            prefix: source.prefix.clone(),
+            ownership,
+        }
+    }
+
+    /// Where its top is in the store.
+    fn place(&self) -> Place {
+        Place {
+            bucket: Arc::clone(&self.bucket),
+            key: ObjectKey::new(self.prefix.as_str()),
+        }
+    }
 }
 
 /// What the store said of a name.
@@ -46,7 +65,8 @@ pub(super) struct State {
     /// Failures to store attributes that nobody was told of yet.
     pub(super) late: Late,
     roots: Vec<Root>,
-    pub(super) ownership: Ownership,
+    /// Of the root, when it is in no source.
+    ownership: Ownership,
     pub(super) attr_ttl: Duration,
     pub(super) mounted: SystemTime,
 }
@@ -58,17 +78,22 @@ impl State {
             .iter()
             .map(|source| Arc::from(source.name.as_str()))
             .collect();
-        let root = |source: &crate::config::Source| Root {
-            bucket: Arc::clone(buckets.bucket(&source.bucket)),
-            prefix: source.prefix.clone(),
+        let ownership = match names.len() {
+            1 => config.ownership,
+            _ => Ownership {
+                root_mode: None,
+                ..config.ownership
+            },
         };
+        let roots = config.sources.iter();
+        let roots = roots.map(|source| Root::of(source, ownership, buckets));
         Self {
             tree: Tree::new(&names),
             names: NameCache::default(),
             open: OpenFiles::default(),
             carriers: Carriers::new(config.attributes, config.sources.len()),
             late: Late::default(),
-            roots: config.sources.iter().map(root).collect(),
+            roots: roots.collect(),
             ownership: config.ownership,
             attr_ttl: config.bounds.attr_ttl,
             mounted: SystemTime::now(),
@@ -82,11 +107,47 @@ impl State {
 
     /// The top of each source in the store.
     pub(super) fn tops(&self) -> Vec<Place> {
-        let place = |root: &Root| Place {
-            bucket: Arc::clone(&root.bucket),
-            key: ObjectKey::new(root.prefix.as_str()),
+        self.roots.iter().map(Root::place).collect()
+    }
+
+    /// The name of the directory that shows just this, if there is one.
+    pub(super) fn name_of(&self, shown: &ShownSource) -> Option<Arc<str>> {
+        let is_it = |root: &Root| {
+            let ShownSource { source, ownership } = shown;
+            let bucket = root.bucket.name();
+            (bucket, &root.prefix, root.ownership) == (&source.bucket, &source.prefix, *ownership)
         };
-        self.roots.iter().map(place).collect()
+        let at = self.roots.iter().position(is_it)?;
+        let mut children = self.tree.children(Ino::ROOT);
+        let found = children.find(|(_, child)| self.tree.top(*child) == Some(at));
+        found.map(|(name, _)| Arc::clone(name))
+    }
+
+    /// Shows one more source as a directory of the root, which must be of none; returns its name
+    /// and where it is in the store.
+    pub(super) fn add_source(
+        &mut self,
+        shown: &ShownSource,
+        buckets: &Buckets,
+    ) -> (Arc<str>, Place) {
+        let ShownSource { source, ownership } = shown;
+        let plain = names::of_source(source.bucket.as_str(), &source.prefix);
+        let is_free = |name: &String| self.tree.child(Ino::ROOT, name).is_none();
+        let numbered = (2_u64..).map(|number| format!("{plain}~{number}"));
+        let name = std::iter::once(plain.clone()).chain(numbered).find(is_free);
+        let name: Arc<str> = Arc::from(name.expect("numbers do not end"));
+        self.tree.add_top(&name);
+        self.carriers.add_source();
+        let root = Root::of(source, *ownership, buckets);
+        let place = root.place();
+        self.roots.push(root);
+        (name, place)
+    }
+
+    /// The defaults of what is in a directory, or of an inode.
+    pub(super) fn ownership(&self, ino: Ino) -> &Ownership {
+        let source = self.tree.source(ino);
+        source.map_or(&self.ownership, |source| &self.roots[source].ownership)
     }
 
     /// Where an inode is in the store; a directory's key ends in `/` or is empty.

@@ -132,13 +132,27 @@ pub(super) fn attach(wanted: &KernelMount) -> Result<OwnedFd, MountError> {
     attach_by_helper(wanted)
 }
 
-fn attach_directly(wanted: &KernelMount) -> Result<OwnedFd, MountError> {
+/// As [`attach`], by mount(2) alone.
+///
+/// # Errors
+/// Why the kernel refused.
+pub(super) fn attach_directly(wanted: &KernelMount) -> Result<OwnedFd, MountError> {
     let device = OpenOptions::new()
         .read(true)
         .write(true)
         .custom_flags(libc::O_CLOEXEC)
         .open(DEVICE)
-        .map_err(|source| MountError::Device { source })?;
+        .map_err(|source| MountError::Device { source })?
+        .into();
+    attach_again(wanted, &device)?;
+    Ok(device)
+}
+
+/// Mounts the superblock of an active connection once more, with a source and flags of its own.
+///
+/// # Errors
+/// Why the kernel refused: `ENOTCONN` when the last mount of the connection is gone.
+pub(super) fn attach_again(wanted: &KernelMount, device: &OwnedFd) -> Result<(), MountError> {
     let mut options = format!(
         "fd={},rootmode=40000,user_id={},group_id={},default_permissions,subtype={SUBTYPE}",
         device.as_raw_fd(),
@@ -158,8 +172,36 @@ fn attach_directly(wanted: &KernelMount) -> Result<OwnedFd, MountError> {
     .map_err(|errno| MountError::Refused {
         path: wanted.path.clone(),
         source: errno.into(),
-    })?;
-    Ok(device.into())
+    })
+}
+
+/// Mounts a directory of a mount at another place, with the mount's source and flags.
+///
+/// # Errors
+/// The kernel's.
+pub(super) fn bind(directory: &Path, path: &Path) -> io::Result<()> {
+    Ok(mount(
+        Some(directory),
+        path,
+        None::<&str>,
+        MsFlags::MS_BIND,
+        None::<&str>,
+    )?)
+}
+
+/// Keeps what is mounted at `path`, and on it, in this namespace.
+///
+/// # Errors
+/// The kernel's.
+pub(super) fn make_private(path: &Path) -> io::Result<()> {
+    let flags = MsFlags::MS_PRIVATE;
+    Ok(mount(
+        None::<&str>,
+        path,
+        None::<&str>,
+        flags,
+        None::<&str>,
+    )?)
 }
 
 fn attach_by_helper(wanted: &KernelMount) -> Result<OwnedFd, MountError> {
@@ -212,8 +254,11 @@ fn helper_error(source: io::Error) -> MountError {
     }
 }
 
-/// The descriptor fusermount3 sends with one byte; `None` when it ends without.
-fn receive_descriptor(socket: &UnixStream) -> io::Result<Option<OwnedFd>> {
+/// The descriptor that is sent with one byte, as fusermount3 does; `None` when there is none.
+///
+/// # Errors
+/// The socket's.
+pub(super) fn receive_descriptor(socket: &UnixStream) -> io::Result<Option<OwnedFd>> {
     let mut byte = [0_u8];
     let mut buffers = [IoSliceMut::new(&mut byte)];
     let mut space = nix::cmsg_space!(RawFd);
@@ -236,13 +281,19 @@ fn receive_descriptor(socket: &UnixStream) -> io::Result<Option<OwnedFd>> {
     Ok(None)
 }
 
-/// Changes the flags of what is mounted at `path`. The kernel keeps all else of a FUSE mount as it
-/// was.
+/// Changes the flags of what is mounted at `path`; those of its superblock, too, unless others may
+/// share it. The kernel keeps all else of a FUSE mount as it was.
 ///
 /// # Errors
 /// The kernel's.
-pub(super) fn remount(path: &Path, read_only: bool, words: &[String]) -> io::Result<()> {
-    let flags = MsFlags::MS_REMOUNT | flags(read_only, words);
+pub(super) fn remount(
+    path: &Path,
+    is_shared: bool,
+    read_only: bool,
+    words: &[String],
+) -> io::Result<()> {
+    let mut flags = MsFlags::MS_REMOUNT | flags(read_only, words);
+    flags.set(MsFlags::MS_BIND, is_shared);
     Ok(mount(
         None::<&str>,
         path,

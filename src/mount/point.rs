@@ -22,6 +22,10 @@ pub(super) struct TableEntry {
     pub(super) id: u64,
     /// `major:minor` of the superblock.
     pub(super) device: String,
+    /// Which directory of the superblock is mounted.
+    pub(super) root: PathBuf,
+    /// Where.
+    pub(super) path: PathBuf,
     /// The filesystem's type.
     pub(super) fstype: String,
     /// What is mounted, as whoever mounted it named it.
@@ -35,33 +39,63 @@ pub(super) struct TableEntry {
 /// # Errors
 /// When the mount table cannot be read.
 pub(super) fn mounted_at(path: &Path) -> io::Result<Option<TableEntry>> {
-    Ok(topmost(&fs::read("/proc/self/mountinfo")?, path))
+    Ok(topmost(&table()?, path).cloned())
 }
 
-fn topmost(table: &[u8], path: &Path) -> Option<TableEntry> {
+/// The mounts of a superblock that no other mount covers, the last first.
+///
+/// # Errors
+/// When the mount table cannot be read.
+pub(super) fn mounts_of(device: &str) -> io::Result<Vec<TableEntry>> {
+    let table = table()?;
+    let is_its = |entry: &&TableEntry| entry.device == device;
+    let shows = |entry: &&TableEntry| topmost(&table, &entry.path) == Some(*entry);
+    Ok(table
+        .iter()
+        .rev()
+        .filter(is_its)
+        .filter(shows)
+        .cloned()
+        .collect())
+}
+
+fn table() -> io::Result<Vec<TableEntry>> {
+    Ok(entries(&fs::read("/proc/self/mountinfo")?))
+}
+
+fn topmost<'a>(table: &'a [TableEntry], path: &Path) -> Option<&'a TableEntry> {
     // A stacked mount is listed after the one it covers.
-    table.split(|byte| *byte == b'\n').rev().find_map(|line| {
-        let mut fields = line.split(|byte| *byte == b' ');
-        let id = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
-        let device = String::from_utf8(fields.nth(1)?.to_vec()).ok()?;
-        let mountpoint = fields.nth(1)?;
-        if unescape(mountpoint) != path.as_os_str() {
-            return None;
-        }
-        let mut tail = fields.skip_while(|field| *field != b"-").skip(1);
-        let fstype = String::from_utf8(tail.next()?.to_vec()).ok()?;
-        let source = unescape(tail.next()?);
-        let options = tail.next().unwrap_or_default().split(|byte| *byte == b',');
-        let uid = options
-            .filter_map(|option| option.strip_prefix(b"user_id="))
-            .find_map(|uid| std::str::from_utf8(uid).ok()?.parse().ok());
-        Some(TableEntry {
-            id,
-            device,
-            fstype,
-            source,
-            uid,
-        })
+    table.iter().rev().find(|entry| entry.path == path)
+}
+
+fn entries(table: &[u8]) -> Vec<TableEntry> {
+    table
+        .split(|byte| *byte == b'\n')
+        .filter_map(entry)
+        .collect()
+}
+
+fn entry(line: &[u8]) -> Option<TableEntry> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    let id = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
+    let device = String::from_utf8(fields.nth(1)?.to_vec()).ok()?;
+    let root = unescape(fields.next()?).into();
+    let path = unescape(fields.next()?).into();
+    let mut tail = fields.skip_while(|field| *field != b"-").skip(1);
+    let fstype = String::from_utf8(tail.next()?.to_vec()).ok()?;
+    let source = unescape(tail.next()?);
+    let options = tail.next().unwrap_or_default().split(|byte| *byte == b',');
+    let uid = options
+        .filter_map(|option| option.strip_prefix(b"user_id="))
+        .find_map(|uid| std::str::from_utf8(uid).ok()?.parse().ok());
+    Some(TableEntry {
+        id,
+        device,
+        root,
+        path,
+        fstype,
+        source,
+        uid,
     })
 }
 
@@ -153,22 +187,27 @@ mod tests {
 22 1 254:1 / / rw,relatime - ext4 /dev/root rw\n\
 41 22 0:36 / /mnt/a\\040b rw,nosuid,nodev shared:3 - fuse.s3fs s3://one rw,user_id=0\n\
 42 41 0:37 / /mnt/a\\040b rw - tmpfs none rw\n\
-43 22 0:38 / /mnt/c rw,nosuid,nodev - fuse.s3fs s3://two rw,user_id=0\n";
+43 22 0:36 /two /mnt/c rw,nosuid,nodev - fuse.s3fs s3://two rw,user_id=0\n\
+44 22 0:36 /three /mnt/d rw,nosuid,nodev - fuse.s3fs s3://three rw,user_id=0\n";
 
     #[test]
     fn the_last_of_stacked_mounts_is_the_one_that_shows() {
-        let found = topmost(TABLE, Path::new("/mnt/a b")).unwrap();
+        let table = entries(TABLE);
+        let found = topmost(&table, Path::new("/mnt/a b")).unwrap();
         assert_eq!(
             (found.id, found.device.as_str(), found.fstype.as_str()),
             (42, "0:37", "tmpfs")
         );
-        let ours = topmost(TABLE, Path::new("/mnt/c")).unwrap();
-        assert_eq!(ours.fstype, FSTYPE);
+        let ours = topmost(&table, Path::new("/mnt/c")).unwrap();
+        assert_eq!(
+            (ours.fstype.as_str(), ours.root.to_str()),
+            (FSTYPE, Some("/two"))
+        );
         assert_eq!(
             (ours.source.to_str(), ours.uid),
             (Some("s3://two"), Some(0))
         );
-        assert_eq!(topmost(TABLE, Path::new("/mnt")), None);
+        assert_eq!(topmost(&table, Path::new("/mnt")), None);
     }
 
     #[test]

@@ -5,10 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use log::debug;
-
+use super::control::Daemon;
 use super::point::{FSTYPE, TableEntry, is_dead, mounted_at};
-use super::{MountError, drain, kernel};
+use super::{MountError, kernel};
 use crate::config::Config;
 
 /// How to unmount: umount(8).
@@ -38,22 +37,30 @@ pub fn is_mounted(config: &Config) -> bool {
 /// # Errors
 /// [`MountError::NotMounted`]; [`MountError::Refused`].
 pub fn remount(path: &Path, read_only: bool, words: &[String]) -> Result<(), MountError> {
-    let (path, _) = ours(path)?;
-    kernel::remount(&path, read_only, words).map_err(|source| MountError::Refused { path, source })
+    let (path, entry) = ours(path)?;
+    let is_shared = entry.root != Path::new("/");
+    kernel::remount(&path, is_shared, read_only, words)
+        .map_err(|source| MountError::Refused { path, source })
 }
 
 /// Unmounts by umount(8), which keeps its own tables and lets users unmount what is theirs, and
 /// waits until the daemon has stored everything.
 ///
 /// # Errors
-/// [`MountError::NotMounted`]; [`MountError::UmountRefused`].
+/// [`MountError::NotMounted`]; [`MountError::UmountRefused`]; [`MountError::NotStored`];
+/// [`MountError::DaemonLost`].
 pub fn unmount(path: &Path, how: Unmount) -> Result<(), MountError> {
     let unusable = |source| MountError::PointUnusable {
         path: path.to_owned(),
         source,
     };
     let (path, entry) = ours(path)?;
-    let daemon = entry.uid.and_then(|uid| drain::daemon(&entry.device, uid));
+    let daemon = entry.uid.and_then(|uid| Daemon::of(&entry.device, uid));
+    // Where mounts share a superblock, the source's directory in its root.
+    let name = entry.root.iter().nth(1).unwrap_or_default();
+    let name = name.to_string_lossy().into_owned();
+    let attending = daemon.filter(|_| !how.lazy);
+    let attending = attending.and_then(|daemon| daemon.attend(name).ok());
     let mut umount = Command::new("umount");
     // Not by this program again.
     umount.arg("-i");
@@ -68,13 +75,14 @@ pub fn unmount(path: &Path, how: Unmount) -> Result<(), MountError> {
         let code = code.unwrap_or(2);
         return Err(MountError::UmountRefused { code });
     }
-    let is_gone = mounted_at(&path).map_err(unusable)? != Some(entry);
-    match daemon {
-        Some(daemon) if is_gone && !how.lazy => daemon.wait().map_err(unusable),
-        _ => {
-            debug!("{}: nothing to wait for", path.display());
-            Ok(())
-        }
+    let is_gone = mounted_at(&path).map_err(unusable)?.as_ref() != Some(&entry);
+    let Some(attending) = attending.filter(|_| is_gone) else {
+        return Ok(());
+    };
+    match attending.wait() {
+        Ok(failed) if failed.is_empty() => Ok(()),
+        Ok(failed) => Err(MountError::NotStored { failed }),
+        Err(source) => Err(MountError::DaemonLost { path, source }),
     }
 }
 

@@ -31,6 +31,11 @@ impl Carriers {
         }
     }
 
+    /// There is one more source, of which nothing is known.
+    pub fn add_source(&mut self) {
+        self.sources.push(Place::In(BTreeSet::new()));
+    }
+
     /// Objects of this directory carry attributes: they were given some here.
     pub fn note(&mut self, source: usize, path: &str) {
         if let Place::In(paths) = &mut self.sources[source] {
@@ -72,6 +77,11 @@ impl Carriers {
                     }
             }
         }
+    }
+
+    /// Whether the option says where they are, so that there is nothing to find out.
+    pub fn are_known(&self) -> bool {
+        self.from != AttributeSource::Auto
     }
 
     /// Whether HEAD is to be asked for what a listing does not tell, where it does not matter

@@ -18,10 +18,14 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::Arc;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 /// Longest name in bytes (NAME_MAX of Linux).
 pub const NAME_BYTES_MAX: usize = 255;
 /// Longest key in bytes (Amazon S3 user guide, "Naming Amazon S3 objects").
 pub const KEY_BYTES_MAX: usize = 1024;
+/// Bytes of the name made of a source, which leaves room for a number.
+const SOURCE_NAME_BYTES_MAX: usize = NAME_BYTES_MAX - 32;
 /// The directory at the top of a source that keeps the content of files that were unlinked while
 /// open. Its name is reserved: it is neither listed nor found, and nothing can be made under it.
 pub const UNLINKED_DIR: &str = ".s3fs-unlinked";
@@ -113,6 +117,19 @@ pub fn in_key(component: &str) -> &str {
     component.strip_suffix(BESIDE_MARK).unwrap_or(component)
 }
 
+/// The name of the directory that shows a source: the bucket, and the prefix if there is one, in
+/// letters of ASCII. One that is very long is cut, so it may be another's too.
+pub fn of_source(bucket: &str, prefix: &str) -> String {
+    const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
+    let mut name = utf8_percent_encode(bucket, ESCAPED).to_string();
+    if let Some(prefix) = prefix.strip_suffix('/') {
+        name.push(':');
+        name.extend(utf8_percent_encode(prefix, ESCAPED));
+    }
+    name.truncate(SOURCE_NAME_BYTES_MAX);
+    name
+}
+
 fn is_name(bytes: &[u8]) -> bool {
     !matches!(bytes, b"" | b"." | b"..") && !bytes.contains(&b'/') && !bytes.contains(&0)
 }
@@ -200,7 +217,18 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{NAME_BYTES_MAX, NameError, beside, component, in_key, name, nameable};
+    use super::{NAME_BYTES_MAX, NameError, beside, component, in_key, name, nameable, of_source};
+
+    #[test]
+    fn a_source_has_a_name_of_plain_letters() {
+        assert_eq!(of_source("my.bkt-1", ""), "my.bkt-1");
+        assert_eq!(of_source("bkt", "a/b \u{e9}/"), "bkt:a%2Fb%20%C3%A9");
+        let arn = "arn:aws:s3:::accesspoint/x";
+        assert_eq!(of_source(arn, ""), "arn%3Aaws%3As3%3A%3A%3Aaccesspoint%2Fx");
+        let long = of_source("bkt", &format!("{}/", "d/".repeat(200)));
+        assert!(long.len() < NAME_BYTES_MAX);
+        assert_eq!(component(OsStr::new(&long)).as_deref(), Ok(long.as_str()));
+    }
 
     #[test]
     fn a_name_that_no_key_can_hold_is_refused_by_reason() {

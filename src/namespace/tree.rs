@@ -113,35 +113,43 @@ impl Node {
 pub struct Tree {
     nodes: HashMap<Ino, Node>,
     next: u64,
-    /// Nodes that are the root of a source, by inode number.
-    tops: std::ops::RangeInclusive<u64>,
+    /// Nodes that are the root of a source, and which.
+    tops: BTreeMap<Ino, usize>,
     retained: LruCache<Ino, ()>,
 }
 
 impl Tree {
-    /// The root, and below it, when there are several sources, one directory each.
+    /// The root: of the one source that is given, else of none, with a directory for each source
+    /// below it.
     pub fn new(sources: &[Arc<str>]) -> Self {
         let mut tree = Self {
             nodes: HashMap::new(),
             next: Ino::ROOT.0,
-            tops: 1..=1,
+            tops: BTreeMap::new(),
             retained: LruCache::new(RETAINED_MAX),
         };
         let root = tree.reserve();
         tree.nodes.insert(root, directory_node(root, Arc::from("")));
-        if sources.len() > 1 {
-            for name in sources {
-                let ino = tree.reserve();
-                tree.insert(
-                    root,
-                    name,
-                    ino,
-                    NodeState::Directory(DirectoryNode::default()),
-                );
+        match sources {
+            [_] => {
+                tree.tops.insert(root, 0);
             }
-            tree.tops = 2..=(sources.len() as u64 + 1);
+            several => {
+                for name in several {
+                    tree.add_top(name);
+                }
+            }
         }
         tree
+    }
+
+    /// A directory for one more source below the root, which is the root of no source.
+    pub fn add_top(&mut self, name: &Arc<str>) -> Ino {
+        let ino = self.reserve();
+        let state = NodeState::Directory(DirectoryNode::default());
+        self.insert(Ino::ROOT, name, ino, state);
+        self.tops.insert(ino, self.tops.len());
+        ino
     }
 
     /// A number that no inode has had.
@@ -207,14 +215,12 @@ impl Tree {
 
     /// Which source's root this is, counted from 0.
     pub fn top(&self, ino: Ino) -> Option<usize> {
-        self.tops
-            .contains(&ino.0)
-            .then(|| (ino.0 - self.tops.start()) as usize)
+        self.tops.get(&ino).copied()
     }
 
     /// The root of a mount of several sources: a directory that is nowhere in a store.
     pub fn is_synthetic(&self, ino: Ino) -> bool {
-        ino == Ino::ROOT && !self.tops.contains(&ino.0)
+        ino == Ino::ROOT && !self.tops.contains_key(&ino)
     }
 
     /// Puts a new node under a name, in place of the one that had it.
@@ -373,6 +379,21 @@ impl Tree {
         Some((source, path))
     }
 
+    /// The source a node is in, or was in while it had a name.
+    pub fn source(&self, ino: Ino) -> Option<usize> {
+        let mut at = ino;
+        loop {
+            if let Some(source) = self.top(at) {
+                return Some(source);
+            }
+            let parent = self.nodes.get(&at).map(Node::parent)?;
+            if parent == at {
+                return None;
+            }
+            at = parent;
+        }
+    }
+
     /// Every node below a directory that has an inode.
     pub fn below(&self, ino: Ino) -> Vec<Ino> {
         let mut found: Vec<Ino> = self.children(ino).map(|(_, child)| child).collect();
@@ -387,7 +408,7 @@ impl Tree {
 
     fn prune(&mut self, ino: Ino) {
         let mut at = ino;
-        while at != Ino::ROOT && !self.tops.contains(&at.0) {
+        while at != Ino::ROOT && !self.tops.contains_key(&at) {
             let Some(node) = self.nodes.get(&at) else {
                 return;
             };
@@ -439,6 +460,21 @@ mod tests {
 
     use super::{DirectoryNode, FileNode, NodeState, Tree};
     use crate::namespace::Ino;
+
+    #[test]
+    fn tops_are_added_below_a_root_of_none_and_their_nodes_know_their_source() {
+        let mut tree = Tree::new(&[]);
+        let tops = ["a", "b"].map(|name| tree.add_top(&Arc::from(name)));
+        assert!(tree.is_synthetic(Ino::ROOT));
+        assert_eq!(tops.map(|top| tree.top(top)), [Some(0), Some(1)]);
+        let file = tree.reserve();
+        let name = Arc::from("x");
+        tree.insert(tops[1], &name, file, NodeState::File(FileNode::default()));
+        tree.count_lookup(file);
+        assert_eq!(tree.path(file), Some((1, "x".to_owned())));
+        tree.detach(file);
+        assert_eq!((tree.source(file), tree.source(Ino::ROOT)), (Some(1), None));
+    }
 
     #[test]
     fn a_file_whose_name_a_directory_takes_keeps_its_key() {

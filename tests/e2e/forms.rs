@@ -40,6 +40,7 @@ fstab() {
 # fails COMMAND...: that a command fails, which `!` would not end the script for.
 fails() { if "$@"; then echo "succeeded: $*"; return 1; fi; }
 mounts() { findmnt -rn -o TARGET "$@" | grep -c "^$dir" || true; }
+daemons() { find /run/s3fs -name '*:*' | wc -l; }
 "#;
 
 /// Runs a script with `$dir`, an empty directory, `$url` and `$options`.
@@ -101,7 +102,7 @@ fn fstab_lines_are_mounted_once_by_mount_a_and_copy() {
         mount -a -t s3fs
         mount "$dir"
         [ "$(mounts -t fuse.s3fs)" = 1 ]
-        [ "$(findmnt -n -o SOURCE "$dir")" = bucket ]
+        [ "$(findmnt -nv -o SOURCE "$dir")" = bucket ]
         findmnt -n -o OPTIONS "$dir" | grep -q nosuid,nodev
         cp "$dir/big" "$dir/copy"
         umount "$dir"
@@ -143,10 +144,10 @@ fn umount_returns_when_everything_is_stored_and_the_daemon_has_ended() {
         r#"
         # Of a mount without a word of its own umount(8) looks for no such program.
         mount -t s3fs bucket "$dir" -o "_netdev,$options"
-        [ "$(ls /run/s3fs | wc -l)" = 1 ]
+        [ "$(daemons)" = 1 ]
         chmod 600 "$dir/f"
         umount "$dir"
-        [ "$(ls /run/s3fs | wc -l)" = 0 ]
+        [ "$(daemons)" = 0 ]
         "#,
     );
     let headers = rig.sim.stat(BUCKET, "f").unwrap().headers;
@@ -277,7 +278,7 @@ fn a_mount_point_whose_daemon_was_killed_is_mounted_again() {
         &rig,
         r#"
         mount -t s3fs bucket "$dir" -o "$options"
-        kill -9 "$(cat /run/s3fs/*)"
+        pkill -9 -f '^/sbin/mount.s3fs'
         for _ in $(seq 100); do
             # What is under way just then ends otherwise.
             ls "$dir" >"$over/said" 2>&1 || true

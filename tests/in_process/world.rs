@@ -414,5 +414,6 @@ fn config(sim: &Sim, staging_dir: PathBuf) -> Config {
         allow_other: false,
         nonempty: false,
         kernel_options: Vec::new(),
+        share_cache: false,
     }
 }

@@ -120,6 +120,18 @@ pub(super) const MOUNT: Section = Section {
             "believe at an open what is known for less than `actimeo`",
         ),
         word(
+            "sharecache",
+            Flag("--sharecache"),
+            "share a daemon, and what it knows, with mounts that differ in source, owner, modes and \
+             flags only, so that copies between them are the store's work (the default of mounts by \
+             root in the background, of one source each; NFS's word)",
+        ),
+        word(
+            "nosharecache",
+            Flag("--nosharecache"),
+            "have a daemon of one's own",
+        ),
+        word(
             "attributes",
             Value("--attributes"),
             "`auto`, `objects` or `listing`: where owners, modes and times of listed objects come \

@@ -1,0 +1,404 @@
+//! The control socket of a daemon, by which another process of the same user joins its superblock,
+//! and umount(8) waits until what it unmounted is stored. Mounts nothing.
+//!
+//! Both sides speak in lines of JSON, a question and its answer. What is asked for may carry
+//! secrets, so the socket is the user's alone.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io::{self, IoSlice, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::{debug, info, warn};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::unistd::geteuid;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
+use tokio::net::UnixListener;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::kernel;
+use crate::config::{Config, ShownSource};
+use crate::fs::Fs;
+use crate::store::s3::S3Store;
+
+/// Where the sockets of root's daemons are.
+const RUN_DIR: &str = "/run/s3fs";
+/// Where a user's directory for such files is (pam_systemd(8)).
+const USER_RUN_DIR: &str = "/run/user";
+/// Where a user makes one who has no session, as in cron(8).
+const NO_SESSION_DIR: &str = "/tmp";
+/// How long a daemon may take to say whether it can be joined: it looks at a few objects.
+const JOIN_PATIENCE: Duration = Duration::from_secs(30);
+/// How long one may take to say that it waits for an unmount.
+const ATTEND_PATIENCE: Duration = Duration::from_secs(5);
+/// How long those who wait for the end may take to read that it is reached.
+const TELL_PATIENCE: Duration = Duration::from_secs(1);
+/// Bytes of a question: many times what options come to.
+const QUESTION_BYTES_MAX: u64 = 1 << 20;
+
+/// What a daemon is asked.
+#[derive(Debug, Serialize, Deserialize)]
+enum Question {
+    /// To show one more source, to a mount with these options.
+    Join {
+        common: Box<Config>,
+        shown: ShownSource,
+    },
+    /// To say when all is stored of what is mounted from this directory of the root and is about
+    /// to be unmounted; an empty line says that it is.
+    Attend { name: String },
+}
+
+/// What it answers.
+#[derive(Debug, Serialize, Deserialize)]
+enum Answer {
+    /// The source is the directory of that name; the descriptor of the connection follows.
+    Joined { name: String },
+    /// It cannot be joined, by mounts with other options for the same store if so.
+    Apart { is_same_store: bool },
+    /// It waits for the unmount.
+    Attending,
+    /// All is stored but this.
+    Stored { failed: Vec<String> },
+}
+
+/// Where the sockets of a user's daemons may be, the best first.
+fn run_dirs(uid: u32) -> Vec<PathBuf> {
+    match uid {
+        0 => vec![RUN_DIR.into()],
+        uid => vec![
+            Path::new(USER_RUN_DIR).join(uid.to_string()).join("s3fs"),
+            Path::new(NO_SESSION_DIR).join(format!("s3fs-{uid}")),
+        ],
+    }
+}
+
+/// Whether nobody else has made this directory.
+fn is_of(dir: &Path, uid: u32) -> bool {
+    dir.symlink_metadata()
+        .is_ok_and(|about| about.is_dir() && about.uid() == uid)
+}
+
+/// Where the sockets of this user's daemons are, made if it is missing.
+///
+/// # Errors
+/// When there can be no such directory.
+pub(super) fn make_run_dir() -> io::Result<PathBuf> {
+    let uid = geteuid().as_raw();
+    let mut refused = io::Error::from(io::ErrorKind::NotFound);
+    for dir in run_dirs(uid) {
+        match DirBuilder::new().mode(0o755).create(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => refused = error,
+            _ if is_of(&dir, uid) => return Ok(dir),
+            _ => refused = io::ErrorKind::PermissionDenied.into(),
+        }
+    }
+    Err(refused)
+}
+
+/// What a daemon answers from.
+#[derive(Debug)]
+pub(super) struct Served {
+    pub(super) fs: Arc<Fs>,
+    pub(super) store: S3Store,
+    /// What mounts that join have to agree with; `None` when none can.
+    pub(super) common: Option<Config>,
+    /// The connection to the kernel.
+    pub(super) device: OwnedFd,
+}
+
+/// The socket of this daemon. Its name goes with it.
+#[derive(Debug)]
+pub(super) struct Control {
+    path: PathBuf,
+    ended: watch::Sender<Option<Vec<String>>>,
+    accepting: AbortOnDropHandle<()>,
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        // One that stays is taken away by the next of that number.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+impl Control {
+    /// Answers on the socket `name` of `dir` from now on.
+    ///
+    /// # Errors
+    /// When there can be no such socket.
+    pub(super) fn listen(
+        dir: &Path,
+        name: &str,
+        served: Arc<Served>,
+        runtime: &Handle,
+    ) -> io::Result<Self> {
+        let path = dir.join(name);
+        // One of a daemon that was killed: the number is ours now.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let _runtime = runtime.enter();
+        let listener = UnixListener::bind(&path)?;
+        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+        let (ended, told) = watch::channel(None);
+        let accepting = accept(listener, served, told);
+        Ok(Self {
+            path,
+            ended,
+            accepting: AbortOnDropHandle::new(runtime.spawn(accepting)),
+        })
+    }
+
+    /// The mount has ended, and all is stored but this: tells those who wait for it.
+    pub(super) async fn end(self, failed: Vec<String>) {
+        let Self {
+            ended, accepting, ..
+        } = &self;
+        accepting.abort();
+        // Nobody waits in the usual case.
+        let _ = ended.send(Some(failed));
+        // Who has been answered lets go of the receiver.
+        let _ = tokio::time::timeout(TELL_PATIENCE, ended.closed()).await;
+    }
+}
+
+async fn accept(
+    listener: UnixListener,
+    served: Arc<Served>,
+    told: watch::Receiver<Option<Vec<String>>>,
+) {
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                warn!("control socket: {error}");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                continue;
+            }
+        };
+        let (served, told) = (Arc::clone(&served), told.clone());
+        tokio::spawn(async move {
+            if let Err(error) = answer(stream, &served, told).await {
+                debug!("control socket: {error}");
+            }
+        });
+    }
+}
+
+async fn answer(
+    stream: tokio::net::UnixStream,
+    served: &Served,
+    mut told: watch::Receiver<Option<Vec<String>>>,
+) -> io::Result<()> {
+    let uid = stream.peer_cred()?.uid();
+    if uid != 0 && uid != geteuid().as_raw() {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let mut stream = BufReader::new(stream);
+    match serde_json::from_slice(&line_of(&mut stream).await?)? {
+        Question::Join { common, shown } => {
+            let answer = served.join(&common, &shown).await;
+            write(&mut stream, &answer).await?;
+            if let Answer::Joined { .. } = answer {
+                let stream = stream.get_ref();
+                let send = || send_descriptor(stream, &served.device);
+                stream.async_io(Interest::WRITABLE, send).await?;
+            }
+        }
+        Question::Attend { name } => {
+            write(&mut stream, &Answer::Attending).await?;
+            let is_over = tokio::select! {
+                line = line_of(&mut stream) => {
+                    line?;
+                    is_disconnected(&served.device)
+                }
+                _ = told.wait_for(Option::is_some) => true,
+            };
+            let failed = match is_over {
+                false => served.store(&name).await,
+                // That was the last mount: all there is gets stored, and then the daemon ends.
+                true => {
+                    let ended = told.wait_for(Option::is_some).await;
+                    ended.map_err(io::Error::other)?.clone().unwrap_or_default()
+                }
+            };
+            write(&mut stream, &Answer::Stored { failed }).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn line_of(stream: &mut BufReader<tokio::net::UnixStream>) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    let mut bounded = stream.take(QUESTION_BYTES_MAX);
+    match bounded.read_until(b'\n', &mut line).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(line),
+    }
+}
+
+async fn write(stream: &mut BufReader<tokio::net::UnixStream>, answer: &Answer) -> io::Result<()> {
+    let mut line = serde_json::to_vec(answer)?;
+    line.push(b'\n');
+    stream.write_all(&line).await
+}
+
+impl Served {
+    async fn join(&self, common: &Config, shown: &ShownSource) -> Answer {
+        let bucket = &shown.source.bucket;
+        match &self.common {
+            Some(ours) if ours == common && self.store.check_name(bucket).is_ok() => {}
+            ours => {
+                let is_same = |ours: &Config| ours.store.endpoint == common.store.endpoint;
+                return Answer::Apart {
+                    is_same_store: ours.as_ref().is_some_and(is_same),
+                };
+            }
+        }
+        self.fs.buckets().add(self.store.bucket(bucket));
+        let name = self.fs.add_source(shown).await;
+        info!("{bucket}/{}: shown, too, as {name}", shown.source.prefix);
+        Answer::Joined {
+            name: name.to_string(),
+        }
+    }
+
+    async fn store(&self, name: &str) -> Vec<String> {
+        let failed = self.fs.sync_closed(name).await;
+        let said = failed.iter().map(|(key, error)| format!("{key}: {error}"));
+        said.collect()
+    }
+}
+
+/// Whether the last mount of a connection is gone: fuse_dev_poll() says so by POLLERR.
+fn is_disconnected(device: &OwnedFd) -> bool {
+    let mut polled = [PollFd::new(device.as_fd(), PollFlags::empty())];
+    poll(&mut polled, PollTimeout::ZERO).is_ok_and(|_| {
+        let seen = polled[0].revents().unwrap_or(PollFlags::empty());
+        seen.contains(PollFlags::POLLERR)
+    })
+}
+
+fn send_descriptor(stream: &tokio::net::UnixStream, device: &OwnedFd) -> io::Result<()> {
+    let descriptors = [device.as_raw_fd()];
+    let message = [ControlMessage::ScmRights(&descriptors)];
+    let byte = [IoSlice::new(b"+")];
+    sendmsg::<()>(
+        stream.as_raw_fd(),
+        &byte,
+        &message,
+        MsgFlags::MSG_NOSIGNAL,
+        None,
+    )?;
+    Ok(())
+}
+
+/// What asking a daemon to join it came to.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// This is the connection, and the name of the source's directory in its root.
+    Joined { device: OwnedFd, name: String },
+    /// Its mounts have other options.
+    Apart { is_same_store: bool },
+}
+
+/// A daemon that can be asked.
+#[derive(Debug)]
+pub(super) struct Daemon(UnixStream);
+
+impl Daemon {
+    /// The daemon with this socket.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn at(path: &Path) -> io::Result<Self> {
+        UnixStream::connect(path).map(Self)
+    }
+
+    /// The daemon of the superblock `device`, mounted by `uid`; `None` when it is not known.
+    pub(super) fn of(device: &str, uid: u32) -> Option<Self> {
+        let mut dirs = run_dirs(uid).into_iter().filter(|dir| is_of(dir, uid));
+        dirs.find_map(|dir| Self::at(&dir.join(device)).ok())
+    }
+
+    /// Asks it to show one more source, to a mount with these options.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub(super) fn join(mut self, common: Config, shown: ShownSource) -> io::Result<Reply> {
+        self.0.set_read_timeout(Some(JOIN_PATIENCE))?;
+        let common = Box::new(common);
+        match self.ask(&Question::Join { common, shown })? {
+            Answer::Joined { name } => {
+                let device = kernel::receive_descriptor(&self.0)?;
+                let device = device.ok_or(io::ErrorKind::UnexpectedEof)?;
+                Ok(Reply::Joined { device, name })
+            }
+            Answer::Apart { is_same_store } => Ok(Reply::Apart { is_same_store }),
+            Answer::Attending | Answer::Stored { .. } => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+
+    /// Says that what is mounted from this directory of its root is about to be unmounted.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub(super) fn attend(mut self, name: String) -> io::Result<Attending> {
+        self.0.set_read_timeout(Some(ATTEND_PATIENCE))?;
+        match self.ask(&Question::Attend { name })? {
+            Answer::Attending => Ok(Attending(self)),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+
+    fn ask(&mut self, question: &Question) -> io::Result<Answer> {
+        let mut line = serde_json::to_vec(question)?;
+        line.push(b'\n');
+        self.0.write_all(&line)?;
+        self.answer()
+    }
+
+    fn answer(&mut self) -> io::Result<Answer> {
+        // Not a byte more than the line: a descriptor may come with the next.
+        let mut line = Vec::new();
+        for byte in Read::by_ref(&mut self.0).bytes() {
+            match byte? {
+                b'\n' => return Ok(serde_json::from_slice(&line)?),
+                byte => line.push(byte),
+            }
+        }
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+/// A daemon that waits for an unmount.
+#[derive(Debug)]
+pub(super) struct Attending(Daemon);
+
+impl Attending {
+    /// It is unmounted: waits until everything is stored that nobody has open; if nothing else is
+    /// mounted, until the daemon is about to end. Returns what could not be stored.
+    ///
+    /// # Errors
+    /// When it has ended without an answer.
+    pub(super) fn wait(self) -> io::Result<Vec<String>> {
+        let Self(mut daemon) = self;
+        daemon.0.set_read_timeout(None)?;
+        // It may have answered, and ended, already.
+        let _ = daemon.0.write_all(b"\n");
+        match daemon.answer()? {
+            Answer::Stored { failed } => Ok(failed),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+}
