@@ -371,13 +371,14 @@ impl Daemon {
     fn answer(&mut self) -> io::Result<Answer> {
         // Not a byte more than the line: a descriptor may come with the next.
         let mut line = Vec::new();
-        for byte in Read::by_ref(&mut self.0).bytes() {
-            match byte? {
-                b'\n' => return Ok(serde_json::from_slice(&line)?),
-                byte => line.push(byte),
+        let mut byte = [0];
+        loop {
+            self.0.read_exact(&mut byte)?;
+            match byte {
+                [b'\n'] => return Ok(serde_json::from_slice(&line)?),
+                [byte] => line.push(byte),
             }
         }
-        Err(io::ErrorKind::UnexpectedEof.into())
     }
 }
 

@@ -122,9 +122,9 @@ pub(super) const MOUNT: Section = Section {
         word(
             "sharecache",
             Flag("--sharecache"),
-            "share a daemon, and what it knows, with mounts that differ in source, owner, modes and \
-             flags only, so that copies between them are the store's work (the default of mounts by \
-             root in the background, of one source each; NFS's word)",
+            "share a daemon with mounts that differ in source, owner, modes and flags only, so \
+             that copies between them are the store's work (the default of mounts by root in the \
+             background, of one source each; NFS's word)",
         ),
         word(
             "nosharecache",
