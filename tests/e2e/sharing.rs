@@ -97,7 +97,7 @@ fn each_mount_has_its_own_source_flags_and_defaults() {
         [ "$(stat -c %u:%g:%a a/in/side/f c/side/f | uniq)" = 0:0:644 ]
         [ "$(stat -c %u:%g:%a b/f)" = 7:8:600 ]
         [ "$(stat -c %u:%a b)" = 7:700 ]
-        ! touch b/g 2>"$over/said"
+        fails touch b/g 2>"$over/said"
         grep -q 'Read-only' "$over/said"
         findmnt -n -o OPTIONS b | grep -q '^ro,nosuid,nodev'
         findmnt -n -o OPTIONS c | grep -q '^rw,nosuid,nodev,noexec'
@@ -107,7 +107,7 @@ fn each_mount_has_its_own_source_flags_and_defaults() {
         [ "$(cat d/shared)" = one ]
         [ "$(stat -c %i a/shared)" = "$(stat -c %i d/shared)" ]
         mount -o remount,ro a
-        ! touch a/x 2>/dev/null
+        fails touch a/x 2>/dev/null
         touch d/x
         umount a b c d
         "#,
