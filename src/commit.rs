@@ -9,13 +9,14 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::extent::ExtentMap;
+use crate::journal::Journal;
 use crate::limits::{Limits, PartCopy};
 use crate::object::{ObjectKey, ObjectVersion};
 use crate::plan::{Part, Plan, PlanError, plan};
 use crate::staging::{Staging, StagingError, StagingPool};
 use crate::store::{
     Bucket, Buckets, CopyHeaders, ObjectHeaders, PartNumber, Precondition, StoreError, StoreResult,
-    StoredPart, Tags,
+    StoredPart, Tags, Upload,
 };
 
 mod payload;
@@ -97,18 +98,19 @@ pub struct Committer {
     uploads: Semaphore,
     copies: Semaphore,
     runtime: Handle,
+    journal: Arc<Journal>,
 }
 
 impl Committer {
     /// A committer with at most `uploads_max` PUTs and part uploads, and `copies_max` copies of
     /// objects or parts under way at a time. Uploads left over by a failure are aborted on
-    /// `runtime`.
+    /// `runtime`; those under way are noted in `journal`.
     pub fn new(
         buckets: Buckets,
         staging: Arc<StagingPool>,
         uploads_max: usize,
         copies_max: usize,
-        runtime: Handle,
+        (runtime, journal): (Handle, Arc<Journal>),
     ) -> Self {
         Self {
             buckets,
@@ -116,6 +118,7 @@ impl Committer {
             uploads: Semaphore::new(uploads_max),
             copies: Semaphore::new(copies_max),
             runtime,
+            journal,
         }
     }
 
@@ -261,7 +264,12 @@ impl Committer {
         base: Option<&Arc<ObjectVersion>>,
     ) -> Result<OpenUpload, CommitError> {
         let headers = self.told(headers, base).await?;
-        OpenUpload::create(place, &headers, &self.runtime).await
+        OpenUpload::create(place, &headers, &self.runtime, &self.journal).await
+    }
+
+    /// An upload that the process before has started, by the number it was noted under.
+    pub fn resume_upload(&self, place: &Place, upload: Upload, number: u64) -> OpenUpload {
+        OpenUpload::resume(place, upload, &self.runtime, (&self.journal, number))
     }
 
     /// Gives an object other headers: a copy onto itself, in one request while the store allows.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -17,21 +17,27 @@ pub use crate::commit::Place;
 use crate::commit::{CommitError, Committer};
 use crate::config::Bounds;
 use crate::extent::ExtentMap;
+use crate::journal::{Batch, Journal, Key};
 use crate::object::{ObjectKey, ObjectVersion};
 use crate::plan::PlanError;
 use crate::range::ByteRange;
-use crate::staging::{Staging, StagingBounds, StagingError, StagingPool};
+use crate::staging::{Staging, StagingBounds, StagingError, StagingFiles, StagingPool};
 use crate::store::{Buckets, ObjectHeaders, ObjectStat, StoreError, Tags};
 
 mod copy;
 mod eager;
+mod kept;
 mod publish;
 mod read;
+mod record;
 mod salvage;
 mod state;
 #[cfg(test)]
 mod tests;
 
+pub use kept::{Kept, RestoreError};
+
+use record::{FILE, Stated};
 use state::State;
 
 /// What every file of a mount shares.
@@ -49,18 +55,32 @@ pub struct Shared {
     pub bounds: Bounds,
     /// Where background work runs.
     pub runtime: Handle,
+    /// What the next process needs.
+    pub journal: Arc<Journal>,
     /// The files with something to commit, by [`File::id`].
     dirty: Mutex<BTreeMap<u64, Weak<File>>>,
 }
 
 impl Shared {
-    /// What the files of a mount of `buckets` share; nothing is cached or staged yet.
+    /// What the files of a mount of `buckets` share; nothing is cached or staged yet, and nothing
+    /// is kept for a next process.
     pub fn new(buckets: Buckets, bounds: Bounds, runtime: Handle) -> Arc<Self> {
-        let staging = StagingPool::new(StagingBounds {
+        let journal = Arc::new(Journal::off());
+        Self::with(buckets, bounds, runtime, (journal, None))
+    }
+
+    fn with(
+        buckets: Buckets,
+        bounds: Bounds,
+        runtime: Handle,
+        (journal, files): (Arc<Journal>, Option<StagingFiles>),
+    ) -> Arc<Self> {
+        let staging_bounds = StagingBounds {
             memory_bytes_max: bounds.staging_memory_bytes_max,
             disk_bytes_max: bounds.staging_disk_bytes_max,
             dir: bounds.staging_dir.clone(),
-        });
+        };
+        let staging = StagingPool::over(staging_bounds, files);
         let cache = CacheBounds {
             bytes_max: bounds.cache_bytes_max,
             block_bytes: bounds.block_bytes,
@@ -74,8 +94,9 @@ impl Shared {
                 staging.clone(),
                 bounds.upload_requests_max,
                 bounds.copy_requests_max,
-                runtime.clone(),
+                (runtime.clone(), journal.clone()),
             ),
+            journal,
             buckets,
             staging,
             bounds,
@@ -238,6 +259,21 @@ pub struct File {
     progress: Notify,
 }
 
+/// The number of the next file.
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+
+impl Drop for File {
+    fn drop(&mut self) {
+        // Before the staged bytes give way to others.
+        let mut batch = Batch::default();
+        batch.delete(Key {
+            kind: FILE,
+            id: self.id,
+        });
+        self.shared.journal.write(&batch);
+    }
+}
+
 /// A file whose object is being renamed.
 #[derive(Debug)]
 #[must_use]
@@ -268,15 +304,29 @@ impl File {
     }
 
     fn with_state(shared: &Arc<Shared>, state: State) -> Arc<Self> {
-        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        let staging = Staging::new(&shared.staging);
+        let file = Self::with_id(shared, id, state, staging);
+        // Recorded from the beginning.
+        file.state().moving = false;
+        file
+    }
+
+    fn with_id(shared: &Arc<Shared>, id: u64, state: State, staging: Staging) -> Arc<Self> {
+        NEXT_ID.fetch_max(id + 1, Ordering::Relaxed);
         Arc::new(Self {
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            id,
             shared: shared.clone(),
             publishing: tokio::sync::Mutex::new(()),
             state: Mutex::new(state),
-            staging: Arc::new(Mutex::new(Staging::new(&shared.staging))),
+            staging: Arc::new(Mutex::new(staging)),
             progress: Notify::new(),
         })
+    }
+
+    /// What it is kept under for the next process.
+    pub const fn id(&self) -> u64 {
+        self.id
     }
 
     /// What is known without asking.
@@ -341,7 +391,7 @@ impl File {
         if self.is_short_of_memory(bytes.len() as u64) {
             return None;
         }
-        let written = self.try_edit(at, |state, staging| state.write(staging, at, bytes))?;
+        let written = self.try_write_bytes(at, |state, staging| state.write(staging, at, bytes))?;
         if written.is_ok() {
             self.upload_ahead();
         }
@@ -367,7 +417,7 @@ impl File {
             return None;
         }
         // The end of the file is never uploaded ahead.
-        let appended = self.try_edit(u64::MAX, |state, staging| {
+        let appended = self.try_write_bytes(u64::MAX, |state, staging| {
             let at = state.map.len();
             state.write(staging, at, bytes).map(|()| at)
         })?;
@@ -555,8 +605,9 @@ impl File {
         self.state().map.clone()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> Stated<'_> {
+        let state = self.state.lock();
+        Stated::new(self, state.unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Changes the content from `at` on, and enlists the file among the dirty ones before anyone
@@ -580,6 +631,23 @@ impl File {
         at: u64,
         change: impl FnOnce(&mut State, &mut Staging) -> Result<T, FileError>,
     ) -> Option<Result<T, FileError>> {
+        self.edit_stated(at, |state, staging| change(state, staging))
+    }
+
+    /// As [`Self::try_edit`], by [`State::write`] alone, so that little has to be recorded.
+    fn try_write_bytes<T>(
+        self: &Arc<Self>,
+        at: u64,
+        change: impl FnOnce(&mut State, &mut Staging) -> Result<T, FileError>,
+    ) -> Option<Result<T, FileError>> {
+        self.edit_stated(at, |state, staging| change(state.to_write(), staging))
+    }
+
+    fn edit_stated<T>(
+        self: &Arc<Self>,
+        at: u64,
+        change: impl FnOnce(&mut Stated<'_>, &mut Staging) -> Result<T, FileError>,
+    ) -> Option<Result<T, FileError>> {
         let mut state = self.state();
         if state.is_ahead_of(at) {
             return None;
@@ -596,6 +664,7 @@ impl File {
     /// nor changed: publishes them when something at or after `at`, but before their end, is
     /// wanted.
     async fn settle_before(self: &Arc<Self>, at: u64) -> Result<(), FileError> {
+        self.learn_outcome().await?;
         while self.state().is_ahead_of(at) {
             self.commit().await?;
         }

@@ -9,13 +9,14 @@ use bytes::Bytes;
 use crate::range::ByteRange;
 
 mod block;
+mod memory;
 mod pool;
 mod spill;
 
-pub use pool::{StagingBounds, StagingPool};
+pub use block::BlockPlace;
+pub use pool::{StagingBounds, StagingFiles, StagingPool};
 
 use block::Block;
-use spill::SpillFile;
 
 /// Addresses of one block: what is frozen, spilled and given back as one. Small under test, so
 /// that little input has many blocks.
@@ -53,28 +54,94 @@ pub enum StagingError {
 /// `frozen_end <= next`, and `frozen_end` is the start of a block, so no block is frozen in part.
 #[derive(Debug)]
 pub struct Staging {
-    /// Made when the first block does not fit into memory. Before `blocks`, so that the file is
-    /// gone when the blocks give their disk room back.
-    spill: Option<SpillFile>,
     /// By index: a block's addresses start at its index times [`BLOCK_BYTES`].
     blocks: BTreeMap<u64, Block>,
     /// The address of the next byte.
     next: u64,
     /// Addresses below are immutable.
     frozen_end: u64,
+    /// Blocks that came to be where they are since [`Self::take_moved`].
+    moved: Vec<u64>,
+    /// Blocks whose room is not free before [`Self::settle`].
+    limbo: Vec<Block>,
     pool: Arc<StagingPool>,
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        self.limbo
+            .extend(std::mem::take(&mut self.blocks).into_values());
+        self.settle();
+    }
 }
 
 impl Staging {
     /// Empty staging of one file.
     pub fn new(pool: &Arc<StagingPool>) -> Self {
         Self {
-            spill: None,
             blocks: BTreeMap::new(),
             next: 0,
             frozen_end: 0,
+            moved: Vec::new(),
+            limbo: Vec::new(),
             pool: Arc::clone(pool),
         }
+    }
+
+    /// The staging of a file that a process before this one had, all of it frozen: its blocks, of
+    /// which these addresses count, in order and none touching the next. `None` when an address is
+    /// in no block.
+    ///
+    /// # Errors
+    /// [`StagingError::Spill`] when memory cannot be mapped.
+    pub fn restore(
+        pool: &Arc<StagingPool>,
+        places: &BTreeMap<u64, BlockPlace>,
+        live: &[ByteRange],
+    ) -> Result<Option<Self>, StagingError> {
+        let mut staging = Self::new(pool);
+        let mut by_block: BTreeMap<u64, Vec<ByteRange>> = BTreeMap::new();
+        for (index, range) in live.iter().flat_map(|range| blocks_of(*range)) {
+            by_block.entry(index).or_default().push(range);
+        }
+        for (index, live) in by_block {
+            let Some(&place) = places.get(&index) else {
+                return Ok(None);
+            };
+            let block = Block::restore(index * BLOCK_BYTES, place, live, pool)?;
+            staging.blocks.insert(index, block);
+        }
+        let last = places.keys().next_back();
+        staging.next = last.map_or(0, |last| (last + 1) * BLOCK_BYTES);
+        staging.frozen_end = staging.next;
+        Ok(Some(staging))
+    }
+
+    /// Where the blocks are, by index.
+    pub fn places(&self) -> Vec<(u64, BlockPlace)> {
+        let blocks = self.blocks.iter();
+        let place = |(index, block): (&u64, &Block)| Some((*index, block.place()?));
+        blocks.filter_map(place).collect()
+    }
+
+    /// Where those blocks are that came to be there since the last call of this.
+    pub fn take_moved(&mut self) -> Vec<(u64, BlockPlace)> {
+        let moved = std::mem::take(&mut self.moved).into_iter();
+        let place = |index| Some((index, self.blocks.get(&index)?.place()?));
+        moved.filter_map(place).collect()
+    }
+
+    /// Nothing refers any more to what was released: its room may be used again, or another
+    /// process would find other bytes where it expects these.
+    pub fn settle(&mut self) {
+        for block in self.limbo.drain(..) {
+            block.give_back(&self.pool);
+        }
+    }
+
+    /// Where new addresses begin that are not frozen.
+    pub const fn frozen_end(&self) -> u64 {
+        self.frozen_end
     }
 
     /// Stores bytes at new addresses, in memory while the pool has room, else in the spill file;
@@ -132,7 +199,7 @@ impl Staging {
                 .blocks
                 .get_mut(&index)
                 .expect("overwritten addresses are live");
-            block.overwrite(range, now, self.spill.as_ref())?;
+            block.overwrite(range, now, &self.pool)?;
             rest = later;
         }
         Ok(())
@@ -154,7 +221,7 @@ impl Staging {
                     .blocks
                     .get(&index)
                     .expect("addresses that are read are live");
-                block.read(range, self.spill.as_ref())
+                block.read(range, &self.pool)
             })
             .collect()
     }
@@ -171,7 +238,8 @@ impl Staging {
         self.next
     }
 
-    /// These addresses are referred to no more; blocks with no address left give their room back.
+    /// These addresses are referred to no more; blocks with no address left give their room back
+    /// with the next [`Self::settle`].
     /// Addresses released before, or never appended, do not count.
     pub fn release(&mut self, range: ByteRange) {
         let indices = range.start() / BLOCK_BYTES..range.end().div_ceil(BLOCK_BYTES);
@@ -196,14 +264,18 @@ impl Staging {
     fn append_to_block(&mut self, data: &[u8]) -> Result<(), StagingError> {
         let index = self.next / BLOCK_BYTES;
         if !self.blocks.contains_key(&index) {
-            let block = Block::new(index * BLOCK_BYTES, &self.pool);
-            self.blocks.insert(index, block);
+            self.blocks.insert(index, Block::new(index * BLOCK_BYTES));
         }
         let block = self
             .blocks
             .get_mut(&index)
             .expect("inserted above when it was missing");
-        block.append(data, &self.pool, &mut self.spill)?;
+        let before = block.place();
+        let appended = block.append(data, &self.pool);
+        if block.place() != before {
+            self.moved.push(index);
+        }
+        appended?;
         self.next += data.len() as u64;
         Ok(())
     }
@@ -222,11 +294,9 @@ impl Staging {
         }
     }
 
-    /// Gives the room of a block back.
+    /// Ends a block.
     fn drop_block(&mut self, index: u64) {
-        if let (Some(block), Some(spill)) = (self.blocks.remove(&index), &mut self.spill) {
-            block.give_back(spill);
-        }
+        self.limbo.extend(self.blocks.remove(&index));
     }
 }
 

@@ -427,6 +427,11 @@ impl Buckets {
         Arc::clone(bucket.expect("a version of a bucket that is not mounted"))
     }
 
+    /// The bucket of that name, if the mount has it.
+    pub fn named(&self, name: &BucketName) -> Option<&Arc<dyn Bucket>> {
+        self.by_name.get(name)
+    }
+
     /// All of them.
     pub fn all(&self) -> Vec<Arc<dyn Bucket>> {
         let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);

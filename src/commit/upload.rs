@@ -2,13 +2,16 @@
 //! aborted. Knows no plan.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
 use crate::commit::{CommitError, Place};
-use crate::object::ObjectVersion;
-use crate::store::{Bucket, ObjectHeaders, Precondition, StoreError, StoredPart, Upload};
+use crate::journal::codec::{Record, whole};
+use crate::journal::{Batch, Journal, Key, Values};
+use crate::object::{BucketName, ObjectKey, ObjectVersion};
+use crate::store::{Bucket, Buckets, ObjectHeaders, Precondition, StoreError, StoredPart, Upload};
 
 /// Attempts to abort an upload, each with the store's own retries inside; with the delays below
 /// they span about an hour, so that a store that was restarted is met again.
@@ -24,6 +27,56 @@ pub struct OpenUpload {
     /// Taken by completion and abort.
     upload: Option<Upload>,
     runtime: Handle,
+    noted: Option<Noted>,
+}
+
+/// The kind of key that uploads are noted under.
+const UPLOAD: u8 = 2;
+/// The number of the next one.
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// An upload that the next process finds in the journal until this is dropped.
+#[derive(Debug)]
+struct Noted {
+    journal: Arc<Journal>,
+    number: u64,
+}
+
+impl Noted {
+    fn new(journal: &Arc<Journal>, place: &Place, upload: &Upload) -> Self {
+        let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+        let noted = Self {
+            journal: journal.clone(),
+            number,
+        };
+        let mut batch = Batch::default();
+        batch.put(noted.key(), |to| {
+            for text in [
+                place.bucket.name().as_str(),
+                upload.key.as_str(),
+                &upload.id,
+            ] {
+                text.to_owned().write(to);
+            }
+        });
+        journal.write(&batch);
+        noted
+    }
+
+    const fn key(&self) -> Key {
+        Key {
+            kind: UPLOAD,
+            id: self.number,
+        }
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        let mut batch = Batch::default();
+        batch.delete(self.key());
+        self.journal.write(&batch);
+    }
 }
 
 impl OpenUpload {
@@ -35,13 +88,57 @@ impl OpenUpload {
         place: &Place,
         headers: &ObjectHeaders,
         runtime: &Handle,
+        journal: &Arc<Journal>,
     ) -> Result<Self, CommitError> {
         let upload = place.bucket.create_upload(&place.key, headers).await?;
         Ok(Self {
+            noted: Some(Noted::new(journal, place, &upload)),
             place: place.clone(),
             headers: headers.clone(),
             upload: Some(upload),
             runtime: runtime.clone(),
+        })
+    }
+
+    /// One that the process before has started, noted under this number.
+    pub(super) fn resume(
+        place: &Place,
+        upload: Upload,
+        runtime: &Handle,
+        (journal, number): (&Arc<Journal>, u64),
+    ) -> Self {
+        NEXT_NUMBER.fetch_max(number + 1, Ordering::Relaxed);
+        let journal = journal.clone();
+        Self {
+            place: place.clone(),
+            headers: ObjectHeaders::default(),
+            upload: Some(upload),
+            runtime: runtime.clone(),
+            noted: Some(Noted { journal, number }),
+        }
+    }
+
+    /// The same; the headers it was started with are these.
+    #[must_use]
+    pub fn with_headers(mut self, headers: ObjectHeaders) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// The uploads that the process before had under way, with their numbers.
+    pub fn kept<'a>(
+        values: &'a Values,
+        buckets: &'a Buckets,
+    ) -> impl Iterator<Item = (u64, Arc<dyn Bucket>, Upload)> + 'a {
+        values.iter().filter_map(|(key, value)| {
+            let (bucket, object, id): (String, String, String) =
+                whole(value).filter(|_| key.kind == UPLOAD)?;
+            let upload = Upload {
+                key: ObjectKey::new(object),
+                id,
+            };
+            let bucket = buckets.named(&BucketName::new(bucket))?;
+            Some((key.id, bucket.clone(), upload))
         })
     }
 
@@ -130,12 +227,13 @@ impl Drop for OpenUpload {
     fn drop(&mut self) {
         if let Some(upload) = self.upload.take() {
             let bucket = self.place.bucket.clone();
-            self.runtime.spawn(abort_until_gone(bucket, upload));
+            let aborting = abort_until_gone(bucket, upload, self.noted.take());
+            self.runtime.spawn(aborting);
         }
     }
 }
 
-async fn abort_until_gone(bucket: Arc<dyn Bucket>, upload: Upload) {
+async fn abort_until_gone(bucket: Arc<dyn Bucket>, upload: Upload, _noted: Option<Noted>) {
     let mut delay = ABORT_DELAY_FIRST;
     for _ in 0..ABORT_ATTEMPTS_MAX {
         if bucket.abort_upload(&upload).await.is_ok() {

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::commit::{CommitError, OpenUpload, Target};
 use crate::extent::{Extent, ExtentMap};
+use crate::file::record::KeptEager;
 use crate::file::state::State;
 use crate::file::{File, FileError, Shared};
 use crate::limits::{Limits, PartCopy};
@@ -52,6 +53,39 @@ impl Eager {
             len: 0,
             tasks: JoinSet::new(),
         }
+    }
+
+    /// What is kept of it. A part that is on its way counts as failed: its bytes are staged.
+    pub fn kept(&self) -> KeptEager {
+        let upload = self.upload.get();
+        let parts = self.parts.iter().map(|part| match &part.progress {
+            Progress::Stored(stored) => (part.range, Some(stored.clone())),
+            Progress::Running | Progress::Failed => (part.range, None),
+        });
+        KeptEager {
+            upload: upload.map(|open| (open.upload().id.clone(), open.headers().clone())),
+            parts: parts.collect(),
+            len: self.len,
+        }
+    }
+
+    /// What the process before had, its upload given.
+    pub fn restore(kept: KeptEager, upload: Option<OpenUpload>) -> Self {
+        let parts = kept.parts.into_iter().map(|(range, stored)| AheadPart {
+            range,
+            progress: stored.map_or(Progress::Failed, Progress::Stored),
+        });
+        Self {
+            upload: Arc::new(OnceCell::new_with(upload)),
+            parts: parts.collect(),
+            len: kept.len,
+            tasks: JoinSet::new(),
+        }
+    }
+
+    /// The store's id of the upload, once there is one.
+    pub fn upload_id(&self) -> Option<&String> {
+        self.upload.get().map(|open| &open.upload().id)
     }
 
     /// Whether a part is on its way.

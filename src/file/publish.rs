@@ -9,6 +9,7 @@ use crate::attributes::{Attributes, Kind};
 use crate::commit::{Place, Target};
 use crate::extent::ExtentMap;
 use crate::file::eager::{Eager, Finish};
+use crate::file::state::Intent;
 use crate::file::{File, FileError, Shared};
 use crate::object::ObjectVersion;
 use crate::range::ByteRange;
@@ -89,7 +90,7 @@ impl File {
         let edits = self.state().edits;
         let committed = self.commit_on_path(&mut Vec::new()).await;
         if let Err(error) = &committed {
-            self.state().refused = Some((edits, error.clone()));
+            self.state().refused = Some((edits, Some(error.clone())));
         }
         committed
     }
@@ -129,6 +130,10 @@ impl File {
 
     /// Publishes the content as it is now. Writes go on meanwhile, to a map of their own.
     async fn publish(self: &Arc<Self>) -> Result<(), FileError> {
+        self.learn_outcome().await?;
+        if !self.has_something_to_commit() {
+            return Ok(());
+        }
         let mut snapshot = self.snapshot();
         let target = Target {
             place: &snapshot.place,
@@ -166,7 +171,8 @@ impl File {
                 Ok(())
             }
             Err((eager, error)) => {
-                self.state().eager = eager;
+                let mut state = self.state();
+                (state.eager, state.lent, state.intent) = (eager, None, None);
                 Err(error)
             }
         }
@@ -179,6 +185,19 @@ impl File {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .freeze();
+        let eager = state.eager.take();
+        state.lent = eager.as_ref().map(Eager::kept);
+        let sent = state.lent.as_ref().and_then(|lent| lent.upload.as_ref());
+        let attributes = match sent {
+            // Its headers are those of its beginning.
+            Some((_, headers)) => Attributes::of_metadata(&headers.metadata),
+            None => state.attributes,
+        };
+        state.intent = Some(Intent {
+            map: state.map.clone(),
+            edits: state.edits,
+            attributes,
+        });
         Snapshot {
             place: state.place.clone(),
             headers: state.headers(),
@@ -189,7 +208,7 @@ impl File {
             base: state.base.clone(),
             edits: state.edits,
             frozen: state.frozen,
-            eager: state.eager.take(),
+            eager,
         }
     }
 
@@ -221,6 +240,11 @@ impl File {
         // If what follows fails the headers are still to be committed.
         self.published(snapshot, &version, snapshot.edits - 1);
         let map = ExtentMap::of_object(version.clone());
+        self.state().intent = Some(Intent {
+            map: map.clone(),
+            edits: snapshot.edits,
+            attributes: Attributes::of_metadata(&wanted.metadata),
+        });
         let target = Target {
             place: &snapshot.place,
             headers: &wanted,
@@ -229,8 +253,11 @@ impl File {
         };
         let committer = &self.shared.committer;
         let renewed = committer.commit(&map, Some(&version), &self.staging, target);
-        let renewed = renewed.await?;
-        self.state().rebase(&map, &renewed, snapshot.edits);
+        let renewed = renewed.await;
+        let mut state = self.state();
+        state.intent = None;
+        state.rebase(&map, &renewed?, snapshot.edits);
+        drop(state);
         if !self.state().is_dirty() {
             self.shared.strike(self);
         }
@@ -240,6 +267,7 @@ impl File {
     fn published(&self, snapshot: &Snapshot, version: &Arc<ObjectVersion>, edits: u64) {
         let mut state = self.state();
         state.rebase(&snapshot.map, version, edits);
+        (state.lent, state.intent) = (None, None);
         let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
         staging.release(ByteRange::new(0, snapshot.frozen));
         if !state.is_dirty() {

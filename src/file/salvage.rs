@@ -67,7 +67,7 @@ impl State {
             Some(base) => line("replaces", &base.etag),
             None => line("replaces", &"nothing"),
         }
-        if let Some((_, error)) = &self.refused {
+        if let Some((_, Some(error))) = &self.refused {
             line("refused", error);
         }
         for (at, extent) in self.map.walk(ByteRange::new(0, self.map.len())) {

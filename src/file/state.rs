@@ -8,12 +8,23 @@ use crate::attributes::{Attributes, Kind};
 use crate::commit::Place;
 use crate::extent::{Extent, ExtentMap};
 use crate::file::eager::Eager;
+use crate::file::record::{KeptEager, Recorded};
 use crate::file::{Creation, FileError, Seen};
 use crate::object::ObjectVersion;
 use crate::plan::PlanError;
 use crate::range::ByteRange;
 use crate::staging::Staging;
 use crate::store::{ObjectHeaders, Precondition, Tags};
+
+/// What a commit is about to publish, for the next process, which has to find out whether it did.
+#[derive(Clone, Debug)]
+pub(super) struct Intent {
+    pub map: ExtentMap,
+    /// The edits that are in it.
+    pub edits: u64,
+    /// What it is given, its times above all.
+    pub attributes: Attributes,
+}
 
 /// The content of one file and how it stands to its object.
 #[derive(Debug)]
@@ -37,8 +48,9 @@ pub(super) struct State {
     /// Edits so far, and how many of them are published: equal when the file is clean.
     pub edits: u64,
     pub edits_published: u64,
-    /// How many edits there were when a commit last failed, and why it did.
-    pub refused: Option<(u64, FileError)>,
+    /// How many edits there were when a commit last failed, and why it did, unless that was another
+    /// process's.
+    pub refused: Option<(u64, Option<FileError>)>,
     pub epoch: u64,
     /// Staging addresses below this are frozen: a commit or an eager part may be reading them.
     pub frozen: u64,
@@ -50,6 +62,13 @@ pub(super) struct State {
     pub orphan: bool,
     /// Its object is about to be somewhere else: nothing is uploaded ahead.
     pub moving: bool,
+    /// Of `eager`, while a commit has it.
+    pub lent: Option<KeptEager>,
+    /// What a commit is publishing.
+    pub intent: Option<Intent>,
+    /// What a process before this one was publishing when it was killed.
+    pub unsettled: Option<Intent>,
+    pub recorded: Recorded,
 }
 
 impl State {
@@ -75,6 +94,10 @@ impl State {
             eager: None,
             orphan: false,
             moving: false,
+            lent: None,
+            intent: None,
+            unsettled: None,
+            recorded: Recorded::default(),
         }
     }
 
@@ -104,6 +127,10 @@ impl State {
             eager: None,
             orphan: false,
             moving: false,
+            lent: None,
+            intent: None,
+            unsettled: None,
+            recorded: Recorded::default(),
         }
     }
 
@@ -135,6 +162,11 @@ impl State {
         self.attributes.write_to(&mut headers.metadata, usual);
         headers.forget_size();
         headers
+    }
+
+    /// The headers without the attributes of now.
+    pub const fn plain_headers(&self) -> &ObjectHeaders {
+        &self.headers
     }
 
     /// The tags are others from now on.
@@ -363,8 +395,13 @@ impl State {
 
     /// Notes a change of content.
     pub fn touch(&mut self) {
+        self.touch_at(SystemTime::now());
+    }
+
+    /// Notes a change of content at that time.
+    pub fn touch_at(&mut self, now: SystemTime) {
         self.edits += 1;
-        self.modified = SystemTime::now();
+        self.modified = now;
         self.attributes.mtime = Some(self.modified);
         self.attributes.ctime = Some(self.modified);
         self.is_time_set = false;
@@ -391,6 +428,7 @@ impl State {
         let address = staging.append(bytes)?;
         self.displace(staging, ByteRange::at(at, len));
         self.map.write(at, address, len);
+        self.recorded.runs.push((at, address, len));
         Ok(())
     }
 

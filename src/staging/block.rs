@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::memory::Slot;
 use super::pool::{Charge, ROOM_BYTES, Room, StagingPool};
-use super::spill::SpillFile;
 use super::{BLOCK_BYTES, StagingError};
+use crate::journal::codec::Record;
 use crate::range::ByteRange;
 
 /// Bytes at consecutive addresses, at most [`BLOCK_BYTES`] of them.
@@ -25,33 +26,98 @@ pub(super) struct Block {
 /// Where the bytes are.
 #[derive(Debug)]
 enum Home {
+    /// Nowhere yet.
+    None,
     /// In memory, open to appends and overwrites.
     Growing(ChargedBuffer),
     /// In memory that readers may share.
-    Frozen(Bytes),
-    /// In the spill file, at their addresses.
-    Spilled(Charge),
+    Frozen {
+        /// The slot's bytes.
+        bytes: Bytes,
+        /// Which slot.
+        slot: u64,
+    },
+    /// In a slot of the spill file.
+    Spilled {
+        /// Which.
+        slot: u64,
+        /// For the room it takes.
+        charge: Charge,
+    },
 }
 
-/// A buffer and the charge for its capacity; a [`Bytes`] made of it gives the memory back when
+/// Where a block is, as the next process has to know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BlockPlace {
+    /// A slot of the memory file.
+    Memory(u64),
+    /// A slot of the spill file.
+    Disk(u64),
+}
+
+impl Record for BlockPlace {
+    fn write(&self, to: &mut Vec<u8>) {
+        let number = match self {
+            Self::Memory(slot) => slot << 1,
+            Self::Disk(slot) => slot << 1 | 1,
+        };
+        number.write(to);
+    }
+
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        let number = u64::read(from)?;
+        Some(match number & 1 {
+            0 => Self::Memory(number >> 1),
+            _ => Self::Disk(number >> 1),
+        })
+    }
+}
+
+/// A slot of memory and the charge for its pages; a [`Bytes`] made of it gives the memory back when
 /// the last reader drops it.
 #[derive(Debug)]
 struct ChargedBuffer {
-    buffer: Vec<u8>,
+    /// Before the charge, so that memory is free when it is not charged any more.
+    slot: Slot,
+    len: usize,
     charge: Charge,
 }
 
 impl AsRef<[u8]> for ChargedBuffer {
     fn as_ref(&self) -> &[u8] {
-        &self.buffer
+        &self.slot.bytes()[..self.len]
     }
 }
 
 impl ChargedBuffer {
+    /// Memory for `first` bytes, if possible with pages for the whole block where more are likely
+    /// to come; `None` when the pool has no room for them.
+    fn new(pool: &Arc<StagingPool>, first: usize, are_more_likely: bool) -> Option<Self> {
+        let needed = (first as u64).next_multiple_of(ROOM_BYTES);
+        let rounded = needed.next_power_of_two().min(BLOCK_BYTES);
+        let mut charge = Charge::new(pool, Room::Memory);
+        let is_large = are_more_likely || rounded >= BLOCK_BYTES / 2;
+        let most = if is_large { BLOCK_BYTES } else { rounded };
+        let mut slot = pool.memory.take(rounded, most)?;
+        // Pages that it has are charged too, or given back.
+        if slot.touched() <= rounded || !charge.grow(slot.touched()) {
+            if !charge.grow(rounded) && !charge.grow(needed) {
+                return None;
+            }
+            slot.cut(charge.bytes());
+        }
+        pool.trim();
+        Some(Self {
+            slot,
+            len: 0,
+            charge,
+        })
+    }
+
     /// Makes room for `more` bytes: twice the memory, or as many pages as are needed when the
     /// pool has no more. `false`, and nothing changed, when it has not even that.
-    fn reserve(&mut self, more: usize) -> bool {
-        let needed = ((self.buffer.len() + more) as u64).next_multiple_of(ROOM_BYTES);
+    fn reserve(&mut self, more: usize, pool: &StagingPool) -> bool {
+        let needed = ((self.len + more) as u64).next_multiple_of(ROOM_BYTES);
         let taken = self.charge.bytes();
         if needed <= taken {
             return true;
@@ -59,26 +125,76 @@ impl ChargedBuffer {
         let doubled = needed.max(taken * 2).next_power_of_two().min(BLOCK_BYTES);
         let grown = self.charge.grow(doubled) || self.charge.grow(needed);
         if grown {
-            let capacity = index_in_buffer(self.charge.bytes());
-            self.buffer.reserve_exact(capacity - self.buffer.len());
+            pool.trim();
         }
         grown
+    }
+
+    fn append(&mut self, data: &[u8]) {
+        self.slot.write(self.len, data);
+        self.len += data.len();
     }
 }
 
 impl Block {
     /// An empty block at `start`.
-    pub(super) fn new(start: u64, pool: &Arc<StagingPool>) -> Self {
-        let charge = Charge::new(pool, Room::Memory);
-        let home = Home::Growing(ChargedBuffer {
-            buffer: Vec::new(),
-            charge,
-        });
+    pub(super) const fn new(start: u64) -> Self {
         Self {
             start,
             end: start,
             live: Vec::new(),
+            home: Home::None,
+        }
+    }
+
+    /// The block that a process before this one had at `start`, with these addresses, at least one,
+    /// in order. It is frozen.
+    ///
+    /// # Errors
+    /// [`StagingError::Spill`] when its memory cannot be mapped.
+    pub(super) fn restore(
+        start: u64,
+        place: BlockPlace,
+        live: Vec<ByteRange>,
+        pool: &Arc<StagingPool>,
+    ) -> Result<Self, StagingError> {
+        let end = live.last().map_or(start, |last| last.end());
+        let room = (end - start).next_multiple_of(ROOM_BYTES);
+        let home = match place {
+            BlockPlace::Memory(slot) => {
+                let mapped = pool.memory.claim(slot, room);
+                let buffer = ChargedBuffer {
+                    slot: mapped.map_err(|source| StagingError::Spill {
+                        dir: pool.bounds().dir.clone(),
+                        source,
+                    })?,
+                    len: index_in_buffer(end - start),
+                    charge: Charge::of(pool, Room::Memory, room),
+                };
+                let bytes = Bytes::from_owner(buffer);
+                Home::Frozen { bytes, slot }
+            }
+            BlockPlace::Disk(slot) => {
+                pool.spill.claim(slot);
+                let charge = Charge::of(pool, Room::Disk, room);
+                Home::Spilled { slot, charge }
+            }
+        };
+        Ok(Self {
+            start,
+            end,
+            live,
             home,
+        })
+    }
+
+    /// Where its bytes are; `None` before the first.
+    pub(super) fn place(&self) -> Option<BlockPlace> {
+        match &self.home {
+            Home::None => None,
+            Home::Growing(memory) => Some(BlockPlace::Memory(memory.slot.index())),
+            Home::Frozen { slot, .. } => Some(BlockPlace::Memory(*slot)),
+            Home::Spilled { slot, .. } => Some(BlockPlace::Disk(*slot)),
         }
     }
 
@@ -87,8 +203,7 @@ impl Block {
         self.live.is_empty()
     }
 
-    /// Adds bytes; moves the block to the spill file, which it makes when there is none, when
-    /// memory has no room. On error nothing is added.
+    /// Adds bytes; moves the block to the spill file when memory has no room. On error nothing is added.
     ///
     /// # Panics
     /// If the block is frozen in memory, or the bytes do not fit.
@@ -96,25 +211,32 @@ impl Block {
         &mut self,
         data: &[u8],
         pool: &Arc<StagingPool>,
-        spill: &mut Option<SpillFile>,
     ) -> Result<(), StagingError> {
         let appended = ByteRange::at(self.end, data.len() as u64);
         assert!(
             appended.end() - self.start <= BLOCK_BYTES,
             "bytes do not fit into the block"
         );
-        if let Home::Growing(memory) = &mut self.home
-            && !memory.reserve(data.len())
-        {
-            self.move_to_disk(data.len(), pool, spill)?;
+        if let Home::None = self.home {
+            let memory = ChargedBuffer::new(pool, data.len(), self.start > 0);
+            self.home = memory.map_or(Home::None, Home::Growing);
+        }
+        let fits = match &mut self.home {
+            Home::None => false,
+            Home::Growing(memory) => memory.reserve(data.len(), pool),
+            Home::Frozen { .. } | Home::Spilled { .. } => true,
+        };
+        if !fits {
+            self.move_to_disk(data.len(), pool)?;
         }
         match &mut self.home {
-            Home::Growing(memory) => memory.buffer.extend_from_slice(data),
-            Home::Spilled(charge) => {
+            Home::Growing(memory) => memory.append(data),
+            Home::Spilled { slot, charge } => {
                 charge_disk(charge, appended.end() - self.start, pool)?;
-                open(spill.as_ref()).write(appended.start(), data)?;
+                pool.spill
+                    .write(*slot, appended.start() - self.start, data)?;
             }
-            Home::Frozen(_) => panic!("appended to a frozen block"),
+            Home::None | Home::Frozen { .. } => panic!("appended to a frozen block"),
         }
         self.end = appended.end();
         match self.live.last_mut() {
@@ -128,28 +250,21 @@ impl Block {
 
     /// Moves a growing block to the spill file, where it gets room for `more` bytes. On error it
     /// stays in memory.
-    fn move_to_disk(
-        &mut self,
-        more: usize,
-        pool: &Arc<StagingPool>,
-        spill: &mut Option<SpillFile>,
-    ) -> Result<(), StagingError> {
-        let Home::Growing(memory) = &self.home else {
-            return Ok(());
+    fn move_to_disk(&mut self, more: usize, pool: &Arc<StagingPool>) -> Result<(), StagingError> {
+        let staged = match &self.home {
+            Home::None => &[],
+            Home::Growing(memory) => memory.as_ref(),
+            Home::Frozen { .. } | Home::Spilled { .. } => return Ok(()),
         };
-        let room = (memory.buffer.len() + more) as u64;
         let mut charge = Charge::new(pool, Room::Disk);
-        charge_disk(&mut charge, room, pool)?;
-        let file = match spill {
-            Some(file) => file,
-            None => spill.insert(SpillFile::create(&pool.bounds().dir)?),
-        };
-        if let Err(error) = file.write(self.start, &memory.buffer) {
+        charge_disk(&mut charge, (staged.len() + more) as u64, pool)?;
+        let slot = pool.spill.take()?;
+        if let Err(error) = pool.spill.write(slot, 0, staged) {
             // What was written before the error takes room until it is punched out.
-            file.reclaim(ByteRange::at(self.start, room), charge);
+            pool.spill.give_back(slot, charge);
             return Err(error);
         }
-        self.home = Home::Spilled(charge);
+        self.home = Home::Spilled { slot, charge };
         Ok(())
     }
 
@@ -158,7 +273,7 @@ impl Block {
         let end = end.clamp(self.start, self.end);
         self.release(ByteRange::new(end, self.end));
         if let Home::Growing(memory) = &mut self.home {
-            memory.buffer.truncate(index_in_buffer(end - self.start));
+            memory.len = memory.len.min(index_in_buffer(end - self.start));
         }
         self.end = end;
     }
@@ -171,14 +286,14 @@ impl Block {
         &mut self,
         range: ByteRange,
         data: &[u8],
-        spill: Option<&SpillFile>,
+        pool: &StagingPool,
     ) -> Result<(), StagingError> {
         self.assert_live(range);
-        let at = index_in_buffer(range.start() - self.start);
+        let at = range.start() - self.start;
         match &mut self.home {
-            Home::Growing(memory) => memory.buffer[at..at + data.len()].copy_from_slice(data),
-            Home::Spilled(_) => open(spill).write(range.start(), data)?,
-            Home::Frozen(_) => panic!("overwrote a frozen block"),
+            Home::Growing(memory) => memory.slot.write(index_in_buffer(at), data),
+            Home::Spilled { slot, .. } => pool.spill.write(*slot, at, data)?,
+            Home::None | Home::Frozen { .. } => panic!("overwrote a frozen block"),
         }
         Ok(())
     }
@@ -187,20 +302,17 @@ impl Block {
     ///
     /// # Panics
     /// If an address is not live.
-    pub(super) fn read(
-        &self,
-        range: ByteRange,
-        spill: Option<&SpillFile>,
-    ) -> Result<Bytes, StagingError> {
+    pub(super) fn read(&self, range: ByteRange, pool: &StagingPool) -> Result<Bytes, StagingError> {
         self.assert_live(range);
-        let at = index_in_buffer(range.start() - self.start);
-        let len = index_in_buffer(range.len());
+        let from = range.start() - self.start;
+        let (at, len) = (index_in_buffer(from), index_in_buffer(range.len()));
         match &self.home {
-            Home::Growing(memory) => Ok(Bytes::copy_from_slice(&memory.buffer[at..at + len])),
-            Home::Frozen(bytes) => Ok(bytes.slice(at..at + len)),
-            Home::Spilled(_) => {
+            Home::None => Ok(Bytes::new()),
+            Home::Growing(memory) => Ok(Bytes::copy_from_slice(&memory.as_ref()[at..at + len])),
+            Home::Frozen { bytes, .. } => Ok(bytes.slice(at..at + len)),
+            Home::Spilled { slot, .. } => {
                 let mut buffer = vec![0; len];
-                open(spill).read(range.start(), &mut buffer)?;
+                pool.spill.read(*slot, from, &mut buffer)?;
                 Ok(Bytes::from(buffer))
             }
         }
@@ -208,10 +320,13 @@ impl Block {
 
     /// Ends appends and overwrites; memory can be shared from now on.
     pub(super) fn freeze(&mut self) {
-        let home = std::mem::replace(&mut self.home, Home::Frozen(Bytes::new()));
+        let home = std::mem::replace(&mut self.home, Home::None);
         self.home = match home {
-            Home::Growing(memory) => Home::Frozen(Bytes::from_owner(memory)),
-            Home::Frozen(_) | Home::Spilled(_) => home,
+            Home::Growing(memory) => Home::Frozen {
+                slot: memory.slot.index(),
+                bytes: Bytes::from_owner(memory),
+            },
+            Home::None | Home::Frozen { .. } | Home::Spilled { .. } => home,
         };
     }
 
@@ -234,9 +349,9 @@ impl Block {
     }
 
     /// Ends the block and gives its room back; memory when the last reader is done with it.
-    pub(super) fn give_back(self, spill: &mut SpillFile) {
-        if let Home::Spilled(charge) = self.home {
-            spill.reclaim(ByteRange::at(self.start, BLOCK_BYTES), charge);
+    pub(super) fn give_back(self, pool: &StagingPool) {
+        if let Home::Spilled { slot, charge } = self.home {
+            pool.spill.give_back(slot, charge);
         }
     }
 
@@ -260,11 +375,6 @@ fn charge_disk(charge: &mut Charge, bytes: u64, pool: &StagingPool) -> Result<()
         memory_bytes_max: bounds.memory_bytes_max,
         disk_bytes_max: bounds.disk_bytes_max,
     })
-}
-
-/// The spill file of a block that is in it.
-fn open(spill: Option<&SpillFile>) -> &SpillFile {
-    spill.expect("a spilled block is in a spill file")
 }
 
 /// An offset or a length within a block.

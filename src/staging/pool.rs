@@ -1,11 +1,17 @@
 //! The accounts of staged bytes over all files: memory and disk, each bounded. Knows no block.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
+
+use super::StagingError;
+use super::memory::Memory;
+use super::spill::SpillFile;
+use crate::journal;
 
 /// What room is taken and charged in: a page of memory, and what filesystems allocate.
 pub(super) const ROOM_BYTES: u64 = 4096;
@@ -17,8 +23,43 @@ pub struct StagingBounds {
     pub memory_bytes_max: u64,
     /// Bytes in spill files.
     pub disk_bytes_max: u64,
-    /// Where spill files are made; only their owner can read them.
+    /// Where the spill file is made; only its owner can read it.
     pub dir: PathBuf,
+}
+
+/// The files that hold all staged bytes: memory, and a file without a name on disk.
+#[derive(Debug)]
+pub struct StagingFiles {
+    /// memfd_create(2)'s.
+    pub memory: File,
+    /// The spill file.
+    pub spill: File,
+}
+
+impl StagingFiles {
+    /// Empty ones, the spill file in this directory.
+    ///
+    /// # Errors
+    /// [`StagingError::Spill`] of that directory.
+    pub fn create(dir: &Path) -> Result<Self, StagingError> {
+        let memory = journal::memory("s3fs-staging").map_err(|source| StagingError::Spill {
+            dir: dir.to_path_buf(),
+            source,
+        })?;
+        let spill = SpillFile::create(dir)?;
+        Ok(Self { memory, spill })
+    }
+
+    /// The same files by other descriptors.
+    ///
+    /// # Errors
+    /// dup(2)'s.
+    pub fn try_clone(&self) -> std::io::Result<Self> {
+        Ok(Self {
+            memory: self.memory.try_clone()?,
+            spill: self.spill.try_clone()?,
+        })
+    }
 }
 
 /// What all files share: the accounts of memory and disk. Room is charged as it is taken: for
@@ -29,12 +70,23 @@ pub struct StagingPool {
     memory_bytes: AtomicU64,
     disk_bytes: AtomicU64,
     memory_returned: Notify,
+    pub(super) memory: Arc<Memory>,
+    pub(super) spill: SpillFile,
 }
 
 impl StagingPool {
-    /// A pool with nothing in it.
+    /// A pool with nothing in it; its files are made when they are needed.
     pub fn new(bounds: StagingBounds) -> Arc<Self> {
+        Self::over(bounds, None)
+    }
+
+    /// A pool in these files. What a process before this one has in them is to be taken over by
+    /// [`Staging::restore`](super::Staging::restore), and then [`Self::end_restoring`] called.
+    pub fn over(bounds: StagingBounds, files: Option<StagingFiles>) -> Arc<Self> {
+        let (memory, spill) = files.map(|files| (files.memory, files.spill)).unzip();
         Arc::new(Self {
+            memory: Memory::new(memory),
+            spill: SpillFile::new(bounds.dir.clone(), spill),
             bounds,
             memory_bytes: AtomicU64::new(0),
             disk_bytes: AtomicU64::new(0),
@@ -76,6 +128,18 @@ impl StagingPool {
         self.memory_returned.notified()
     }
 
+    /// Everything that is wanted of the files was taken over: the rest of their room is free.
+    pub fn end_restoring(&self) {
+        self.memory.end_claims();
+        self.spill.end_claims();
+    }
+
+    /// The pages of free slots give way to what is charged.
+    pub(super) fn trim(&self) {
+        let room = self.bounds.memory_bytes_max;
+        self.memory.trim(room.saturating_sub(self.memory_bytes()));
+    }
+
     /// The bounds.
     pub(super) const fn bounds(&self) -> &StagingBounds {
         &self.bounds
@@ -113,6 +177,16 @@ impl Charge {
             pool: Arc::clone(pool),
             room,
             bytes: 0,
+        }
+    }
+
+    /// A charge of bytes that are there already, whatever the bound says.
+    pub(super) fn of(pool: &Arc<StagingPool>, room: Room, bytes: u64) -> Self {
+        pool.account(room).0.fetch_add(bytes, Ordering::Relaxed);
+        Self {
+            pool: Arc::clone(pool),
+            room,
+            bytes,
         }
     }
 

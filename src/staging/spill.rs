@@ -1,110 +1,141 @@
-//! The file that takes the blocks of one staging that memory has no room for, each at its own
-//! address. Knows no accounts.
+//! The file that takes the blocks that memory has no room for, each in a slot of its own. It has no
+//! name: its room is free when nobody holds a descriptor of it. Knows no addresses.
 
-use std::fs::{File, OpenOptions};
+use std::collections::BTreeMap;
+use std::fs::{File, Permissions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use nix::fcntl::{FallocateFlags, fallocate};
 
-use super::StagingError;
 use super::pool::Charge;
-use crate::range::ByteRange;
+use super::{BLOCK_BYTES, StagingError};
 
-/// Spill files of this process so far: the last part of their names.
-static MADE: AtomicU64 = AtomicU64::new(0);
-
-/// A spill file; removed when dropped.
+/// A spill file, made when it is first needed unless it is given.
 #[derive(Debug)]
 pub(super) struct SpillFile {
-    file: File,
-    path: PathBuf,
-    /// Room of released blocks that the filesystem would not take back before the file is gone.
-    unreclaimed: Vec<Charge>,
+    file: OnceLock<File>,
+    dir: PathBuf,
+    free: Mutex<Free>,
+}
+
+#[derive(Debug, Default)]
+struct Free {
+    /// Slots that were ever used.
+    count: u64,
+    /// Free ones; with the charge for their room where the filesystem would not take it back.
+    slots: BTreeMap<u64, Option<Charge>>,
 }
 
 impl SpillFile {
-    /// A new, empty file in `dir` that only its owner can read.
-    pub(super) fn create(dir: &Path) -> Result<Self, StagingError> {
-        loop {
-            let number = MADE.fetch_add(1, Ordering::Relaxed);
-            let path = dir.join(format!("s3fs-staging-{}-{number}", std::process::id()));
-            let opened = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&path);
-            match opened {
-                Ok(file) => {
-                    return Ok(Self {
-                        file,
-                        path,
-                        unreclaimed: Vec::new(),
-                    });
-                }
-                // Left by a process that died and had the same id: not ours to overwrite.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(source) => {
-                    return Err(StagingError::Spill {
-                        dir: dir.to_path_buf(),
-                        source,
-                    });
-                }
-            }
+    /// A spill file in `dir` that only its owner can read.
+    pub(super) fn new(dir: PathBuf, file: Option<File>) -> Self {
+        Self {
+            file: file.map_or_else(OnceLock::new, OnceLock::from),
+            dir,
+            free: Mutex::default(),
         }
     }
 
-    /// Writes all of `data` at `address`.
-    pub(super) fn write(&self, address: u64, data: &[u8]) -> Result<(), StagingError> {
-        self.file
-            .write_all_at(data, address)
-            .map_err(|source| self.error(source))
-    }
-
-    /// Reads `buffer.len()` bytes at `address`.
-    pub(super) fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), StagingError> {
-        self.file
-            .read_exact_at(buffer, address)
-            .map_err(|source| self.error(source))
-    }
-
-    /// Gives the disk room of `range` back, and `charge` with it. Where the filesystem cannot
-    /// punch holes the room stays taken, and charged, until the file is removed.
-    pub(super) fn reclaim(&mut self, range: ByteRange, charge: Charge) {
-        let mode = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-        let punched = match (i64::try_from(range.start()), i64::try_from(range.len())) {
-            (Ok(start), Ok(len)) => fallocate(&self.file, mode, start, len).is_ok(),
-            _ => false,
+    /// A file without a name in `dir`.
+    pub(super) fn create(dir: &Path) -> Result<File, StagingError> {
+        let create = || {
+            let file = tempfile::tempfile_in(dir)?;
+            file.set_permissions(Permissions::from_mode(0o600))?;
+            Ok(file)
         };
-        if !punched {
-            self.unreclaimed.push(charge);
+        create().map_err(|source| StagingError::Spill {
+            dir: dir.to_path_buf(),
+            source,
+        })
+    }
+
+    fn free(&self) -> MutexGuard<'_, Free> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn file(&self) -> Result<&File, StagingError> {
+        if self.file.get().is_none() {
+            // Another thread may have been faster.
+            let _ = self.file.set(Self::create(&self.dir)?);
+        }
+        let missing = || self.error(io::ErrorKind::NotFound.into());
+        self.file.get().ok_or_else(missing)
+    }
+
+    /// A slot that nobody has.
+    pub(super) fn take(&self) -> Result<u64, StagingError> {
+        self.file()?;
+        let mut free = self.free();
+        // What is charged for it is charged anew by its taker.
+        if let Some((index, _)) = free.slots.pop_first() {
+            return Ok(index);
+        }
+        free.count += 1;
+        Ok(free.count - 1)
+    }
+
+    /// The slot that a process before this one had.
+    pub(super) fn claim(&self, index: u64) {
+        let mut free = self.free();
+        let between = free.count..index;
+        free.slots.extend(between.map(|free| (free, None)));
+        free.slots.remove(&index);
+        free.count = free.count.max(index + 1);
+    }
+
+    /// Gives back the room of all slots that were not claimed.
+    pub(super) fn end_claims(&self) {
+        let free = self.free();
+        for index in free.slots.keys() {
+            self.punch(*index);
+        }
+        if let Some(file) = self.file.get() {
+            // What is behind the last one; it grows again when it is needed.
+            let _ = file.set_len(free.count * BLOCK_BYTES);
         }
     }
 
-    /// A spill file on a disk that is full.
-    #[cfg(test)]
-    pub(super) fn full_disk(dir: &Path) -> Self {
-        let mut full = Self::create(dir).expect("an empty file");
-        full.file = OpenOptions::new()
-            .write(true)
-            .open("/dev/full")
-            .expect("/dev/full");
-        full
+    /// Writes all of `data` into a slot.
+    pub(super) fn write(&self, slot: u64, at: u64, data: &[u8]) -> Result<(), StagingError> {
+        self.file()?
+            .write_all_at(data, slot * BLOCK_BYTES + at)
+            .map_err(|source| self.error(source))
+    }
+
+    /// Reads `buffer.len()` bytes of a slot.
+    pub(super) fn read(&self, slot: u64, at: u64, buffer: &mut [u8]) -> Result<(), StagingError> {
+        self.file()?
+            .read_exact_at(buffer, slot * BLOCK_BYTES + at)
+            .map_err(|source| self.error(source))
+    }
+
+    /// Gives the disk room of a slot back, and `charge` with it. Where the filesystem cannot punch
+    /// holes the room stays taken, and charged, until the slot is used again.
+    pub(super) fn give_back(&self, slot: u64, charge: Charge) {
+        let kept = (!self.punch(slot)).then_some(charge);
+        self.free().slots.insert(slot, kept);
+    }
+
+    fn punch(&self, slot: u64) -> bool {
+        let mode = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        match (self.file.get(), i64::try_from(slot * BLOCK_BYTES)) {
+            (Some(file), Ok(start)) => fallocate(file, mode, start, BLOCK_BYTES as i64).is_ok(),
+            (None, _) => true,
+            (Some(_), Err(_)) => false,
+        }
     }
 
     fn error(&self, source: io::Error) -> StagingError {
-        let dir = self.path.parent().unwrap_or(&self.path).to_path_buf();
+        let dir = self.dir.clone();
         StagingError::Spill { dir, source }
     }
-}
 
-impl Drop for SpillFile {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.path) {
-            log::warn!("{}: cannot be removed: {error}", self.path.display());
-        }
+    /// The file, as soon as there is one.
+    #[cfg(test)]
+    pub(super) fn opened(&self) -> Option<&File> {
+        self.file.get()
     }
 }

@@ -6,17 +6,22 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{BLOCK_BYTES, Staging, StagingBounds, StagingError, StagingPool};
+use super::{BLOCK_BYTES, Staging, StagingBounds, StagingError, StagingFiles, StagingPool};
+use crate::journal;
 use crate::range::ByteRange;
 
 const BLOCK: usize = BLOCK_BYTES as usize;
 
-fn pool(dir: &Path, memory_bytes_max: u64, disk_bytes_max: u64) -> Arc<StagingPool> {
-    StagingPool::new(StagingBounds {
+fn bounds(dir: &Path, memory_bytes_max: u64, disk_bytes_max: u64) -> StagingBounds {
+    StagingBounds {
         memory_bytes_max,
         disk_bytes_max,
         dir: dir.to_path_buf(),
-    })
+    }
+}
+
+fn pool(dir: &Path, memory_bytes_max: u64, disk_bytes_max: u64) -> Arc<StagingPool> {
+    StagingPool::new(bounds(dir, memory_bytes_max, disk_bytes_max))
 }
 
 fn bytes(staging: &Staging, range: ByteRange) -> Vec<u8> {
@@ -134,6 +139,7 @@ fn apply(edit: &Edit, staging: &mut Staging, model: &mut Model) {
             let at = at % (model.bytes.len() + 1);
             let end = (at + len).min(model.bytes.len());
             staging.release(ByteRange::new(at as u64, end as u64));
+            staging.settle();
             model.bytes[at..end].fill(None);
         }
     }
@@ -150,7 +156,9 @@ proptest! {
     ) {
         let dir = tempfile::tempdir().unwrap();
         let (memory_max, disk_max) = (memory_blocks * BLOCK_BYTES / 2, disk_blocks * BLOCK_BYTES);
-        let pool = pool(dir.path(), memory_max, disk_max);
+        let given = StagingFiles::create(dir.path()).unwrap();
+        let own = given.try_clone().unwrap();
+        let pool = StagingPool::over(bounds(dir.path(), memory_max, disk_max), Some(own));
         let mut staging = Staging::new(&pool);
         let mut model = Model::default();
         let mut shared = Vec::new();
@@ -170,6 +178,18 @@ proptest! {
         for (read_before, expected) in shared {
             prop_assert_eq!(read_before.concat(), expected, "a frozen byte changed");
         }
+        // The same bytes are there for whoever is told where the blocks are.
+        let places = staging.places().into_iter().collect();
+        let runs = model.live_runs();
+        let restored = StagingPool::over(bounds(dir.path(), memory_max, disk_max), Some(given));
+        let found = Staging::restore(&restored, &places, &runs).unwrap().unwrap();
+        restored.end_restoring();
+        for run in &runs {
+            prop_assert_eq!(bytes(&found, *run), model.expected(*run));
+        }
+        prop_assert!(restored.memory_bytes() <= memory_max && restored.disk_bytes() <= disk_max);
+        drop(found);
+        prop_assert_eq!((restored.memory_bytes(), restored.disk_bytes()), (0, 0));
         drop(staging);
         prop_assert_eq!((pool.memory_bytes(), pool.disk_bytes()), (0, 0));
         prop_assert_eq!(files(dir.path()).len(), 0);
@@ -202,12 +222,10 @@ fn what_memory_has_no_room_for_goes_to_a_file_only_its_owner_can_read() {
         bytes(&staging, ByteRange::at(at, written.len() as u64)),
         written
     );
-    let [file] = &files(dir.path())[..] else {
-        panic!("one spill file")
-    };
-    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-    drop(staging);
+    // Without a name nobody else can open it at all.
     assert!(files(dir.path()).is_empty());
+    let file = pool.spill.opened().unwrap();
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[test]
@@ -230,11 +248,11 @@ fn released_blocks_give_their_disk_room_back_at_once() {
     let pool = pool(dir.path(), 0, 4 * BLOCK_BYTES);
     let mut staging = Staging::new(&pool);
     staging.append(&vec![7; 4 * BLOCK]).unwrap();
-    let [file] = &files(dir.path())[..] else {
-        panic!("one spill file")
-    };
+    let file = pool.spill.opened().unwrap();
     let allocated = file.metadata().unwrap().blocks();
     staging.release(ByteRange::at(0, 3 * BLOCK_BYTES));
+    assert_eq!(pool.disk_bytes(), 4 * BLOCK_BYTES, "before it is settled");
+    staging.settle();
     assert_eq!(pool.disk_bytes(), BLOCK_BYTES);
     assert_eq!(file.metadata().unwrap().blocks(), allocated / 4);
     staging.append(&vec![8; 3 * BLOCK]).unwrap();
@@ -274,15 +292,20 @@ fn a_spill_file_that_cannot_be_made_is_an_error_that_names_the_directory() {
 fn a_disk_that_fails_is_an_error_and_the_bytes_in_memory_stay() {
     // Writing to /dev/full fails with ENOSPC.
     let dir = tempfile::tempdir().unwrap();
-    let pool = pool(dir.path(), 4096, BLOCK_BYTES);
+    let bounds = bounds(dir.path(), 4096, BLOCK_BYTES);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let files = StagingFiles {
+        memory: journal::memory("test").unwrap(),
+        spill: full.unwrap(),
+    };
+    let pool = StagingPool::over(bounds, Some(files));
     let mut staging = Staging::new(&pool);
     staging.append(&[1; 4096]).unwrap();
-    staging.spill = Some(super::SpillFile::full_disk(dir.path()));
     let error = staging.append(&[2; 1]).unwrap_err();
     assert!(matches!(&error, StagingError::Spill { .. }), "{error}");
     assert_eq!(bytes(&staging, ByteRange::at(0, 4096)), [1; 4096]);
     drop(staging);
-    assert_eq!((pool.memory_bytes(), pool.disk_bytes()), (0, 0));
+    assert_eq!(pool.memory_bytes(), 0);
 }
 
 #[test]
@@ -360,4 +383,39 @@ fn the_accounts_are_exact_when_many_threads_stage_at_once() {
     });
     assert_eq!((pool.memory_bytes(), pool.disk_bytes()), (0, 0));
     assert!(files(dir.path()).is_empty());
+}
+
+#[test]
+fn pages_of_blocks_that_ended_are_used_again_and_never_beyond_the_bound() {
+    let dir = tempfile::tempdir().unwrap();
+    let pool = pool(dir.path(), 4 * BLOCK_BYTES, 0);
+    let mut first = Staging::new(&pool);
+    first.append(&vec![1; 4 * BLOCK]).unwrap();
+    drop(first);
+    assert_eq!(pool.memory.idle_bytes(), 4 * BLOCK_BYTES);
+    let mut small: Vec<_> = (0..8).map(|_| Staging::new(&pool)).collect();
+    for staging in &mut small {
+        staging.append(b"tiny").unwrap();
+        assert!(pool.memory_bytes() + pool.memory.idle_bytes() <= 4 * BLOCK_BYTES);
+    }
+    let mut large = Staging::new(&pool);
+    large.append(&vec![2; BLOCK]).unwrap();
+    assert_eq!(large.places().len(), 1);
+    assert!(pool.memory_bytes() + pool.memory.idle_bytes() <= 4 * BLOCK_BYTES);
+    assert!(pool.memory.idle_bytes() > 0, "no page was kept");
+}
+
+#[test]
+fn a_slot_is_not_used_again_before_nothing_refers_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let pool = pool(dir.path(), 4 * BLOCK_BYTES, 0);
+    let mut staging = Staging::new(&pool);
+    staging.append(&vec![1; BLOCK]).unwrap();
+    let was = staging.places()[0].1;
+    staging.release(ByteRange::at(0, BLOCK_BYTES));
+    staging.append(&vec![2; BLOCK]).unwrap();
+    assert_ne!(staging.places()[0].1, was);
+    staging.settle();
+    staging.append(&vec![3; BLOCK]).unwrap();
+    assert_eq!(staging.places()[1].1, was);
 }

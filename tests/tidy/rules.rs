@@ -83,13 +83,14 @@ pub const IMPORTS: &[Row] = &[
             "store::probe",
         ],
     ),
-    row("staging", &["range", "limits"]),
+    row("journal", &["range"]),
+    row("staging", &["range", "limits", "journal"]),
     row("readahead", &["range", "limits"]),
     row("cache", &["range", "limits", "object", "store"]),
     row(
         "commit",
         &[
-            "range", "limits", "object", "extent", "plan", "store", "staging",
+            "range", "limits", "object", "extent", "plan", "store", "journal", "staging",
         ],
     ),
     row(
@@ -103,6 +104,7 @@ pub const IMPORTS: &[Row] = &[
             "plan",
             "config",
             "store",
+            "journal",
             "staging",
             "readahead",
             "cache",
@@ -119,6 +121,7 @@ pub const IMPORTS: &[Row] = &[
             "object",
             "config",
             "store",
+            "journal",
             "staging",
             "readahead",
             "cache",
@@ -284,7 +287,11 @@ pub const ROOMS: &[Room] = &[
     },
     Room {
         path: "nix::",
-        modules: &["fuse", "mount", "cli", "staging", "telemetry"],
+        modules: &["fuse", "mount", "cli", "journal", "staging", "telemetry"],
+    },
+    Room {
+        path: "memmap2::",
+        modules: &["staging"],
     },
     Room {
         path: "tempfile::",

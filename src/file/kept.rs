@@ -1,0 +1,298 @@
+//! What outlives a process that is killed: the descriptors that the next one restores from, and how
+//! the files of the one before come about again. Knows no inode.
+
+use std::fs::File as Descriptor;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+
+use tokio::runtime::Handle;
+
+use crate::attributes::Attributes;
+use crate::commit::{OpenUpload, Place};
+use crate::config::Bounds;
+use crate::extent::{Extent, ExtentMap};
+use crate::file::eager::Eager;
+use crate::file::record::{FILE, KeptEager};
+use crate::file::state::{Intent, State};
+use crate::file::{File, FileError, Shared};
+use crate::journal::{Journal, JournalError, Key, LogFiles, Values};
+use crate::object::ObjectVersion;
+use crate::range::ByteRange;
+use crate::staging::{Staging, StagingError, StagingFiles};
+use crate::store::{Buckets, ObjectStat, StoreError};
+
+/// The memory and the file that hold all that the next process needs, from the first request on:
+/// no descriptor is added later.
+#[derive(Debug)]
+pub struct Kept {
+    log: LogFiles,
+    staging: StagingFiles,
+}
+
+impl Kept {
+    /// How many descriptors there are.
+    pub const DESCRIPTORS: usize = 4;
+
+    /// Empty; the spill file in this directory.
+    ///
+    /// # Errors
+    /// [`RestoreError`].
+    pub fn create(staging_dir: &Path) -> Result<Self, RestoreError> {
+        let log = LogFiles::create().map_err(JournalError::from)?;
+        let staging = StagingFiles::create(staging_dir)?;
+        Ok(Self { log, staging })
+    }
+
+    /// The same by other descriptors.
+    ///
+    /// # Errors
+    /// dup(2)'s.
+    pub fn try_clone(&self) -> Result<Self, RestoreError> {
+        let log = self.log.try_clone().map_err(JournalError::from)?;
+        let staging = self.staging.try_clone().map_err(JournalError::from)?;
+        Ok(Self { log, staging })
+    }
+
+    /// What somebody has to hold, in this order, for the next process.
+    pub fn descriptors(&self) -> [BorrowedFd<'_>; Self::DESCRIPTORS] {
+        let [one, other] = &self.log.0;
+        let StagingFiles { memory, spill } = &self.staging;
+        [one, other, memory, spill].map(AsFd::as_fd)
+    }
+
+    /// Of the descriptors that the process before had, in their order.
+    pub fn of_descriptors(descriptors: [OwnedFd; Self::DESCRIPTORS]) -> Self {
+        let [one, other, memory, spill] = descriptors.map(Descriptor::from);
+        Self {
+            log: LogFiles([one, other]),
+            staging: StagingFiles { memory, spill },
+        }
+    }
+}
+
+/// Why nothing can be restored.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The staged bytes.
+    #[error(transparent)]
+    Staging(#[from] StagingError),
+    /// A record that cannot be read, or is of a bucket that is not mounted any more.
+    #[error("what was kept under {kind}/{id} does not fit this mount")]
+    Unfit {
+        /// The kind of key.
+        kind: u8,
+        /// Its number.
+        id: u64,
+    },
+}
+
+impl RestoreError {
+    /// Of what was kept under a key.
+    pub const fn unfit(key: Key) -> Self {
+        Self::Unfit {
+            kind: key.kind,
+            id: key.id,
+        }
+    }
+}
+
+impl Shared {
+    /// As [`Self::new`], and what a next process needs is kept.
+    ///
+    /// # Errors
+    /// [`RestoreError::Journal`].
+    pub fn keeping(
+        buckets: Buckets,
+        bounds: Bounds,
+        runtime: Handle,
+        kept: Kept,
+    ) -> Result<Arc<Self>, RestoreError> {
+        let journal = Arc::new(Journal::begin(kept.log)?);
+        Ok(Self::with(
+            buckets,
+            bounds,
+            runtime,
+            (journal, Some(kept.staging)),
+        ))
+    }
+
+    /// Goes on with what the process before kept, which is returned too.
+    ///
+    /// # Errors
+    /// [`RestoreError::Journal`].
+    pub fn resuming(
+        buckets: Buckets,
+        bounds: Bounds,
+        runtime: Handle,
+        kept: Kept,
+    ) -> Result<(Arc<Self>, Values), RestoreError> {
+        let (journal, values) = Journal::resume(kept.log)?;
+        let files = (Arc::new(journal), Some(kept.staging));
+        Ok((Self::with(buckets, bounds, runtime, files), values))
+    }
+
+    /// What was kept is another process's from now on: nothing of it is changed any more.
+    pub fn hand_over(&self) {
+        self.journal.hand_over();
+    }
+
+    /// Gives up the uploads that no file goes on with. To be called when all files are restored.
+    pub fn end_restoring(&self, values: &Values) {
+        self.staging.end_restoring();
+        for (number, bucket, upload) in OpenUpload::kept(values, &self.buckets) {
+            let is_wanted = self.dirty_files().iter().any(|file| {
+                let state = file.state();
+                state.eager.as_ref().and_then(Eager::upload_id) == Some(&upload.id)
+            });
+            if !is_wanted {
+                log::info!(
+                    "{}: an upload of the process before is given up",
+                    upload.key
+                );
+                let key = upload.key.clone();
+                let place = Place { bucket, key };
+                drop(self.committer.resume_upload(&place, upload, number));
+            }
+        }
+    }
+}
+
+impl File {
+    /// The files that the process before had open or dirty, by [`Self::id`].
+    ///
+    /// # Errors
+    /// [`RestoreError`].
+    pub fn restore(
+        shared: &Arc<Shared>,
+        id: u64,
+        values: &Values,
+    ) -> Result<Arc<Self>, RestoreError> {
+        let key = Key { kind: FILE, id };
+        let kept = values.get(&key);
+        let restored = kept.and_then(|kept| State::restore(kept, &shared.buckets));
+        let (mut state, places) = restored.ok_or(RestoreError::unfit(key))?;
+        let live = dirty_addresses(&state.map, state.lent.as_ref());
+        let staging = Staging::restore(&shared.staging, &places, &live)?;
+        let staging = staging.ok_or(RestoreError::unfit(key))?;
+        state.frozen = staging.frozen_end();
+        if let Some(eager) = state.lent.take() {
+            let upload = eager.upload.as_ref().and_then(|(id, headers)| {
+                let mut kept = OpenUpload::kept(values, &shared.buckets);
+                let (number, _, upload) = kept.find(|(_, _, upload)| upload.id == *id)?;
+                let resumed = shared.committer.resume_upload(&state.place, upload, number);
+                Some(resumed.with_headers(headers.clone()))
+            });
+            state.eager = Some(Eager::restore(eager, upload));
+        }
+        let file = Self::with_id(shared, id, state, staging);
+        let is_dirty = file.state().is_dirty();
+        if is_dirty {
+            shared.enlist(&file);
+        }
+        // Recorded anew, as it is now.
+        file.state().moving = false;
+        Ok(file)
+    }
+
+    /// The numbers of all files that were kept.
+    pub fn kept(values: &Values) -> impl Iterator<Item = u64> + '_ {
+        let (kind, first) = (FILE, 0);
+        let last = Key { kind, id: u64::MAX };
+        values
+            .range(Key { kind, id: first }..=last)
+            .map(|(key, _)| key.id)
+    }
+
+    /// If the process before was killed while it published this file, whether it did is found out
+    /// by what is there now.
+    ///
+    /// # Errors
+    /// The store's; it is still open then.
+    pub(super) async fn learn_outcome(self: &Arc<Self>) -> Result<(), FileError> {
+        let (place, size) = {
+            let state = self.state();
+            let Some(intent) = &state.unsettled else {
+                return Ok(());
+            };
+            (state.place.clone(), intent.map.len())
+        };
+        let found = match place.bucket.head(&place.key).await {
+            Ok(stat) => (stat.version.size == size).then_some(stat),
+            Err(StoreError::NotFound { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let mut state = self.state();
+        let Some(intent) = state.unsettled.take() else {
+            return Ok(());
+        };
+        if let Some(stat) = found.filter(|stat| intent.made(stat)) {
+            log::info!("{}: was published before", place.key);
+            self.take_over(&mut state, &intent.map, (&stat.version, intent.edits));
+        }
+        Ok(())
+    }
+
+    fn take_over(
+        &self,
+        state: &mut State,
+        map: &ExtentMap,
+        (version, edits): (&Arc<ObjectVersion>, u64),
+    ) {
+        state.eager = None;
+        state.rebase(map, version, edits);
+        let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut from = 0;
+        for range in dirty_addresses(&state.map, None) {
+            staging.release(ByteRange::new(from, range.start()));
+            from = range.end();
+        }
+        let end = staging.frozen_end().max(from);
+        staging.release(ByteRange::new(from, end));
+        if !state.is_dirty() {
+            self.shared.strike(self);
+        }
+    }
+}
+
+impl Intent {
+    /// Whether an object of the intended size is the one that was to be published: no other writer
+    /// gives one the same times to the nanosecond.
+    fn made(&self, stat: &ObjectStat) -> bool {
+        let found = Attributes::of_metadata(&stat.headers.metadata);
+        self.attributes.ctime.is_some()
+            && (found.ctime, found.mtime) == (self.attributes.ctime, self.attributes.mtime)
+    }
+}
+
+/// The staging addresses that a map refers to, in order, touching ones joined. Those of the parts
+/// that an upload has were given back.
+fn dirty_addresses(map: &ExtentMap, eager: Option<&KeptEager>) -> Vec<ByteRange> {
+    let ahead = eager.map_or(0, |eager| eager.len);
+    let parts = eager.into_iter().flat_map(|eager| &eager.parts);
+    let unsent = parts
+        .filter(|(_, stored)| stored.is_none())
+        .map(|(range, _)| *range);
+    let rest = ByteRange::new(ahead.min(map.len()), map.len());
+    let mut ranges = Vec::new();
+    for range in unsent.chain([rest]) {
+        ranges.extend(map.walk(range).filter_map(|(_, extent)| match extent {
+            Extent::Dirty { offset, len } => Some(ByteRange::at(offset, len)),
+            Extent::Object { .. } | Extent::Hole { .. } => None,
+        }));
+    }
+    ranges.sort_by_key(|range| range.start());
+    let mut joined: Vec<ByteRange> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if last.end() >= range.start() => {
+                *last = ByteRange::new(last.start(), last.end().max(range.end()));
+            }
+            _ => joined.push(range),
+        }
+    }
+    joined
+}

@@ -1,0 +1,429 @@
+//! What is kept of a file for the next process, and the file that it makes of that. Knows no inode.
+//!
+//! A change of the state is recorded when the lock of the state is given back ([`Stated`]), so none
+//! can be forgotten: a write of bytes by what it did to the map, anything else by the whole state.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::{Deref, DerefMut};
+use std::sync::{MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use crate::attributes::{Attributes, Kind};
+use crate::commit::Place;
+use crate::extent::{Extent, ExtentMap};
+use crate::file::state::{Intent, State};
+use crate::file::{Creation, File};
+use crate::journal::codec::{Record, record};
+use crate::journal::{Batch, Key};
+use crate::object::{BucketName, ETag, ObjectKey, ObjectVersion, VersionId};
+use crate::range::ByteRange;
+use crate::staging::{BlockPlace, Staging};
+use crate::store::{Buckets, ObjectHeaders, PartNumber, StoredPart, Tags};
+
+/// The kind of key that files are kept under, by [`File::id`].
+pub(super) const FILE: u8 = 1;
+
+/// Bytes of written runs after a whole state at which that is written anew, beside twice its own:
+/// so the whole of it costs a write no more than the runs do.
+const RUNS_BYTES: usize = 4096;
+
+/// The state of a file while it is locked; what is changed is recorded when the lock is given back.
+#[derive(Debug)]
+pub(super) struct Stated<'a> {
+    file: &'a File,
+    state: MutexGuard<'a, State>,
+    changed: Changed,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Changed {
+    Nothing,
+    /// Bytes were written.
+    Bytes,
+    Anything,
+}
+
+impl<'a> Stated<'a> {
+    pub fn new(file: &'a File, state: MutexGuard<'a, State>) -> Self {
+        Self {
+            file,
+            state,
+            changed: Changed::Nothing,
+        }
+    }
+
+    /// For [`State::write`] alone.
+    pub fn to_write(&mut self) -> &mut State {
+        self.changed = self.changed.max(Changed::Bytes);
+        &mut self.state
+    }
+}
+
+impl Deref for Stated<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Stated<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        self.changed = Changed::Anything;
+        &mut self.state
+    }
+}
+
+impl Drop for Stated<'_> {
+    fn drop(&mut self) {
+        let (file, state) = (self.file, &mut *self.state);
+        if self.changed == Changed::Nothing {
+            return;
+        }
+        let mut staging = file.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        let journal = &file.shared.journal;
+        if journal.is_on() {
+            let mut batch = Batch::default();
+            let key = Key {
+                kind: FILE,
+                id: file.id,
+            };
+            if self.changed == Changed::Bytes && state.recorded.takes_runs() {
+                batch.add(key, |to| state.write_runs(&mut staging, to));
+                state.recorded.added += batch.len();
+            } else {
+                staging.take_moved();
+                batch.put(key, |to| state.write_whole(&staging, to));
+                state.recorded = Recorded {
+                    runs: Vec::new(),
+                    whole: batch.len(),
+                    added: 0,
+                };
+            }
+            journal.write(&batch);
+        }
+        // Only now does nobody expect anything where bytes were given up.
+        if !journal.is_handed_over() {
+            staging.settle();
+        }
+    }
+}
+
+/// What of a file's state is in the journal.
+#[derive(Debug, Default)]
+pub(super) struct Recorded {
+    /// Written runs that are not: position, address, length.
+    pub runs: Vec<(u64, u64, u64)>,
+    /// Bytes of the last whole state; 0 before there is one.
+    whole: usize,
+    /// Bytes behind it.
+    added: usize,
+}
+
+impl Recorded {
+    const fn takes_runs(&self) -> bool {
+        self.whole > 0 && self.added < RUNS_BYTES + 2 * self.whole
+    }
+}
+
+impl State {
+    fn write_whole(&self, staging: &Staging, to: &mut Vec<u8>) {
+        self.place.bucket.name().write(to);
+        self.place.key.write(to);
+        Whole::of(self).write(to);
+        staging.places().write(to);
+    }
+
+    fn write_runs(&mut self, staging: &mut Staging, to: &mut Vec<u8>) {
+        let runs = Runs {
+            edits: self.edits,
+            modified: self.modified,
+            runs: std::mem::take(&mut self.recorded.runs),
+            moved: staging.take_moved(),
+        };
+        runs.write(to);
+    }
+
+    /// The state that was kept, and where its staged bytes are. `None` when it cannot be read, or is
+    /// of a bucket that is not mounted.
+    pub fn restore(
+        mut kept: &[u8],
+        buckets: &Buckets,
+    ) -> Option<(Self, BTreeMap<u64, BlockPlace>)> {
+        let from = &mut kept;
+        let bucket = buckets.named(&BucketName::read(from)?)?.clone();
+        let key = ObjectKey::read(from)?;
+        let mut state = Whole::read(from)?.into_state(Place { bucket, key });
+        let mut places: BTreeMap<u64, BlockPlace> =
+            Vec::<(u64, BlockPlace)>::read(from)?.into_iter().collect();
+        while !from.is_empty() {
+            let Runs {
+                edits,
+                modified,
+                runs,
+                moved,
+            } = Runs::read(from)?;
+            state.touch_at(modified);
+            state.edits = edits;
+            for (at, address, len) in runs {
+                ExtentMap::write(&mut state.map, at, address, len);
+            }
+            places.extend(moved);
+        }
+        Some((state, places))
+    }
+}
+
+/// What a write of bytes changes.
+struct Runs {
+    edits: u64,
+    modified: SystemTime,
+    runs: Vec<(u64, u64, u64)>,
+    moved: Vec<(u64, BlockPlace)>,
+}
+
+record!(Runs {
+    edits,
+    modified,
+    runs,
+    moved
+});
+
+/// All of a state but its place and its staged bytes.
+struct Whole {
+    headers: ObjectHeaders,
+    attributes: Attributes,
+    is_described: bool,
+    is_time_set: bool,
+    is_appendable: bool,
+    map: ExtentMap,
+    base: Option<ObjectVersion>,
+    creation: Creation,
+    modified: SystemTime,
+    edits: u64,
+    edits_published: u64,
+    refused: Option<u64>,
+    epoch: u64,
+    ahead: u64,
+    eager: Option<KeptEager>,
+    orphan: bool,
+    intent: Option<Intent>,
+}
+
+record!(Whole {
+    headers,
+    attributes,
+    is_described,
+    is_time_set,
+    is_appendable,
+    map,
+    base,
+    creation,
+    modified,
+    edits,
+    edits_published,
+    refused,
+    epoch,
+    ahead,
+    eager,
+    orphan,
+    intent,
+});
+
+impl Whole {
+    fn of(state: &State) -> Self {
+        let eager = state.eager.as_ref().map(|eager| eager.kept());
+        let intent = state.intent.clone().or_else(|| state.unsettled.clone());
+        Self {
+            headers: state.plain_headers().clone(),
+            attributes: state.attributes,
+            is_described: state.is_described,
+            is_time_set: state.is_time_set,
+            is_appendable: state.is_appendable,
+            map: state.map.clone(),
+            base: state.base.as_deref().cloned(),
+            creation: state.creation,
+            modified: state.modified,
+            edits: state.edits,
+            edits_published: state.edits_published,
+            refused: state.refused.as_ref().map(|(edits, _)| *edits),
+            epoch: state.epoch,
+            ahead: state.ahead,
+            eager: eager.or_else(|| state.lent.clone()),
+            orphan: state.orphan,
+            intent,
+        }
+    }
+
+    fn into_state(self, place: Place) -> State {
+        let mut state = State::created(place, self.creation, self.headers, self.attributes);
+        state.is_described = self.is_described;
+        state.is_time_set = self.is_time_set;
+        state.is_appendable = self.is_appendable;
+        state.map = self.map;
+        state.base = self.base.map(Into::into);
+        state.modified = self.modified;
+        state.edits = self.edits;
+        state.edits_published = self.edits_published;
+        state.refused = self.refused.map(|edits| (edits, None));
+        state.epoch = self.epoch;
+        state.ahead = self.ahead;
+        state.lent = self.eager;
+        state.orphan = self.orphan;
+        state.unsettled = self.intent;
+        state
+    }
+}
+
+/// What is kept of an upload that was started ahead.
+#[derive(Clone, Debug)]
+pub(super) struct KeptEager {
+    /// The store's id and the headers it was started with, once it was.
+    pub upload: Option<(String, ObjectHeaders)>,
+    /// The parts; none of those on their way is stored.
+    pub parts: Vec<(ByteRange, Option<StoredPart>)>,
+    pub len: u64,
+}
+
+record!(KeptEager { upload, parts, len });
+
+record!(Intent {
+    map,
+    edits,
+    attributes
+});
+
+record!(StoredPart { number, etag, size });
+
+record!(ObjectVersion {
+    bucket,
+    key,
+    etag,
+    version_id,
+    size
+});
+
+record!(ObjectHeaders {
+    content_type,
+    content_encoding,
+    content_disposition,
+    content_language,
+    cache_control,
+    expires,
+    storage_class,
+    metadata,
+    tags,
+});
+
+record!(Attributes {
+    kind,
+    permissions,
+    uid,
+    gid,
+    rdev,
+    mtime,
+    atime,
+    ctime
+});
+
+macro_rules! texts {
+    ($($text:ident),*) => {
+        $(impl Record for $text {
+            fn write(&self, to: &mut Vec<u8>) {
+                (self.as_str().len() as u32).write(to);
+                to.extend(self.as_str().as_bytes());
+            }
+
+            fn read(from: &mut &[u8]) -> Option<Self> {
+                <std::sync::Arc<str>>::read(from).map(Self::new)
+            }
+        })*
+    };
+}
+texts!(BucketName, ObjectKey, ETag, VersionId);
+
+impl Record for PartNumber {
+    fn write(&self, to: &mut Vec<u8>) {
+        self.0.write(to);
+    }
+
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        u32::read(from).map(Self)
+    }
+}
+
+impl Record for Kind {
+    fn write(&self, to: &mut Vec<u8>) {
+        self.type_bits().write(to);
+    }
+
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        Self::of_mode(u32::read(from)?)
+    }
+}
+
+impl Record for Creation {
+    fn write(&self, to: &mut Vec<u8>) {
+        matches!(self, Self::Exclusive).write(to);
+    }
+
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        Some(match bool::read(from)? {
+            true => Self::Exclusive,
+            false => Self::Replace,
+        })
+    }
+}
+
+impl Record for Tags {
+    fn write(&self, to: &mut Vec<u8>) {
+        self.told().cloned().write(to);
+    }
+
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        Some(Option::read(from)?.map_or(Self::Untold, Self::These))
+    }
+}
+
+impl Record for ExtentMap {
+    /// The versions it refers to, then the extents, which name them by their places among those.
+    fn write(&self, to: &mut Vec<u8>) {
+        let versions = self.versions();
+        versions.write(to);
+        let numbers: HashMap<_, _> = versions.iter().zip(0_u64..).collect();
+        (self.extents().count() as u32).write(to);
+        for extent in self.extents() {
+            let (kind, number, offset) = match extent {
+                Extent::Object {
+                    version, offset, ..
+                } => (0_u8, numbers[version], *offset),
+                Extent::Dirty { offset, .. } => (1, 0, *offset),
+                Extent::Hole { .. } => (2, 0, 0),
+            };
+            kind.write(to);
+            (number, offset, extent.len()).write(to);
+        }
+    }
+
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        let versions: Vec<std::sync::Arc<ObjectVersion>> = Vec::read(from)?;
+        let mut map = Self::new();
+        for _ in 0..u32::read(from)? {
+            let kind = u8::read(from)?;
+            let (number, offset, len) = <(u64, u64, u64)>::read(from)?;
+            match kind {
+                0 => {
+                    let version = versions.get(usize::try_from(number).ok()?)?;
+                    let object = Self::of_object(version.clone());
+                    map.append(&object.slice(ByteRange::at(offset, len)));
+                }
+                1 => {
+                    let end = map.len();
+                    Self::write(&mut map, end, offset, len);
+                }
+                _ => map.truncate(map.len() + len),
+            }
+        }
+        Some(map)
+    }
+}
