@@ -2,13 +2,14 @@
 //! handles and the lock order. Knows no errno and no client library.
 
 use std::ffi::OsStr;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 
 use crate::config::{Config, NewObjects, ShownSource};
 use crate::file::{FileError, Shared};
+use crate::journal::JournalError;
 use crate::namespace::names::{self, NAME_BYTES_MAX, NameError, UNLINKED_DIR};
 pub use crate::namespace::{Attr, Ino, Kind};
 use crate::range::ByteRange;
@@ -19,6 +20,7 @@ mod attributes;
 mod deferred;
 mod extended;
 mod handles;
+mod kept;
 mod listed;
 mod locks;
 mod lookup;
@@ -34,6 +36,7 @@ mod shown;
 mod state;
 
 use handles::Handles;
+use kept::Stated;
 use locks::{Held, Locks, Wanted};
 use rename_directory::Stopped;
 use state::State;
@@ -120,6 +123,9 @@ pub enum FsError {
     /// A file's content.
     #[error(transparent)]
     File(#[from] FileError),
+    /// What the next process would need cannot be kept.
+    #[error(transparent)]
+    NotKept(Arc<JournalError>),
 }
 
 /// The result of an operation.
@@ -312,7 +318,7 @@ impl Fs {
         Self {
             locks: Locks::default(),
             state: Mutex::new(State::new(config, &shared.buckets)),
-            handles: Handles::default(),
+            handles: Handles::new(Arc::clone(&shared.journal)),
             close_to_open: config.close_to_open,
             new_objects: config.store.new_objects.clone(),
             attributes_changed: Notify::new(),
@@ -359,10 +365,10 @@ impl Fs {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .expect("nothing panics while the state is locked")
+    fn state(&self) -> Stated<'_> {
+        let state = self.state.lock();
+        let state = state.expect("nothing panics while the state is locked");
+        Stated::new(state, &self.shared.journal)
     }
 
     /// Whether entries can be made, removed and renamed here, and under this name.

@@ -245,6 +245,30 @@ proptest! {
 }
 
 proptest! {
+    #![proptest_config(cases(2))]
+
+    #[test]
+    fn a_process_that_follows_a_killed_one_goes_on_as_if_it_were_the_same(
+        objects in operation::objects(),
+        ops in operation::alone(),
+        kills in prop::collection::vec(prop::bool::weighted(0.3), 50),
+        forgets in any::<bool>(),
+        trusts in any::<bool>(),
+    ) {
+        let mut driven = alone(forgets, trusts, false);
+        let mut expected = start(&driven, &objects);
+        for (op, is_killed) in ops.iter().zip(kills.iter().cycle()) {
+            step(&mut driven, &mut expected, op);
+            if *is_killed {
+                driven.world.kill();
+                compare(&mut driven, &mut expected);
+            }
+        }
+        end(&mut driven, &mut expected);
+    }
+}
+
+proptest! {
     // Nothing is trusted, so each case takes several times as many requests.
     #![proptest_config(cases(4))]
 

@@ -16,7 +16,7 @@ use crate::file::eager::Eager;
 use crate::file::record::{FILE, KeptEager};
 use crate::file::state::{Intent, State};
 use crate::file::{File, FileError, Shared};
-use crate::journal::{Journal, JournalError, Key, LogFiles, Values};
+use crate::journal::{Batch, Journal, JournalError, Key, LogFiles, Values};
 use crate::object::ObjectVersion;
 use crate::range::ByteRange;
 use crate::staging::{Staging, StagingError, StagingFiles};
@@ -138,6 +138,13 @@ impl Shared {
     /// What was kept is another process's from now on: nothing of it is changed any more.
     pub fn hand_over(&self) {
         self.journal.hand_over();
+    }
+
+    /// Forgets a file of the process before, unless it was restored.
+    pub fn forget_file(&self, id: u64) {
+        let mut batch = Batch::default();
+        batch.delete(Key { kind: FILE, id });
+        self.journal.write(&batch);
     }
 
     /// Gives up the uploads that no file goes on with. To be called when all files are restored.

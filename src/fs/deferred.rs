@@ -44,6 +44,7 @@ impl Late {
 impl Fs {
     /// Stores changed attributes, each a while after the first change. Runs until it is dropped.
     pub async fn store_attributes(&self) {
+        self.end_closed().await;
         loop {
             self.attributes_changed.notified().await;
             while let Some(first) = self.first_deferred() {

@@ -2,11 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::file::{File, FileError};
+use crate::fs::kept::{drop_handle, keep_handle, keep_numbers};
 use crate::fs::readdir::Stream;
 use crate::fs::{Fh, FsError, FsResult, OpenMode};
+use crate::journal::Journal;
+use crate::journal::codec::record;
 use crate::namespace::Ino;
 use crate::readahead::Window;
 
@@ -19,8 +22,28 @@ pub(super) struct FileHandle {
     /// How far this reader is read ahead.
     pub(super) window: Mutex<Window>,
     /// The file's epoch when it was opened.
-    epoch: u64,
+    pub(super) epoch: u64,
 }
+
+/// What is kept of a handle that the kernel knows of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct KeptHandle {
+    pub(super) ino: Ino,
+    /// The request that it answers.
+    pub(super) request: u64,
+    /// How the file was opened, and its epoch then; `None` of a directory.
+    pub(super) file: Option<(OpenMode, u64)>,
+}
+
+record!(KeptHandle { ino, request, file });
+
+record!(OpenMode {
+    read,
+    write,
+    append,
+    truncate,
+    exclusive
+});
 
 impl FileHandle {
     pub(super) fn new(ino: Ino, file: Arc<File>, mode: OpenMode, window: Window) -> Self {
@@ -60,13 +83,70 @@ enum Handle {
 }
 
 /// The open handles of a mount; numbers are never used again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Handles {
     open: Mutex<HashMap<Fh, Handle>>,
     next: AtomicU64,
+    /// Numbers below this may have been given out, as far as the next process is to know.
+    kept: Mutex<u64>,
+    /// Handles by the requests that the process before was about to answer with them.
+    told_before: HashMap<u64, (Ino, Fh)>,
+    journal: Arc<Journal>,
 }
 
 impl Handles {
+    pub(super) fn new(journal: Arc<Journal>) -> Self {
+        Self {
+            open: Mutex::default(),
+            next: AtomicU64::new(0),
+            kept: Mutex::new(0),
+            told_before: HashMap::new(),
+            journal,
+        }
+    }
+
+    /// Numbers up to this one may have been given out by the process before.
+    pub(super) fn restore(&mut self, next: u64) {
+        *self.next.get_mut() = next;
+    }
+
+    /// A handle that the process before had.
+    pub(super) fn restore_file(&mut self, fh: Fh, kept: &KeptHandle, handle: FileHandle) {
+        self.told_before.insert(kept.request, (kept.ino, fh));
+        self.open().insert(fh, Handle::File(Arc::new(handle)));
+    }
+
+    /// The same of a directory.
+    pub(super) fn restore_directory(&mut self, fh: Fh, kept: &KeptHandle, stream: Stream) {
+        let (ino, stream) = (kept.ino, tokio::sync::Mutex::new(stream));
+        self.told_before.insert(kept.request, (ino, fh));
+        let handle = Arc::new(DirectoryHandle { ino, stream });
+        self.open().insert(fh, Handle::Directory(handle));
+    }
+
+    pub(super) fn told_before(&self, request: u64) -> Option<(Ino, Fh)> {
+        let (ino, fh) = *self.told_before.get(&request)?;
+        self.open().contains_key(&fh).then_some((ino, fh))
+    }
+
+    /// Keeps a handle for the next process.
+    pub(super) fn told(&self, fh: Fh, request: u64) {
+        let kept = match self.open().get(&fh) {
+            Some(Handle::File(handle)) => KeptHandle {
+                ino: handle.ino,
+                request,
+                file: Some((handle.mode, handle.epoch)),
+            },
+            Some(Handle::Directory(handle)) => KeptHandle {
+                ino: handle.ino,
+                request,
+                file: None,
+            },
+            None => return,
+        };
+        keep_handle(&self.journal, fh, &kept);
+    }
+
     fn open(&self) -> MutexGuard<'_, HashMap<Fh, Handle>> {
         self.open
             .lock()
@@ -75,6 +155,11 @@ impl Handles {
 
     fn insert(&self, handle: Handle) -> Fh {
         let fh = Fh(self.next.fetch_add(1, Ordering::Relaxed) + 1);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if fh.0 >= *kept {
+            *kept = keep_numbers(&self.journal, fh.0);
+        }
+        drop(kept);
         self.open().insert(fh, handle);
         fh
     }
@@ -120,12 +205,14 @@ impl Handles {
     pub(super) fn remove_file(&self, fh: Fh) -> FsResult<Arc<FileHandle>> {
         let handle = self.file(fh)?;
         self.open().remove(&fh);
+        drop_handle(&self.journal, fh);
         Ok(handle)
     }
 
     pub(super) fn remove_directory(&self, fh: Fh) -> Option<Ino> {
         let handle = self.directory(fh).ok()?;
         self.open().remove(&fh);
+        drop_handle(&self.journal, fh);
         Some(handle.ino)
     }
 }

@@ -19,6 +19,7 @@ impl Fs {
     /// # Errors
     /// [`FsError::NoEntry`], errors of the name and of the store.
     pub async fn lookup(&self, parent: Ino, name: &OsStr) -> FsResult<Trusted<Attr>> {
+        self.check_kept()?;
         let name = entry_name(name)?;
         loop {
             let found = self.resolve(parent, &name).await?.ok_or(FsError::NoEntry)?;

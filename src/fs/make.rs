@@ -33,6 +33,7 @@ impl Fs {
         new: NewNode,
         mode: OpenMode,
     ) -> FsResult<(Trusted<Attr>, Opened)> {
+        self.check_kept()?;
         let name = entry_name(name)?;
         self.check_entry(parent, &name)?;
         loop {
@@ -162,6 +163,7 @@ impl Fs {
     /// # Errors
     /// [`FsError::Exists`]; errors of the name and of the store.
     pub async fn mkdir(&self, parent: Ino, name: &OsStr, new: NewNode) -> FsResult<Trusted<Attr>> {
+        self.check_kept()?;
         let name = entry_name(name)?;
         self.check_entry(parent, &name)?;
         if self.resolve(parent, &name).await?.is_some() {

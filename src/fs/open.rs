@@ -29,6 +29,7 @@ impl Fs {
     /// # Errors
     /// [`FsError::NoEntry`] when the object is gone; [`FsError::IsDirectory`]; errors of the store.
     pub async fn open(&self, ino: Ino, mode: OpenMode) -> FsResult<Opened> {
+        self.check_kept()?;
         let _pin = self.pin(ino)?;
         let want = match mode {
             // Its content does not matter.
@@ -151,6 +152,7 @@ impl Fs {
     /// # Errors
     /// [`FsError::BadHandle`]; [`FsError::File`]: no room to stage, too large for an object.
     pub async fn write(&self, fh: Fh, at: u64, data: Bytes) -> FsResult<()> {
+        self.check_kept()?;
         let handle = self.handles.writable(fh)?;
         handle.check_not_stale()?;
         if handle.mode.append {
@@ -168,6 +170,7 @@ impl Fs {
     }
 
     fn write_at_once(&self, fh: Fh, at: u64, data: &[u8]) -> FsResult<Option<()>> {
+        self.check_kept()?;
         let handle = self.handles.writable(fh)?;
         handle.check_not_stale()?;
         let written = if handle.mode.append {

@@ -77,6 +77,11 @@ impl Stream {
         })
     }
 
+    /// The stream of a directory that the process before had open.
+    pub(super) fn restore(state: &State, ino: Ino, _given: &[u8]) -> Option<Self> {
+        Self::new(state, ino).ok()
+    }
+
     fn end(&self) -> u64 {
         self.first + self.entries.len() as u64
     }
@@ -111,6 +116,7 @@ impl Fs {
     /// # Errors
     /// [`FsError::NotDirectory`], [`FsError::UnknownInode`].
     pub async fn opendir(&self, ino: Ino) -> FsResult<Opened> {
+        self.check_kept()?;
         let ttl = self.shared.bounds.attr_ttl;
         let (stream, keep_cache) = {
             let mut state = self.state();

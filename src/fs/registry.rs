@@ -47,6 +47,8 @@ impl OpenFile {
 #[derive(Debug, Default)]
 pub(super) struct OpenFiles {
     by_ino: BTreeMap<Ino, OpenFile>,
+    /// Those that came, went, or may have changed since [`Self::take_changed`].
+    changed: Vec<Ino>,
 }
 
 impl OpenFiles {
@@ -55,14 +57,26 @@ impl OpenFiles {
     }
 
     pub(super) fn file_mut(&mut self, ino: Ino) -> Option<&mut OpenFile> {
-        self.by_ino.get_mut(&ino)
+        let file = self.by_ino.get_mut(&ino)?;
+        self.changed.push(ino);
+        Some(file)
+    }
+
+    /// The files that came, went or may have changed since the last call of this.
+    pub(super) fn take_changed(&mut self) -> Vec<Ino> {
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.sort_unstable();
+        changed.dedup();
+        changed
     }
 
     pub(super) fn insert(&mut self, ino: Ino, file: OpenFile) {
+        self.changed.push(ino);
         self.by_ino.insert(ino, file);
     }
 
     pub(super) fn remove(&mut self, ino: Ino) -> Option<OpenFile> {
+        self.changed.push(ino);
         self.by_ino.remove(&ino)
     }
 

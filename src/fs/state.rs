@@ -69,6 +69,8 @@ pub(super) struct State {
     ownership: Ownership,
     pub(super) attr_ttl: Duration,
     pub(super) mounted: SystemTime,
+    /// Inode numbers below this were never given out, as far as the next process is to know.
+    pub(super) numbers_kept: u64,
 }
 
 impl State {
@@ -97,6 +99,14 @@ impl State {
             ownership: config.ownership,
             attr_ttl: config.bounds.attr_ttl,
             mounted: SystemTime::now(),
+            numbers_kept: 0,
+        }
+    }
+
+    /// Objects of any source may have attributes that a listing does not tell.
+    pub(super) fn carriers_unknown(&mut self) {
+        for source in 0..self.roots.len() {
+            self.carriers.note_everywhere(source);
         }
     }
 

@@ -9,6 +9,7 @@ use log::Level;
 
 use crate::file::FileError;
 use crate::fs::FsError;
+use crate::journal::JournalError;
 use crate::staging::StagingError;
 use crate::store::StoreError;
 
@@ -38,6 +39,10 @@ pub(super) fn of(error: &FsError) -> Verdict {
         FsError::RenamedInPart { .. } => (Errno::EIO, Level::Error),
         FsError::Store(error) => of_store(error),
         FsError::File(error) => of_file(error),
+        FsError::NotKept(error) => match &**error {
+            JournalError::Full => (Errno::ENOMEM, Level::Error),
+            JournalError::Log(_) | JournalError::Unknown => (Errno::EIO, Level::Error),
+        },
     }
 }
 

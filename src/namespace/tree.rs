@@ -116,6 +116,27 @@ pub struct Tree {
     /// Nodes that are the root of a source, and which.
     tops: BTreeMap<Ino, usize>,
     retained: LruCache<Ino, ()>,
+    /// Nodes that came, went, or may have changed since [`Self::take_changed`].
+    changed: Vec<Ino>,
+}
+
+/// What of a node cannot be asked for again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeptNode {
+    /// The directory it is in.
+    pub parent: Ino,
+    /// Its name there.
+    pub name: Arc<str>,
+    /// Whether it has a name.
+    pub linked: bool,
+    /// How often the kernel was told of it.
+    pub lookups: u64,
+    /// Whether it is a directory.
+    pub is_directory: bool,
+    /// Whether it is shown whatever the store holds.
+    pub is_retained: bool,
+    /// Times known here only.
+    pub times: LocalTimes,
 }
 
 impl Tree {
@@ -127,6 +148,7 @@ impl Tree {
             next: Ino::ROOT.0,
             tops: BTreeMap::new(),
             retained: LruCache::new(RETAINED_MAX),
+            changed: Vec::new(),
         };
         let root = tree.reserve();
         tree.nodes.insert(root, directory_node(root, Arc::from("")));
@@ -159,6 +181,89 @@ impl Tree {
         ino
     }
 
+    /// The next number to be given out.
+    pub const fn next_number(&self) -> u64 {
+        self.next
+    }
+
+    /// The nodes that came, went or may have changed since the last call of this.
+    pub fn take_changed(&mut self) -> Vec<Ino> {
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.sort_unstable();
+        changed.dedup();
+        changed
+    }
+
+    /// What is to be kept of a node.
+    pub fn kept(&self, ino: Ino) -> Option<KeptNode> {
+        let node = self.nodes.get(&ino)?;
+        Some(KeptNode {
+            parent: node.parent,
+            name: Arc::clone(&node.name),
+            linked: node.linked,
+            lookups: node.lookups,
+            is_directory: node.is_directory(),
+            is_retained: self.is_retained(ino),
+            times: match &node.state {
+                NodeState::File(file) => file.times,
+                NodeState::Directory(directory) => directory.times,
+            },
+        })
+    }
+
+    /// Puts in the nodes that were kept of another table over the same sources; numbers from `next`
+    /// on are new. To be followed by [`Self::prune_all`].
+    ///
+    /// # Errors
+    /// A node whose parent is missing, or no directory.
+    pub fn restore(&mut self, nodes: Vec<(Ino, KeptNode)>, next: u64) -> Result<(), Ino> {
+        self.next = self.next.max(next);
+        for (ino, kept) in &nodes {
+            let state = match kept.is_directory {
+                true => NodeState::Directory(DirectoryNode {
+                    times: kept.times,
+                    ..DirectoryNode::default()
+                }),
+                false => NodeState::File(FileNode {
+                    times: kept.times,
+                    ..FileNode::default()
+                }),
+            };
+            let node = Node {
+                parent: kept.parent,
+                name: Arc::clone(&kept.name),
+                linked: kept.linked,
+                lookups: kept.lookups,
+                pins: 0,
+                state,
+            };
+            self.next = self.next.max(ino.0 + 1);
+            self.changed.push(*ino);
+            self.nodes.insert(*ino, node);
+        }
+        // The tops are there even if nothing was kept of them.
+        let linked = self.nodes.iter().filter(|(_, node)| node.linked);
+        let linked = linked.map(|(ino, node)| (*ino, node.parent, Arc::clone(&node.name)));
+        for (ino, parent, name) in linked.collect::<Vec<_>>() {
+            if ino != Ino::ROOT {
+                let directory = self.directory_mut(parent).ok_or(ino)?;
+                directory.children.insert(name, ino);
+            }
+        }
+        for (ino, _) in nodes.iter().filter(|(_, kept)| kept.is_retained) {
+            self.retain(*ino);
+        }
+        Ok(())
+    }
+
+    /// Gives up the nodes that nobody counts on.
+    pub fn prune_all(&mut self) {
+        let all: Vec<Ino> = self.nodes.keys().copied().collect();
+        for ino in all {
+            self.prune(ino);
+        }
+    }
+
     /// The node.
     pub fn node(&self, ino: Ino) -> Option<&Node> {
         self.nodes.get(&ino)
@@ -166,6 +271,7 @@ impl Tree {
 
     /// The node, to be changed.
     pub fn node_mut(&mut self, ino: Ino) -> Option<&mut Node> {
+        self.changed.push(ino);
         self.nodes.get_mut(&ino)
     }
 
@@ -179,7 +285,7 @@ impl Tree {
 
     /// What only a file has, to be changed.
     pub fn file_mut(&mut self, ino: Ino) -> Option<&mut FileNode> {
-        match &mut self.nodes.get_mut(&ino)?.state {
+        match &mut self.node_mut(ino)?.state {
             NodeState::File(file) => Some(file),
             NodeState::Directory(_) => None,
         }
@@ -187,7 +293,7 @@ impl Tree {
 
     /// What only a directory has; `None` when it is no directory.
     pub fn directory_mut(&mut self, ino: Ino) -> Option<&mut DirectoryNode> {
-        match &mut self.nodes.get_mut(&ino)?.state {
+        match &mut self.node_mut(ino)?.state {
             NodeState::Directory(directory) => Some(directory),
             NodeState::File(_) => None,
         }
@@ -240,6 +346,7 @@ impl Tree {
             .expect("a child is put in a live directory");
         directory.children.insert(Arc::clone(name), ino);
         let name = Arc::clone(name);
+        self.changed.push(ino);
         self.nodes.insert(
             ino,
             Node {
@@ -255,7 +362,7 @@ impl Tree {
 
     /// Takes the name from a node; it lives on while somebody counts on it.
     pub fn detach(&mut self, ino: Ino) {
-        let Some(node) = self.nodes.get_mut(&ino).filter(|node| node.linked) else {
+        let Some(node) = self.node_mut(ino).filter(|node| node.linked) else {
             return;
         };
         node.linked = false;
@@ -276,7 +383,7 @@ impl Tree {
         if let Some(old) = self.child(parent, name).filter(|old| *old != ino) {
             self.detach(old);
         }
-        let Some(node) = self.nodes.get_mut(&ino) else {
+        let Some(node) = self.node_mut(ino) else {
             return;
         };
         let old_parent = std::mem::replace(&mut node.parent, parent);
@@ -293,14 +400,14 @@ impl Tree {
 
     /// The kernel was told of the inode once more.
     pub fn count_lookup(&mut self, ino: Ino) {
-        if let Some(node) = self.nodes.get_mut(&ino) {
+        if let Some(node) = self.node_mut(ino) {
             node.lookups += 1;
         }
     }
 
     /// The kernel forgot `count` lookups.
     pub fn forget(&mut self, ino: Ino, count: u64) {
-        if let Some(node) = self.nodes.get_mut(&ino) {
+        if let Some(node) = self.node_mut(ino) {
             node.lookups = node.lookups.saturating_sub(count);
         }
         self.prune(ino);
@@ -327,7 +434,9 @@ impl Tree {
         if self.top(ino).is_some() || self.is_synthetic(ino) {
             return;
         }
+        self.changed.push(ino);
         if let Some((evicted, ())) = self.retained.push(ino, ()).filter(|(old, ())| *old != ino) {
+            self.changed.push(evicted);
             self.prune(evicted);
         }
     }
@@ -421,6 +530,7 @@ impl Tree {
             }
             let (parent, name, linked) = (node.parent, Arc::clone(&node.name), node.linked);
             self.nodes.remove(&at);
+            self.changed.push(at);
             if !linked {
                 return;
             }

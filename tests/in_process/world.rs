@@ -10,7 +10,7 @@ use bytes::Bytes;
 use s3fs::config::{
     AttributeSource, Bounds, Config, Ownership, Source, StaticCredentials, StoreConfig,
 };
-use s3fs::file::Shared;
+use s3fs::file::{Kept, Shared};
 use s3fs::fs::{Attr, CopyRequest, Fh, Fs, FsResult, Ino, Kind, NewNode, OpenMode, RenameMode};
 use s3fs::limits::Limits;
 use s3fs::object::BucketName;
@@ -30,11 +30,17 @@ const COPY_REQUEST_MAX: u64 = 0xffff_f000;
 
 /// A filesystem, its store and the runtime both work on.
 pub struct World {
-    runtime: Runtime,
+    /// The filesystem's own, which ends with its process.
+    daemon: Option<Runtime>,
     pub sim: Sim,
     pub fs: Arc<Fs>,
     pub staging: TempDir,
     pub config: Config,
+    dialect: Dialect,
+    shared: Arc<Shared>,
+    kept: Kept,
+    /// The service's.
+    _runtime: Runtime,
 }
 
 const READ: OpenMode = OpenMode {
@@ -118,27 +124,48 @@ impl World {
         let staging = tempfile::tempdir().unwrap();
         let mut config = config(&sim, staging.path().into());
         choose(&mut config);
-        // Faults are injected: the pauses after them prove nothing.
-        let timeouts = Timeouts {
-            backoff_first: Duration::from_millis(1),
-            backoff_max: Duration::from_millis(4),
-            ..Timeouts::default()
-        };
-        let connecting = S3Store::connect_within(&config.store, dialect, timeouts);
-        let store = runtime.block_on(connecting).unwrap();
-        let sources = config.sources.iter();
-        let buckets = Buckets::new(sources.map(|source| store.bucket(&source.bucket)));
-        let shared = Shared::new(buckets, config.bounds.clone(), runtime.handle().clone());
-        let fs = Arc::new(Fs::new(&config, shared));
+        let daemon = Runtime::new().unwrap();
+        let buckets = connected(&daemon, &config, &dialect);
+        let kept = Kept::create(staging.path()).unwrap();
+        let (bounds, handle) = (config.bounds.clone(), daemon.handle().clone());
+        let own = kept.try_clone().unwrap();
+        let shared = Shared::keeping(buckets, bounds, handle, own).unwrap();
+        let fs = Arc::new(Fs::new(&config, Arc::clone(&shared)));
         let background = Arc::clone(&fs);
-        runtime.spawn(async move { background.store_attributes().await });
+        daemon.spawn(async move { background.store_attributes().await });
         Self {
-            runtime,
+            daemon: Some(daemon),
             sim,
             fs,
             staging,
             config,
+            dialect,
+            shared,
+            kept,
+            _runtime: runtime,
         }
+    }
+
+    /// The filesystem's process is killed, and another goes on with what it kept.
+    pub fn kill(&mut self) {
+        self.shared.hand_over();
+        // No value of the process is dropped: nothing is tidied up.
+        std::mem::forget((Arc::clone(&self.fs), Arc::clone(&self.shared)));
+        let killed = self.daemon.replace(Runtime::new().unwrap());
+        killed.unwrap().shutdown_timeout(Duration::from_secs(10));
+        let buckets = connected(self.daemon(), &self.config, &self.dialect);
+        let (bounds, handle) = (self.config.bounds.clone(), self.daemon().handle().clone());
+        let own = self.kept.try_clone().unwrap();
+        let (shared, values) = Shared::resuming(buckets, bounds, handle, own).unwrap();
+        let restored = Fs::restore(&self.config, Arc::clone(&shared), &values);
+        (self.shared, self.fs) = (shared, Arc::new(restored.unwrap()));
+        let background = Arc::clone(&self.fs);
+        self.daemon()
+            .spawn(async move { background.store_attributes().await });
+    }
+
+    fn daemon(&self) -> &Runtime {
+        self.daemon.as_ref().unwrap()
     }
 
     /// Waits for what happens in the background.
@@ -160,7 +187,7 @@ impl World {
 
     /// Runs `work` to its end.
     pub fn run<T>(&self, work: impl Future<Output = T>) -> T {
-        self.runtime.block_on(work)
+        self.daemon().block_on(work)
     }
 
     /// Lists the root, so that every name and size in it is known.
@@ -366,6 +393,20 @@ impl World {
         self.close(fh).await?;
         bytes
     }
+}
+
+/// The buckets of a mount, by connections of this runtime.
+fn connected(runtime: &Runtime, config: &Config, dialect: &Dialect) -> Buckets {
+    // Faults are injected: the pauses after them prove nothing.
+    let timeouts = Timeouts {
+        backoff_first: Duration::from_millis(1),
+        backoff_max: Duration::from_millis(4),
+        ..Timeouts::default()
+    };
+    let connecting = S3Store::connect_within(&config.store, dialect.clone(), timeouts);
+    let store = runtime.block_on(connecting).unwrap();
+    let sources = config.sources.iter();
+    Buckets::new(sources.map(|source| store.bucket(&source.bucket)))
 }
 
 fn aws(limits: Limits) -> Dialect {

@@ -36,6 +36,8 @@ pub struct Driven {
     /// Lookups are forgotten after each operation, as a kernel short of memory would.
     pub forgets: bool,
     lookups: Mutex<Vec<Ino>>,
+    /// The number of the last request.
+    requests: u64,
 }
 
 impl Driven {
@@ -45,6 +47,7 @@ impl Driven {
             handles: Vec::new(),
             forgets,
             lookups: Mutex::default(),
+            requests: 0,
         }
     }
 
@@ -113,7 +116,7 @@ impl Driven {
         });
         let (attr, opened) = opened?;
         self.counted(attr.value.ino);
-        self.handles.push((opened.fh, attr.value.ino));
+        self.tell((opened.fh, attr.value.ino));
         Ok(Answer::Opened)
     }
 
@@ -122,8 +125,15 @@ impl Driven {
             let ino = self.look(path).await?.ino;
             FsResult::Ok((self.world.fs.open(ino, mode).await?.fh, ino))
         });
-        self.handles.push(opened?);
+        self.tell(opened?);
         Ok(Answer::Opened)
+    }
+
+    /// The kernel gets to know of a handle.
+    fn tell(&mut self, (fh, ino): (Fh, Ino)) {
+        self.requests += 2;
+        self.world.fs.told(fh, self.requests);
+        self.handles.push((fh, ino));
     }
 
     fn handle(&self, number: usize) -> (Fh, Ino) {

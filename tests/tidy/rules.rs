@@ -137,6 +137,7 @@ pub const IMPORTS: &[Row] = &[
             "attributes",
             "plan",
             "store",
+            "journal",
             "staging",
             "file",
             "fs",

@@ -1,0 +1,373 @@
+//! What is kept of inodes, open files and handles for the next process, and the filesystem that it
+//! makes of that. Asks no store.
+//!
+//! What an operation changed is recorded when it gives the lock of the state back ([`Stated`]),
+//! before it is answered. Not kept is what the store can be asked for again.
+
+use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, MutexGuard};
+use std::time::{Instant, SystemTime};
+
+use crate::config::Config;
+use crate::file::{File, Place, RestoreError, Shared};
+use crate::fs::handles::{FileHandle, KeptHandle};
+use crate::fs::readdir::Stream;
+use crate::fs::registry::OpenFile;
+use crate::fs::state::State;
+use crate::fs::{Fh, Fs, FsError, FsResult, Ino};
+use crate::journal::codec::{Record, record, whole};
+use crate::journal::{Batch, Journal, Key, Values};
+use crate::namespace::LocalTimes;
+use crate::namespace::tree::KeptNode;
+use crate::object::{BucketName, ObjectKey};
+use crate::readahead::Window;
+use crate::store::Buckets;
+
+/// The kinds of keys: inodes by number, files of inodes likewise, handles by number.
+const INODE: u8 = 16;
+const OPEN: u8 = 17;
+const HANDLE: u8 = 18;
+/// What there is one of, by the numbers below.
+const SINGLE: u8 = 19;
+const MOUNT: u64 = 0;
+const HANDLE_NUMBERS: u64 = 1;
+
+/// Numbers are kept ahead of their use, so many at a time.
+const NUMBERS_AHEAD: u64 = 4096;
+
+const fn key(kind: u8, id: u64) -> Key {
+    Key { kind, id }
+}
+
+/// The state while it is locked; what was changed is recorded when the lock is given back.
+#[derive(Debug)]
+pub(super) struct Stated<'a> {
+    state: MutexGuard<'a, State>,
+    journal: &'a Journal,
+}
+
+impl<'a> Stated<'a> {
+    pub(super) const fn new(state: MutexGuard<'a, State>, journal: &'a Journal) -> Self {
+        Self { state, journal }
+    }
+}
+
+impl Deref for Stated<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Stated<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
+
+impl Drop for Stated<'_> {
+    fn drop(&mut self) {
+        let state = &mut *self.state;
+        let (nodes, open) = (state.tree.take_changed(), state.open.take_changed());
+        if !self.journal.is_on() || (nodes.is_empty() && open.is_empty()) {
+            return;
+        }
+        let mut batch = Batch::default();
+        for ino in nodes {
+            match state.tree.kept(ino) {
+                Some(node) => batch.put(key(INODE, ino.0), |to| node.write(to)),
+                None => batch.delete(key(INODE, ino.0)),
+            }
+        }
+        for ino in open {
+            match state.open.file(ino) {
+                Some(open) => batch.put(key(OPEN, ino.0), |to| KeptOpen::of(open).write(to)),
+                None => batch.delete(key(OPEN, ino.0)),
+            }
+        }
+        if state.tree.next_number() > state.numbers_kept {
+            state.numbers_kept = state.tree.next_number() + NUMBERS_AHEAD;
+            let kept = (state.numbers_kept, state.mounted);
+            batch.put(key(SINGLE, MOUNT), |to| kept.write(to));
+        }
+        self.journal.write(&batch);
+    }
+}
+
+/// What is kept of an open or dirty file beside its content.
+struct KeptOpen {
+    file: u64,
+    orphan: bool,
+    hidden: Option<(String, String)>,
+    deferred: bool,
+}
+
+record!(KeptOpen {
+    file,
+    orphan,
+    hidden,
+    deferred
+});
+
+impl KeptOpen {
+    fn of(open: &OpenFile) -> Self {
+        let named = |place: &Place| (place.bucket.name().to_string(), place.key.to_string());
+        Self {
+            file: open.file.id(),
+            orphan: open.orphan,
+            hidden: open.hidden.as_ref().map(named),
+            deferred: open.deferred.is_some(),
+        }
+    }
+
+    fn into_open(self, file: Arc<File>, buckets: &Buckets) -> Option<OpenFile> {
+        let place = |(bucket, object): (String, String)| {
+            let bucket = buckets.named(&BucketName::new(bucket))?.clone();
+            let key = ObjectKey::new(object);
+            Some(Place { bucket, key })
+        };
+        let hidden = match self.hidden {
+            Some(hidden) => Some(place(hidden)?),
+            None => None,
+        };
+        Some(OpenFile {
+            handles: 0,
+            orphan: self.orphan,
+            hidden,
+            deferred: self.deferred.then(Instant::now),
+            ..OpenFile::new(file)
+        })
+    }
+}
+
+record!(LocalTimes {
+    accessed,
+    modified,
+    changed
+});
+
+record!(KeptNode {
+    parent,
+    name,
+    linked,
+    lookups,
+    is_directory,
+    is_retained,
+    times
+});
+
+impl Record for Ino {
+    fn write(&self, to: &mut Vec<u8>) {
+        self.0.write(to);
+    }
+
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        u64::read(from).map(Self)
+    }
+}
+
+/// Keeps a handle that the kernel is about to be told of.
+pub(super) fn keep_handle(journal: &Journal, fh: Fh, handle: &KeptHandle) {
+    let mut batch = Batch::default();
+    batch.put(key(HANDLE, fh.0), |to| handle.write(to));
+    journal.write(&batch);
+}
+
+/// Keeps more of a handle.
+pub(super) fn keep_more(journal: &Journal, fh: Fh, more: impl FnOnce(&mut Vec<u8>)) {
+    let mut batch = Batch::default();
+    batch.add(key(HANDLE, fh.0), more);
+    journal.write(&batch);
+}
+
+/// Keeps a handle no longer.
+pub(super) fn drop_handle(journal: &Journal, fh: Fh) {
+    let mut batch = Batch::default();
+    batch.delete(key(HANDLE, fh.0));
+    journal.write(&batch);
+}
+
+/// Keeps that handles below this number may be given out; returns the number.
+pub(super) fn keep_numbers(journal: &Journal, next: u64) -> u64 {
+    let kept = next + NUMBERS_AHEAD;
+    let mut batch = Batch::default();
+    batch.put(key(SINGLE, HANDLE_NUMBERS), |to| kept.write(to));
+    journal.write(&batch);
+    kept
+}
+
+/// What was kept of one kind, by number.
+fn of_kind(values: &Values, kind: u8) -> impl Iterator<Item = (u64, &[u8])> {
+    let all = values.range(key(kind, 0)..=key(kind, u64::MAX));
+    all.map(|(key, value)| (key.id, value.as_slice()))
+}
+
+/// The values of one kind, by number.
+fn read_all<T: Record>(values: &Values, kind: u8) -> Result<BTreeMap<u64, T>, RestoreError> {
+    of_kind(values, kind)
+        .map(|(id, value)| Ok((id, whole(value).ok_or(RestoreError::unfit(key(kind, id)))?)))
+        .collect()
+}
+
+impl Fs {
+    /// The filesystem that another process has served until it was killed, out of what it kept:
+    /// inodes have their numbers, handles too, and files the content they had. What is published is
+    /// asked for anew.
+    ///
+    /// # Errors
+    /// [`RestoreError`].
+    pub fn restore(
+        config: &Config,
+        shared: Arc<Shared>,
+        values: &Values,
+    ) -> Result<Self, RestoreError> {
+        let mut fs = Self::new(config, shared);
+        fs.restore_state(values)?;
+        fs.restore_handles(values)?;
+        let is_open = |id| fs.state().open.iter().any(|(_, open)| open.file.id() == id);
+        for id in File::kept(values).filter(|id| !is_open(*id)) {
+            // Nobody can reach it.
+            fs.shared.forget_file(id);
+        }
+        fs.drop_closed();
+        fs.shared.end_restoring(values);
+        Ok(fs)
+    }
+
+    fn restore_state(&mut self, values: &Values) -> Result<(), RestoreError> {
+        let mut state = self.state();
+        let single = key(SINGLE, MOUNT);
+        if let Some(kept) = values.get(&single) {
+            let kept: (u64, SystemTime) = whole(kept).ok_or(RestoreError::unfit(single))?;
+            state.numbers_kept = kept.0;
+            state.mounted = kept.1;
+        }
+        let nodes: BTreeMap<u64, KeptNode> = read_all(values, INODE)?;
+        let nodes = nodes.into_iter().map(|(ino, node)| (Ino(ino), node));
+        let numbers_kept = state.numbers_kept;
+        let restored = state.tree.restore(nodes.collect(), numbers_kept);
+        restored.map_err(|ino| RestoreError::unfit(key(INODE, ino.0)))?;
+        // What a listing does not tell of objects is asked for: nobody knows any more where.
+        state.carriers_unknown();
+        let open: BTreeMap<u64, KeptOpen> = read_all(values, OPEN)?;
+        for (ino, kept) in open {
+            let file = File::restore(&self.shared, kept.file, values)?;
+            let open = kept.into_open(file, &self.shared.buckets);
+            let open = open.ok_or(RestoreError::unfit(key(OPEN, ino)))?;
+            state.open.insert(Ino(ino), open);
+            state.tree.pin(Ino(ino));
+        }
+        Ok(())
+    }
+
+    fn restore_handles(&mut self, values: &Values) -> Result<(), RestoreError> {
+        let single = key(SINGLE, HANDLE_NUMBERS);
+        let next = values.get(&single).map(|kept| whole(kept));
+        let next = next.unwrap_or(Some(0)).ok_or(RestoreError::unfit(single))?;
+        self.handles.restore(next);
+        for (fh, mut value) in of_kind(values, HANDLE) {
+            let unfit = || RestoreError::unfit(key(HANDLE, fh));
+            let kept = KeptHandle::read(&mut value).ok_or_else(unfit)?;
+            self.restore_handle(Fh(fh), &kept, value)
+                .ok_or_else(unfit)?;
+        }
+        Ok(())
+    }
+
+    fn restore_handle(&mut self, fh: Fh, kept: &KeptHandle, more: &[u8]) -> Option<()> {
+        let ino = kept.ino;
+        let Some((mode, epoch)) = kept.file else {
+            let stream = {
+                let mut state = self.state();
+                let stream = Stream::restore(&state, ino, more)?;
+                state.tree.pin(ino);
+                stream
+            };
+            self.handles.restore_directory(fh, kept, stream);
+            return Some(());
+        };
+        let file = {
+            let mut state = self.state();
+            let open = state.open.file_mut(ino)?;
+            open.handles += 1;
+            Arc::clone(&open.file)
+        };
+        let window = Window::new(self.shared.bounds.readahead_bytes_max);
+        let handle = FileHandle {
+            epoch,
+            ..FileHandle::new(ino, file, mode, window)
+        };
+        self.handles.restore_file(fh, kept, handle);
+        Some(())
+    }
+
+    /// What was open for nobody but a request that was under way is closed.
+    fn drop_closed(&self) {
+        let mut state = self.state();
+        let closed = state.open.iter().filter(|(_, open)| open.handles == 0);
+        let closed: Vec<Ino> = closed.map(|(ino, _)| ino).collect();
+        for ino in closed {
+            let Some(open) = state.open.file_mut(ino) else {
+                continue;
+            };
+            if open.orphan {
+                continue;
+            }
+            if open.file.stat().dirty {
+                // Its last close was under way, or comes again.
+                open.deferred.get_or_insert_with(Instant::now);
+                self.attributes_changed.notify_one();
+            } else {
+                state.drop_file(ino);
+            }
+        }
+        state.tree.prune_all();
+    }
+
+    /// Ends what the process before could not: files without a name that nobody has open, and those
+    /// whose callers were told that they could not be stored.
+    pub(super) async fn end_closed(&self) {
+        let closed: Vec<(Ino, bool)> = {
+            let state = self.state();
+            let closed = state
+                .open
+                .iter()
+                .filter(|(_, open)| open.handles == 0 && (open.orphan || open.file.stat().refused));
+            closed.map(|(ino, open)| (ino, open.orphan)).collect()
+        };
+        for (ino, orphan) in closed {
+            let gone = match orphan {
+                true => self.state().drop_file(ino),
+                false => None,
+            };
+            match gone {
+                Some(gone) => self.end_orphan(&gone).await,
+                None => {
+                    let file = self.state().open.file(ino).map(|open| open.file.clone());
+                    if let Some(file) = file {
+                        self.give_up(ino, &file).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The kernel is about to be told of a handle, in answer to the request of this number: from now
+    /// on the next process has it too.
+    pub fn told(&self, fh: Fh, request: u64) {
+        self.handles.told(fh, request);
+    }
+
+    /// The handle that the process before was about to answer a request with.
+    pub fn told_before(&self, request: u64) -> Option<(Ino, Fh)> {
+        self.handles.told_before(request)
+    }
+
+    /// Fails when what the next process needs cannot be kept.
+    pub(super) fn check_kept(&self) -> FsResult<()> {
+        let kept = self.shared.journal.check();
+        kept.map_err(|error| FsError::NotKept(Arc::new(error)))
+    }
+}
