@@ -16,7 +16,7 @@ use crate::plan::{Part, Plan, PlanError, plan};
 use crate::staging::{Staging, StagingError, StagingPool};
 use crate::store::{
     Bucket, Buckets, CopyHeaders, ObjectHeaders, PartNumber, Precondition, StoreError, StoreResult,
-    StoredPart, Tags, Upload,
+    StoredPart, Tags,
 };
 
 mod payload;
@@ -103,8 +103,8 @@ pub struct Committer {
 
 impl Committer {
     /// A committer with at most `uploads_max` PUTs and part uploads, and `copies_max` copies of
-    /// objects or parts under way at a time. Uploads left over by a failure are aborted on
-    /// `runtime`; those under way are noted in `journal`.
+    /// objects or parts under way at a time. Uploads, noted in `journal` while they are under way,
+    /// are aborted on `runtime` when a failure leaves them over.
     pub fn new(
         buckets: Buckets,
         staging: Arc<StagingPool>,
@@ -264,12 +264,7 @@ impl Committer {
         base: Option<&Arc<ObjectVersion>>,
     ) -> Result<OpenUpload, CommitError> {
         let headers = self.told(headers, base).await?;
-        OpenUpload::create(place, &headers, &self.runtime, &self.journal).await
-    }
-
-    /// An upload that the process before has started, by the number it was noted under.
-    pub fn resume_upload(&self, place: &Place, upload: Upload, number: u64) -> OpenUpload {
-        OpenUpload::resume(place, upload, &self.runtime, (&self.journal, number))
+        OpenUpload::create(place, &headers, (&self.runtime, &self.journal)).await
     }
 
     /// Gives an object other headers: a copy onto itself, in one request while the store allows.

@@ -20,15 +20,18 @@ use tokio::runtime::Handle;
 
 use crate::attributes::permissions;
 use crate::fs::{
-    Attr, CopyRequest, DirEntry, Fh, Fs, FsError, FsResult, Ino, Kind, SetAttr, Trusted,
+    Attr, CopyRequest, DirEntry, Fh, Fs, FsError, FsResult, Ino, Kind, SetAttr, SetExtended,
+    Trusted,
 };
 
+mod again;
 mod caller;
 mod connection;
 mod errno;
 pub mod request;
 mod wire;
 
+use again::Sent;
 use request::Traced;
 
 /// Generation of every inode: numbers are not used a second time while the kernel knows them.
@@ -78,12 +81,14 @@ impl FuseFs {
         });
     }
 
-    fn open_file(&self, traced: Traced, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+    fn open_file(&self, req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let traced = Traced::new(req, "open", ino);
+        let asked = (Sent::of(req), again::number(req));
         let fs = Arc::clone(&self.fs);
         let mode = wire::open_mode(flags.0);
         self.answer(
             traced,
-            async move { fs.open(Ino(ino.0), mode).await },
+            async move { again::opened(&fs, asked, fs.open(Ino(ino.0), mode)).await },
             move |result| match result {
                 Ok(opened) => reply.opened(FileHandle(opened.fh.0), wire::open_flags(opened)),
                 Err(errno) => reply.error(errno),
@@ -220,7 +225,11 @@ impl Filesystem for FuseFs {
         let name = name.to_owned();
         let kind = Kind::of_mode(mode).unwrap_or(Kind::File);
         let new = wire::new_node(req, kind, mode, rdev);
-        let work = async move { fs.make(Ino(parent.0), &name, new, &[]).await };
+        let (parent, sent) = (Ino(parent.0), Sent::of(req));
+        let work = async move {
+            let make = fs.make(parent, &name, new, &[]);
+            again::made(&fs, (parent, &name), sent, make).await
+        };
         self.answer(traced, work, with_entry(reply));
     }
 
@@ -237,33 +246,34 @@ impl Filesystem for FuseFs {
         let fs = Arc::clone(&self.fs);
         let name = name.to_owned();
         let new = wire::new_node(req, Kind::Directory, mode, 0);
-        self.answer(
-            traced,
-            async move { fs.mkdir(Ino(parent.0), &name, new).await },
-            with_entry(reply),
-        );
+        let (parent, sent) = (Ino(parent.0), Sent::of(req));
+        let work = async move {
+            let make = fs.mkdir(parent, &name, new);
+            again::made(&fs, (parent, &name), sent, make).await
+        };
+        self.answer(traced, work, with_entry(reply));
     }
 
     fn unlink(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let traced = Traced::named(req, "unlink", parent, name);
         let fs = Arc::clone(&self.fs);
-        let name = name.to_owned();
-        self.answer_empty(
-            traced,
-            async move { fs.unlink(Ino(parent.0), &name).await },
-            reply,
-        );
+        let (name, sent) = (name.to_owned(), Sent::of(req));
+        let work = async move {
+            let removed = fs.unlink(Ino(parent.0), &name).await;
+            sent.settle(removed, |error| matches!(error, FsError::NoEntry))
+        };
+        self.answer_empty(traced, work, reply);
     }
 
     fn rmdir(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let traced = Traced::named(req, "rmdir", parent, name);
         let fs = Arc::clone(&self.fs);
-        let name = name.to_owned();
-        self.answer_empty(
-            traced,
-            async move { fs.rmdir(Ino(parent.0), &name).await },
-            reply,
-        );
+        let (name, sent) = (name.to_owned(), Sent::of(req));
+        let work = async move {
+            let removed = fs.rmdir(Ino(parent.0), &name).await;
+            sent.settle(removed, |error| matches!(error, FsError::NoEntry))
+        };
+        self.answer_empty(traced, work, reply);
     }
 
     fn symlink(
@@ -278,7 +288,11 @@ impl Filesystem for FuseFs {
         let fs = Arc::clone(&self.fs);
         let (name, target) = (name.to_owned(), target.as_os_str().to_owned());
         let new = wire::new_node(req, Kind::Symlink, 0o777, 0);
-        let work = async move { fs.symlink(Ino(parent.0), &name, new, &target).await };
+        let (parent, sent) = (Ino(parent.0), Sent::of(req));
+        let work = async move {
+            let make = fs.symlink(parent, &name, new, &target);
+            again::made(&fs, (parent, &name), sent, make).await
+        };
         self.answer(traced, work, with_entry(reply));
     }
 
@@ -302,10 +316,17 @@ impl Filesystem for FuseFs {
         let traced = Traced::named(req, "rename", parent, name);
         let fs = Arc::clone(&self.fs);
         let (from, to) = (name.to_owned(), newname.to_owned());
+        let sent = Sent::of(req);
         let work = async move {
             let mode = wire::rename_mode(flags)?;
-            fs.rename((Ino(parent.0), &from), (Ino(newparent.0), &to), mode)
-                .await
+            let (from, to) = ((Ino(parent.0), &*from), (Ino(newparent.0), &*to));
+            match fs.rename(from, to, mode).await {
+                // Moved the first time, or the target would not be there either.
+                Err(FsError::NoEntry) if sent == Sent::Again && fs.is_there(to.0, to.1).await? => {
+                    Ok(())
+                }
+                renamed => renamed,
+            }
         };
         self.answer_empty(traced, work, reply);
     }
@@ -337,7 +358,11 @@ impl Filesystem for FuseFs {
         let name = name.to_owned();
         let new = wire::new_node(req, Kind::File, mode, 0);
         let mode = wire::open_mode(flags);
-        let work = async move { fs.create(Ino(parent.0), &name, new, mode).await };
+        let asked = (Sent::of(req), again::number(req));
+        let work = async move {
+            let place = (Ino(parent.0), &*name);
+            again::created(&fs, asked, place, (new, mode)).await
+        };
         self.answer(traced, work, move |result| match result {
             Ok((made, opened)) => reply.created(
                 &made.ttl,
@@ -351,7 +376,7 @@ impl Filesystem for FuseFs {
     }
 
     fn open(&self, req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        self.open_file(Traced::new(req, "open", ino), ino, flags, reply);
+        self.open_file(req, ino, flags, reply);
     }
 
     fn read(
@@ -399,7 +424,12 @@ impl Filesystem for FuseFs {
         let range = wire::range(offset, u64::from(len));
         // Most writes need only memory: these bytes are copied once, to where they are staged.
         let at_once = request::run_at_once(traced.id(), || match range {
-            Ok(_) => fs.try_write(Fh(fh.0), offset, data),
+            Ok(range) => {
+                if Sent::of(req) == Sent::Again && fs.is_appended(Fh(fh.0), range) {
+                    return Some(Ok(()));
+                }
+                fs.try_write(Fh(fh.0), offset, data)
+            }
             Err(error) => Some(Err(error)),
         });
         match at_once {
@@ -442,8 +472,12 @@ impl Filesystem for FuseFs {
         reply: ReplyEmpty,
     ) {
         let traced = Traced::new(req, "release", ino);
-        let fs = Arc::clone(&self.fs);
-        self.answer_empty(traced, async move { fs.release(Fh(fh.0)).await }, reply);
+        let (fs, sent) = (Arc::clone(&self.fs), Sent::of(req));
+        let work = async move {
+            let released = fs.release(Fh(fh.0)).await;
+            sent.settle(released, |error| matches!(error, FsError::BadHandle))
+        };
+        self.answer_empty(traced, work, reply);
     }
 
     fn fsync(
@@ -463,9 +497,10 @@ impl Filesystem for FuseFs {
         let traced = Traced::new(req, "opendir", ino);
         let fs = Arc::clone(&self.fs);
         let is_trusted = !self.listing_ttl.is_zero();
+        let asked = (Sent::of(req), again::number(req));
         self.answer(
             traced,
-            async move { fs.opendir(Ino(ino.0)).await },
+            async move { again::opened(&fs, asked, fs.opendir(Ino(ino.0))).await },
             move |result| match result {
                 Ok(opened) => {
                     let flags = wire::directory_flags(opened, is_trusted);
@@ -654,8 +689,12 @@ impl Filesystem for FuseFs {
         let traced = Traced::named(req, "setxattr", ino, name);
         let fs = Arc::clone(&self.fs);
         let (name, value) = (name.to_owned(), value.to_owned());
+        let sent = Sent::of(req);
         let work = async move {
-            let how = wire::set_extended(flags)?;
+            let how = match (sent, wire::set_extended(flags)?) {
+                (Sent::Again, SetExtended::Create) => SetExtended::Either,
+                (_, how) => how,
+            };
             fs.set_extended(Ino(ino.0), &name, &value, how).await
         };
         self.answer_empty(traced, work, reply);
@@ -664,8 +703,11 @@ impl Filesystem for FuseFs {
     fn removexattr(&self, req: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
         let traced = Traced::named(req, "removexattr", ino, name);
         let fs = Arc::clone(&self.fs);
-        let name = name.to_owned();
-        let work = async move { fs.remove_extended(Ino(ino.0), &name).await };
+        let (name, sent) = (name.to_owned(), Sent::of(req));
+        let work = async move {
+            let removed = fs.remove_extended(Ino(ino.0), &name).await;
+            sent.settle(removed, |error| matches!(error, FsError::NoAttribute))
+        };
         self.answer_empty(traced, work, reply);
     }
 

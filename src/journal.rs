@@ -2,9 +2,9 @@
 //! memory that outlives it. Knows no key's meaning.
 //!
 //! The log is written to memory files (memfd_create(2)), whose descriptors somebody else holds too
-//! and hands to the next process. What write(2) has put there stays when the writer is killed, and a
-//! record that was only written in part fails its checksum: so whatever the instruction at which a
-//! process is killed, its successor finds the state after some record, and all that were written
+//! and hands to the next process. What write(2) has put there stays when the writer is killed, and
+//! a record that was only written in part fails its checksum: so whatever the instruction at which
+//! a process is killed, its successor finds the state after some record, and all that were written
 //! before it. Nothing here outlives the machine.
 
 use std::collections::BTreeMap;

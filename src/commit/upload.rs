@@ -87,8 +87,7 @@ impl OpenUpload {
     pub async fn create(
         place: &Place,
         headers: &ObjectHeaders,
-        runtime: &Handle,
-        journal: &Arc<Journal>,
+        (runtime, journal): (&Handle, &Arc<Journal>),
     ) -> Result<Self, CommitError> {
         let upload = place.bucket.create_upload(&place.key, headers).await?;
         Ok(Self {
@@ -101,11 +100,10 @@ impl OpenUpload {
     }
 
     /// One that the process before has started, noted under this number.
-    pub(super) fn resume(
+    pub fn resume(
         place: &Place,
-        upload: Upload,
-        runtime: &Handle,
-        (journal, number): (&Arc<Journal>, u64),
+        (number, upload): (u64, Upload),
+        (runtime, journal): (&Handle, &Arc<Journal>),
     ) -> Self {
         NEXT_NUMBER.fetch_max(number + 1, Ordering::Relaxed);
         let journal = journal.clone();

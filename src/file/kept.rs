@@ -13,14 +13,14 @@ use crate::commit::{OpenUpload, Place};
 use crate::config::Bounds;
 use crate::extent::{Extent, ExtentMap};
 use crate::file::eager::Eager;
-use crate::file::record::{FILE, KeptEager};
-use crate::file::state::{Intent, State};
+use crate::file::record::{FILE, Intent, KeptEager};
+use crate::file::state::State;
 use crate::file::{File, FileError, Shared};
 use crate::journal::{Batch, Journal, JournalError, Key, LogFiles, Values};
 use crate::object::ObjectVersion;
 use crate::range::ByteRange;
 use crate::staging::{Staging, StagingError, StagingFiles};
-use crate::store::{Buckets, ObjectStat, StoreError};
+use crate::store::{Buckets, ObjectStat, StoreError, Upload};
 
 /// The memory and the file that hold all that the next process needs, from the first request on:
 /// no descriptor is added later.
@@ -140,6 +140,10 @@ impl Shared {
         self.journal.hand_over();
     }
 
+    fn resume_upload(&self, place: &Place, upload: (u64, Upload)) -> OpenUpload {
+        OpenUpload::resume(place, upload, (&self.runtime, &self.journal))
+    }
+
     /// Forgets a file of the process before, unless it was restored.
     pub fn forget_file(&self, id: u64) {
         let mut batch = Batch::default();
@@ -162,7 +166,7 @@ impl Shared {
                 );
                 let key = upload.key.clone();
                 let place = Place { bucket, key };
-                drop(self.committer.resume_upload(&place, upload, number));
+                drop(self.resume_upload(&place, (number, upload)));
             }
         }
     }
@@ -190,7 +194,7 @@ impl File {
             let upload = eager.upload.as_ref().and_then(|(id, headers)| {
                 let mut kept = OpenUpload::kept(values, &shared.buckets);
                 let (number, _, upload) = kept.find(|(_, _, upload)| upload.id == *id)?;
-                let resumed = shared.committer.resume_upload(&state.place, upload, number);
+                let resumed = shared.resume_upload(&state.place, (number, upload));
                 Some(resumed.with_headers(headers.clone()))
             });
             state.eager = Some(Eager::restore(eager, upload));

@@ -9,7 +9,7 @@ use crate::attributes::{Attributes, Kind};
 use crate::commit::{Place, Target};
 use crate::extent::ExtentMap;
 use crate::file::eager::{Eager, Finish};
-use crate::file::state::Intent;
+use crate::file::record::Intent;
 use crate::file::{File, FileError, Shared};
 use crate::object::ObjectVersion;
 use crate::range::ByteRange;

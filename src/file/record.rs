@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use crate::attributes::{Attributes, Kind};
 use crate::commit::Place;
 use crate::extent::{Extent, ExtentMap};
-use crate::file::state::{Intent, State};
+use crate::file::state::State;
 use crate::file::{Creation, File};
 use crate::journal::codec::{Record, record};
 use crate::journal::{Batch, Key};
@@ -144,8 +144,8 @@ impl State {
         runs.write(to);
     }
 
-    /// The state that was kept, and where its staged bytes are. `None` when it cannot be read, or is
-    /// of a bucket that is not mounted.
+    /// The state that was kept, and where its staged bytes are. `None` when it cannot be read, or
+    /// is of a bucket that is not mounted.
     pub fn restore(
         mut kept: &[u8],
         buckets: &Buckets,
@@ -273,6 +273,16 @@ impl Whole {
         state.unsettled = self.intent;
         state
     }
+}
+
+/// What a commit is about to publish, for the next process, which has to find out whether it did.
+#[derive(Clone, Debug)]
+pub(super) struct Intent {
+    pub map: ExtentMap,
+    /// The edits that are in it.
+    pub edits: u64,
+    /// What it is given, its times above all.
+    pub attributes: Attributes,
 }
 
 /// What is kept of an upload that was started ahead.

@@ -8,23 +8,13 @@ use crate::attributes::{Attributes, Kind};
 use crate::commit::Place;
 use crate::extent::{Extent, ExtentMap};
 use crate::file::eager::Eager;
-use crate::file::record::{KeptEager, Recorded};
+use crate::file::record::{Intent, KeptEager, Recorded};
 use crate::file::{Creation, FileError, Seen};
 use crate::object::ObjectVersion;
 use crate::plan::PlanError;
 use crate::range::ByteRange;
 use crate::staging::Staging;
 use crate::store::{ObjectHeaders, Precondition, Tags};
-
-/// What a commit is about to publish, for the next process, which has to find out whether it did.
-#[derive(Clone, Debug)]
-pub(super) struct Intent {
-    pub map: ExtentMap,
-    /// The edits that are in it.
-    pub edits: u64,
-    /// What it is given, its times above all.
-    pub attributes: Attributes,
-}
 
 /// The content of one file and how it stands to its object.
 #[derive(Debug)]
@@ -75,29 +65,13 @@ impl State {
     pub fn of_object(place: Place, seen: &Seen) -> Self {
         let (headers, attributes) = described(seen);
         Self {
-            place,
-            headers,
-            attributes,
             is_described: seen.headers.is_some(),
-            is_time_set: false,
             is_appendable: is_appendable(seen),
             map: ExtentMap::of_object(seen.version.clone()),
             base: Some(seen.version.clone()),
-            creation: Creation::Replace,
             modified: attributes.mtime.unwrap_or(seen.modified),
             edits: 0,
-            edits_published: 0,
-            refused: None,
-            epoch: 0,
-            frozen: 0,
-            ahead: 0,
-            eager: None,
-            orphan: false,
-            moving: false,
-            lent: None,
-            intent: None,
-            unsettled: None,
-            recorded: Recorded::default(),
+            ..Self::created(place, Creation::Replace, headers, attributes)
         }
     }
 

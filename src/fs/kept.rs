@@ -175,13 +175,6 @@ pub(super) fn keep_handle(journal: &Journal, fh: Fh, handle: &KeptHandle) {
     journal.write(&batch);
 }
 
-/// Keeps more of a handle.
-pub(super) fn keep_more(journal: &Journal, fh: Fh, more: impl FnOnce(&mut Vec<u8>)) {
-    let mut batch = Batch::default();
-    batch.add(key(HANDLE, fh.0), more);
-    journal.write(&batch);
-}
-
 /// Keeps a handle no longer.
 pub(super) fn drop_handle(journal: &Journal, fh: Fh) {
     let mut batch = Batch::default();
@@ -354,8 +347,8 @@ impl Fs {
         }
     }
 
-    /// The kernel is about to be told of a handle, in answer to the request of this number: from now
-    /// on the next process has it too.
+    /// The kernel is about to be told of a handle, in answer to the request of this number: from
+    /// now on the next process has it too.
     pub fn told(&self, fh: Fh, request: u64) {
         self.handles.told(fh, request);
     }

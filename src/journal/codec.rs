@@ -16,8 +16,8 @@ pub trait Record: Sized {
     fn read(from: &mut &[u8]) -> Option<Self>;
 }
 
-/// Makes a record of a struct, which is one field after the other. A field that is left out does not
-/// compile.
+/// Makes a record of a struct, which is one field after the other. A field that is left out does
+/// not compile.
 macro_rules! record {
     ($name:ty { $($field:ident),* $(,)? }) => {
         impl $crate::journal::codec::Record for $name {

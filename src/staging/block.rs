@@ -203,7 +203,8 @@ impl Block {
         self.live.is_empty()
     }
 
-    /// Adds bytes; moves the block to the spill file when memory has no room. On error nothing is added.
+    /// Adds bytes; moves the block to the spill file when memory has no room. On error nothing is
+    /// added.
     ///
     /// # Panics
     /// If the block is frozen in memory, or the bytes do not fit.

@@ -1,5 +1,5 @@
-//! Memory for blocks: slots of one size in a memory file, mapped, so that the next process finds the
-//! bytes when this one is killed. Knows no addresses and no accounts.
+//! Memory for blocks: slots of one size in a memory file, mapped, so that the next process finds
+//! the bytes when this one is killed. Knows no addresses and no accounts.
 //!
 //! A slot that is given back keeps its pages, so that a stream of blocks does not have every page
 //! made and cleared by the kernel again; how many such pages there may be, the pool says.
