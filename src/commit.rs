@@ -232,7 +232,8 @@ impl Committer {
         let bucket = self.buckets.bucket(&source.bucket);
         let stat = bucket.head(&source.key).await?;
         if !stat.version.etag.matches(&source.etag) {
-            return Err(stale(source));
+            let (bucket, key) = (source.bucket.clone(), source.key.clone());
+            return Err(StoreError::Stale { bucket, key });
         }
         Ok(stat.headers)
     }
@@ -493,11 +494,4 @@ pub fn sources(parts: &[Part]) -> Vec<Arc<ObjectVersion>> {
         }
     }
     versions
-}
-
-fn stale(version: &ObjectVersion) -> StoreError {
-    StoreError::Stale {
-        bucket: version.bucket.clone(),
-        key: version.key.clone(),
-    }
 }

@@ -640,7 +640,7 @@ impl File {
         at: u64,
         change: impl FnOnce(&mut State, &mut Staging) -> Result<T, FileError>,
     ) -> Option<Result<T, FileError>> {
-        self.edit_stated(at, |state, staging| change(state.to_write(), staging))
+        self.edit_stated(at, |state, staging| change(state.for_write(), staging))
     }
 
     fn edit_stated<T>(

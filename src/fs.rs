@@ -37,6 +37,7 @@ mod state;
 
 use handles::Handles;
 use kept::Stated;
+pub use kept::kept_sources;
 use locks::{Held, Locks, Wanted};
 use rename_directory::Stopped;
 use state::State;
@@ -345,6 +346,9 @@ impl Fs {
             }
             let (name, place) = state.add_source(shown, &self.shared.buckets);
             let at = state.tops().len() - 1;
+            if let Some(ino) = state.tree.child(Ino::ROOT, &name) {
+                kept::keep_source(&self.shared.journal, at, (ino, &name), shown);
+            }
             (name, place, at)
         };
         self.look_for_attributes_of(at, &place).await;

@@ -263,13 +263,8 @@ impl Staging {
     /// Appends bytes that fit into the block of the next address.
     fn append_to_block(&mut self, data: &[u8]) -> Result<(), StagingError> {
         let index = self.next / BLOCK_BYTES;
-        if !self.blocks.contains_key(&index) {
-            self.blocks.insert(index, Block::new(index * BLOCK_BYTES));
-        }
-        let block = self
-            .blocks
-            .get_mut(&index)
-            .expect("inserted above when it was missing");
+        let block = self.blocks.entry(index);
+        let block = block.or_insert_with(|| Block::new(index * BLOCK_BYTES));
         let before = block.place();
         let appended = block.append(data, &self.pool);
         if block.place() != before {

@@ -428,8 +428,9 @@ impl Buckets {
     }
 
     /// The bucket of that name, if the mount has it.
-    pub fn named(&self, name: &BucketName) -> Option<&Arc<dyn Bucket>> {
-        self.by_name.get(name)
+    pub fn named(&self, name: &BucketName) -> Option<Arc<dyn Bucket>> {
+        let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        by_name.get(name).map(Arc::clone)
     }
 
     /// All of them.

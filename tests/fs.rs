@@ -13,6 +13,8 @@ use s3fs::store::{ObjectHeaders, Tags};
 
 #[path = "fs/appends.rs"]
 mod appends;
+#[path = "fs/killed.rs"]
+mod killed;
 #[path = "fs/names.rs"]
 mod names;
 #[path = "fs/sequences.rs"]

@@ -136,7 +136,7 @@ impl OpenUpload {
                 id,
             };
             let bucket = buckets.named(&BucketName::new(bucket))?;
-            Some((key.id, bucket.clone(), upload))
+            Some((key.id, bucket, upload))
         })
     }
 

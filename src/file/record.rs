@@ -53,7 +53,7 @@ impl<'a> Stated<'a> {
     }
 
     /// For [`State::write`] alone.
-    pub fn to_write(&mut self) -> &mut State {
+    pub fn for_write(&mut self) -> &mut State {
         self.changed = self.changed.max(Changed::Bytes);
         &mut self.state
     }
@@ -151,7 +151,7 @@ impl State {
         buckets: &Buckets,
     ) -> Option<(Self, BTreeMap<u64, BlockPlace>)> {
         let from = &mut kept;
-        let bucket = buckets.named(&BucketName::read(from)?)?.clone();
+        let bucket = buckets.named(&BucketName::read(from)?)?;
         let key = ObjectKey::read(from)?;
         let mut state = Whole::read(from)?.into_state(Place { bucket, key });
         let mut places: BTreeMap<u64, BlockPlace> =

@@ -9,12 +9,12 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, MutexGuard};
 use std::time::{Instant, SystemTime};
 
-use crate::config::Config;
+use crate::config::{Config, Ownership, ShownSource, Source};
 use crate::file::{File, Place, RestoreError, Shared};
 use crate::fs::handles::{FileHandle, KeptHandle};
-use crate::fs::readdir::Stream;
+use crate::fs::readdir::{Given, Page, Stream};
 use crate::fs::registry::OpenFile;
-use crate::fs::state::State;
+use crate::fs::state::{Root, State};
 use crate::fs::{Fh, Fs, FsError, FsResult, Ino};
 use crate::journal::codec::{Record, record, whole};
 use crate::journal::{Batch, Journal, Key, Values};
@@ -28,6 +28,10 @@ use crate::store::Buckets;
 const INODE: u8 = 16;
 const OPEN: u8 = 17;
 const HANDLE: u8 = 18;
+/// Sources that came later, by number.
+const SOURCE: u8 = 21;
+/// Listings of open directories, by handle.
+const STREAM: u8 = 20;
 /// What there is one of, by the numbers below.
 const SINGLE: u8 = 19;
 const MOUNT: u64 = 0;
@@ -96,6 +100,78 @@ impl Drop for Stated<'_> {
     }
 }
 
+/// A source that came while the mount was there.
+struct KeptSource {
+    ino: Ino,
+    name: Arc<str>,
+    bucket: String,
+    prefix: String,
+    source_name: String,
+    owner: (u32, u32),
+    modes: (u16, u16, Option<u16>),
+}
+
+record!(KeptSource {
+    ino,
+    name,
+    bucket,
+    prefix,
+    source_name,
+    owner,
+    modes
+});
+
+impl KeptSource {
+    fn shown(&self) -> ShownSource {
+        let ((uid, gid), (file_mode, dir_mode, root_mode)) = (self.owner, self.modes);
+        ShownSource {
+            source: Source {
+                bucket: BucketName::new(self.bucket.as_str()),
+                prefix: self.prefix.clone(),
+                name: self.source_name.clone(),
+            },
+            ownership: Ownership {
+                uid,
+                gid,
+                file_mode,
+                dir_mode,
+                root_mode,
+            },
+        }
+    }
+}
+
+/// Keeps a source that came while the mount was there: the one of this number.
+pub(super) fn keep_source(
+    journal: &Journal,
+    number: usize,
+    (ino, name): (Ino, &Arc<str>),
+    shown: &ShownSource,
+) {
+    let ShownSource { source, ownership } = shown;
+    let kept = KeptSource {
+        ino,
+        name: Arc::clone(name),
+        bucket: source.bucket.to_string(),
+        prefix: source.prefix.clone(),
+        source_name: source.name.clone(),
+        owner: (ownership.uid, ownership.gid),
+        modes: (ownership.file_mode, ownership.dir_mode, ownership.root_mode),
+    };
+    let mut batch = Batch::default();
+    batch.put(key(SOURCE, number as u64), |to| kept.write(to));
+    journal.write(&batch);
+}
+
+/// The sources that came while the process before served, whose buckets [`Fs::restore`] needs.
+///
+/// # Errors
+/// [`RestoreError::Unfit`].
+pub fn kept_sources(values: &Values) -> Result<Vec<ShownSource>, RestoreError> {
+    let kept: BTreeMap<u64, KeptSource> = read_all(values, SOURCE)?;
+    Ok(kept.values().map(KeptSource::shown).collect())
+}
+
 /// What is kept of an open or dirty file beside its content.
 struct KeptOpen {
     file: u64,
@@ -124,7 +200,7 @@ impl KeptOpen {
 
     fn into_open(self, file: Arc<File>, buckets: &Buckets) -> Option<OpenFile> {
         let place = |(bucket, object): (String, String)| {
-            let bucket = buckets.named(&BucketName::new(bucket))?.clone();
+            let bucket = buckets.named(&BucketName::new(bucket))?;
             let key = ObjectKey::new(object);
             Some(Place { bucket, key })
         };
@@ -175,10 +251,31 @@ pub(super) fn keep_handle(journal: &Journal, fh: Fh, handle: &KeptHandle) {
     journal.write(&batch);
 }
 
+/// Keeps where a listing is to go on, and what was given out since.
+pub(super) fn keep_stream(journal: &Journal, fh: Fh, page: &Page, given: &Vec<Given>) {
+    let mut batch = Batch::default();
+    batch.put(key(STREAM, fh.0), |to| {
+        page.write(to);
+        given.write(to);
+    });
+    journal.write(&batch);
+}
+
+/// Keeps what more of a listing was given out.
+pub(super) fn keep_given(journal: &Journal, fh: Fh, more: Option<&[Given]>) {
+    let Some(more) = more.filter(|more| !more.is_empty() && journal.is_on()) else {
+        return;
+    };
+    let mut batch = Batch::default();
+    batch.add(key(STREAM, fh.0), |to| more.to_vec().write(to));
+    journal.write(&batch);
+}
+
 /// Keeps a handle no longer.
 pub(super) fn drop_handle(journal: &Journal, fh: Fh) {
     let mut batch = Batch::default();
     batch.delete(key(HANDLE, fh.0));
+    batch.delete(key(STREAM, fh.0));
     journal.write(&batch);
 }
 
@@ -237,6 +334,14 @@ impl Fs {
             state.numbers_kept = kept.0;
             state.mounted = kept.1;
         }
+        let sources: BTreeMap<u64, KeptSource> = read_all(values, SOURCE)?;
+        for (number, kept) in sources {
+            let unfit = RestoreError::unfit(key(SOURCE, number));
+            let shown = kept.shown();
+            let bucket = self.shared.buckets.named(&shown.source.bucket);
+            bucket.ok_or(unfit)?;
+            state.restore_source((kept.ino, &kept.name), &shown, &self.shared.buckets);
+        }
         let nodes: BTreeMap<u64, KeptNode> = read_all(values, INODE)?;
         let nodes = nodes.into_iter().map(|(ino, node)| (Ino(ino), node));
         let numbers_kept = state.numbers_kept;
@@ -260,21 +365,21 @@ impl Fs {
         let next = values.get(&single).map(|kept| whole(kept));
         let next = next.unwrap_or(Some(0)).ok_or(RestoreError::unfit(single))?;
         self.handles.restore(next);
-        for (fh, mut value) in of_kind(values, HANDLE) {
-            let unfit = || RestoreError::unfit(key(HANDLE, fh));
-            let kept = KeptHandle::read(&mut value).ok_or_else(unfit)?;
-            self.restore_handle(Fh(fh), &kept, value)
-                .ok_or_else(unfit)?;
+        let handles: BTreeMap<u64, KeptHandle> = read_all(values, HANDLE)?;
+        for (fh, kept) in handles {
+            let stream = values.get(&key(STREAM, fh)).map_or(&[][..], Vec::as_slice);
+            let restored = self.restore_handle(Fh(fh), &kept, stream);
+            restored.ok_or(RestoreError::unfit(key(HANDLE, fh)))?;
         }
         Ok(())
     }
 
-    fn restore_handle(&mut self, fh: Fh, kept: &KeptHandle, more: &[u8]) -> Option<()> {
+    fn restore_handle(&mut self, fh: Fh, kept: &KeptHandle, stream: &[u8]) -> Option<()> {
         let ino = kept.ino;
         let Some((mode, epoch)) = kept.file else {
             let stream = {
                 let mut state = self.state();
-                let stream = Stream::restore(&state, ino, more)?;
+                let stream = Stream::restore(&state, ino, stream)?;
                 state.tree.pin(ino);
                 stream
             };
@@ -362,5 +467,27 @@ impl Fs {
     pub(super) fn check_kept(&self) -> FsResult<()> {
         let kept = self.shared.journal.check();
         kept.map_err(|error| FsError::NotKept(Arc::new(error)))
+    }
+}
+
+impl State {
+    /// Objects of any source may have attributes that a listing does not tell.
+    fn carriers_unknown(&mut self) {
+        for source in 0..self.roots.len() {
+            self.carriers.note_everywhere(source);
+        }
+    }
+
+    /// A source that was added in the process before, under the same number and name.
+    fn restore_source(
+        &mut self,
+        (ino, name): (Ino, &Arc<str>),
+        shown: &ShownSource,
+        buckets: &Buckets,
+    ) {
+        self.tree.restore_top(ino, name);
+        self.carriers.add_source();
+        let ShownSource { source, ownership } = shown;
+        self.roots.push(Root::of(source, *ownership, buckets));
     }
 }

@@ -1,6 +1,7 @@
 //! Attributes of listed entries where a listing leaves them open: HEAD requests, several at a
 //! time, for the entries that are about to be given out. Decides nothing about names.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,7 +13,7 @@ use crate::file::Place;
 use crate::fs::lookup::with_slash;
 use crate::fs::readdir::Stream;
 use crate::fs::state::State;
-use crate::fs::{Fs, FsResult, Ino};
+use crate::fs::{DirEntry, Fs, FsError, FsResult, Ino};
 use crate::namespace::knowledge::{Known, Named};
 use crate::namespace::listing::Entry;
 use crate::namespace::names;
@@ -122,6 +123,28 @@ impl Fs {
             };
         }
         Ok(())
+    }
+}
+
+impl Fs {
+    /// `.` or `..`, by its position in the directory.
+    pub(super) fn dot(&self, ino: Ino, position: u64) -> FsResult<DirEntry> {
+        let state = self.state();
+        let parent = state.tree.node(ino).ok_or(FsError::UnknownInode)?.parent();
+        let (name, of) = if position == 0 {
+            (".", ino)
+        } else {
+            ("..", parent)
+        };
+        let attr = state
+            .attr(of)
+            .or_else(|| state.attr(ino))
+            .ok_or(FsError::UnknownInode)?;
+        Ok(DirEntry {
+            next_offset: position + 1,
+            name: OsString::from(name),
+            attr,
+        })
     }
 }
 

@@ -169,8 +169,8 @@ impl Fs {
         written.transpose()
     }
 
-    /// Whether a write by a handle that appends, which the kernel expects to go there, has been done:
-    /// the file ends where it would.
+    /// Whether a write by a handle that appends, which the kernel expects to go there, has been
+    /// done: the file ends where it would.
     pub fn is_appended(&self, fh: Fh, range: ByteRange) -> bool {
         let handle = self.handles.writable(fh);
         handle.is_ok_and(|handle| handle.mode.append && handle.file.stat().size == range.end())

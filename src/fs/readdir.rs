@@ -2,15 +2,16 @@
 //! Memory is bounded by a page, however large the directory.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::file::Place;
 use crate::fs::handles::DirectoryHandle;
+use crate::fs::kept::{keep_given, keep_stream};
 use crate::fs::listed::ENTRIES_AHEAD;
 use crate::fs::state::{State, directory_state, file_state};
 use crate::fs::{DirEntry, Fh, Fs, FsError, FsResult, Ino, Opened};
+use crate::journal::codec::{Record, record};
 use crate::namespace::knowledge::{NameKnown, Named};
 use crate::namespace::listing::{Entry, Fold};
 use crate::namespace::tree::Node;
@@ -28,6 +29,29 @@ enum Next {
     End,
 }
 
+/// A page of a listing that entries may yet come from.
+#[derive(Clone, Debug)]
+pub(super) struct Page {
+    /// What it was asked for with.
+    continuation: Option<String>,
+    /// The offset of its first entry.
+    from: u64,
+    /// Names that the listing may not have, and had not had by then.
+    local: Vec<Arc<str>>,
+    /// The first object that was held back then.
+    held: Option<Arc<str>>,
+}
+
+record!(Page {
+    continuation,
+    from,
+    local,
+    held
+});
+
+/// A name that was given out, and the offset behind it.
+pub(super) type Given = (u64, Arc<str>);
+
 /// The stream of an open directory. The offset of an entry is how many were before it, so an
 /// offset means the same entry as long as the stream goes forward or its last page is read again;
 /// a step back beyond that lists anew and counts.
@@ -44,6 +68,17 @@ pub(super) struct Stream {
     pub(super) entries: VecDeque<Entry>,
     /// When the first page was asked for; `None` once it was not from the start to the end.
     begun: Option<Instant>,
+    /// The pages that are not over, the oldest first, for the next process: an object may be held
+    /// back beyond the end of its page.
+    pages: VecDeque<Page>,
+    /// The names given out since the oldest of them.
+    given: Vec<Given>,
+    /// How many of these are kept; `None` when the pages are others since.
+    kept: Option<usize>,
+    /// Whether the listing is that of the process before, and `given` its names.
+    is_resumed: bool,
+    /// Names of a resumed listing that are not given out again.
+    skipped: BTreeSet<Arc<str>>,
 }
 
 impl Stream {
@@ -74,12 +109,69 @@ impl Stream {
             first: DOTS,
             entries: VecDeque::new(),
             begun: None,
+            pages: VecDeque::new(),
+            given: Vec::new(),
+            kept: Some(0),
+            is_resumed: false,
+            skipped: BTreeSet::new(),
         })
     }
 
-    /// The stream of a directory that the process before had open.
-    pub(super) fn restore(state: &State, ino: Ino, _given: &[u8]) -> Option<Self> {
-        Self::new(state, ino).ok()
+    /// The stream of a directory that the process before had open, and what it kept of it.
+    pub(super) fn restore(state: &State, ino: Ino, mut kept: &[u8]) -> Option<Self> {
+        let mut stream = Self::new(state, ino).ok()?;
+        if kept.is_empty() {
+            return Some(stream);
+        }
+        let page = Page::read(&mut kept)?;
+        while !kept.is_empty() {
+            stream.given.extend(Vec::<Given>::read(&mut kept)?);
+        }
+        stream.is_resumed = true;
+        stream.pages.push_back(page);
+        Some(stream)
+    }
+
+    /// Goes on from `offset` where the process before has left off: what it gave out before that is
+    /// not given out again, though the listing goes on from the beginning of a page.
+    fn resume(&mut self, offset: u64) {
+        self.is_resumed = false;
+        let Some(page) = self.pages.pop_front().filter(|page| page.from <= offset) else {
+            self.given.clear();
+            return;
+        };
+        self.given.retain(|(next, _)| *next <= offset);
+        self.skipped = self
+            .given
+            .iter()
+            .map(|(_, name)| Arc::clone(name))
+            .collect();
+        self.local = page.local.iter().cloned().collect();
+        self.local.retain(|name| !self.skipped.contains(name));
+        self.next = page.continuation.clone().map_or(Next::Start, Next::After);
+        self.first = offset.max(DOTS);
+    }
+
+    /// Another page is about to be asked for: whether one is over, and what is kept is another.
+    fn turn(&mut self, continuation: Option<String>) {
+        self.kept = None;
+        let held = self.fold.first_held().cloned();
+        self.pages.push_back(Page {
+            continuation,
+            from: self.end(),
+            local: self.local.iter().cloned().collect(),
+            held: held.clone(),
+        });
+        // Until all that was held back at the end of it has come out.
+        while let Some(second) = self
+            .pages
+            .get(1)
+            .filter(|page| held.is_none() || page.held != held)
+        {
+            let from = second.from;
+            self.given.retain(|(next, _)| *next > from);
+            self.pages.pop_front();
+        }
     }
 
     fn end(&self) -> u64 {
@@ -159,6 +251,27 @@ impl Fs {
     ) -> FsResult<()> {
         let handle = self.handles.directory(fh)?;
         let mut stream = handle.stream.lock().await;
+        if stream.is_resumed {
+            stream.resume(offset);
+        }
+        let filled = self.fill(&handle, &mut stream, (offset, plus), take).await;
+        let journal = &self.shared.journal;
+        match (stream.pages.front(), stream.kept) {
+            (Some(page), None) => keep_stream(journal, fh, page, &stream.given),
+            (Some(_), Some(kept)) => keep_given(journal, fh, stream.given.get(kept..)),
+            (None, _) => {}
+        }
+        stream.kept = Some(stream.given.len());
+        filled
+    }
+
+    async fn fill(
+        &self,
+        handle: &DirectoryHandle,
+        stream: &mut Stream,
+        (offset, plus): (u64, bool),
+        take: &mut (dyn FnMut(&DirEntry) -> bool + Send),
+    ) -> FsResult<()> {
         let begun = !matches!(stream.next, Next::Start);
         if begun && (offset == 0 || offset.max(DOTS) < stream.first) {
             *stream = Stream::new(&self.state(), handle.ino)?;
@@ -176,10 +289,10 @@ impl Fs {
                 if matches!(stream.next, Next::End) {
                     return Ok(());
                 }
-                self.fetch(&mut stream, handle.ino, position).await?;
+                self.fetch(stream, handle.ino, position).await?;
             }
             let skipped = (position - stream.first) as usize;
-            self.describe_entries(handle.ino, &mut stream, skipped, plus)
+            self.describe_entries(handle.ino, stream, skipped, plus)
                 .await?;
             let mut state = self.state();
             for entry in stream.entries.iter().skip(skipped).take(ENTRIES_AHEAD) {
@@ -187,6 +300,7 @@ impl Fs {
                 if !state.give(handle.ino, entry, (position, plus), take) {
                     return Ok(());
                 }
+                stream.given.push((position, Arc::clone(&entry.name)));
             }
         }
     }
@@ -213,6 +327,7 @@ impl Fs {
             Next::End => return Ok(()),
         };
         let prefix = now.key.as_str().to_owned();
+        stream.turn(continuation.clone());
         let request = ListRequest {
             prefix,
             fold: true,
@@ -228,6 +343,7 @@ impl Fs {
         if at_end {
             entries.extend(stream.fold.finish());
         }
+        entries.retain(|entry| !stream.skipped.contains(&entry.name));
         stream.next = page.continuation.map_or(Next::End, Next::After);
         let mut state = self.state();
         state.learn_listing(ino, stream);
@@ -238,25 +354,6 @@ impl Fs {
         drop(state);
         stream.advance(offset, entries, at, at_end);
         Ok(())
-    }
-
-    fn dot(&self, ino: Ino, position: u64) -> FsResult<DirEntry> {
-        let state = self.state();
-        let parent = state.tree.node(ino).ok_or(FsError::UnknownInode)?.parent();
-        let (name, of) = if position == 0 {
-            (".", ino)
-        } else {
-            ("..", parent)
-        };
-        let attr = state
-            .attr(of)
-            .or_else(|| state.attr(ino))
-            .ok_or(FsError::UnknownInode)?;
-        Ok(DirEntry {
-            next_offset: position + 1,
-            name: OsString::from(name),
-            attr,
-        })
     }
 }
 

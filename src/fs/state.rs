@@ -20,14 +20,14 @@ use crate::store::{Bucket, Buckets, ObjectStat};
 
 /// A source of the mount: where its paths are in the store.
 #[derive(Debug)]
-struct Root {
+pub(super) struct Root {
     bucket: Arc<dyn Bucket>,
     prefix: String,
     ownership: Ownership,
 }
 
 impl Root {
-    fn of(source: &Source, ownership: Ownership, buckets: &Buckets) -> Self {
+    pub(super) fn of(source: &Source, ownership: Ownership, buckets: &Buckets) -> Self {
         Self {
             bucket: buckets.bucket(&source.bucket),
             prefix: source.prefix.clone(),
@@ -64,7 +64,7 @@ pub(super) struct State {
     pub(super) carriers: Carriers,
     /// Failures to store attributes that nobody was told of yet.
     pub(super) late: Late,
-    roots: Vec<Root>,
+    pub(super) roots: Vec<Root>,
     /// Of the root, when it is in no source.
     ownership: Ownership,
     pub(super) attr_ttl: Duration,
@@ -100,13 +100,6 @@ impl State {
             attr_ttl: config.bounds.attr_ttl,
             mounted: SystemTime::now(),
             numbers_kept: 0,
-        }
-    }
-
-    /// Objects of any source may have attributes that a listing does not tell.
-    pub(super) fn carriers_unknown(&mut self) {
-        for source in 0..self.roots.len() {
-            self.carriers.note_everywhere(source);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Tests of the journal: what is left of it wherever its writer is killed.
 
 use std::os::unix::fs::FileExt as _;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use proptest::prelude::*;
 
@@ -158,12 +158,12 @@ fn what_cannot_be_written_waits_and_is_written_when_it_can_be() {
 
 #[test]
 fn values_read_back_as_they_were_written() {
+    type Value = (Option<String>, Vec<(u64, bool)>, SystemTime);
     let before = UNIX_EPOCH - Duration::new(5, 7);
-    let value = (Some("text".to_owned()), vec![(1_u64, true)], before);
+    let value: Value = (Some("text".to_owned()), vec![(1, true)], before);
     let mut bytes = Vec::new();
     value.write(&mut bytes);
     assert_eq!(whole(&bytes), Some(value.clone()));
     bytes.pop();
-    let cut: Option<(Option<String>, Vec<(u64, bool)>, std::time::SystemTime)> = whole(&bytes);
-    assert_eq!(cut, None);
+    assert_eq!(whole::<Value>(&bytes), None);
 }

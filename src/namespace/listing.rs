@@ -70,6 +70,11 @@ impl Fold {
         }
     }
 
+    /// The first of the objects that are held back.
+    pub fn first_held(&self) -> Option<&Arc<str>> {
+        self.held.first().map(|object| &object.name)
+    }
+
     /// The entries that are certain after this page.
     pub fn page(&mut self, page: &ListPage, at: Instant) -> Vec<Entry> {
         let mut entries = Vec::with_capacity(page.objects.len() + page.prefixes.len());

@@ -164,6 +164,11 @@ impl World {
             .spawn(async move { background.store_attributes().await });
     }
 
+    /// Has work done while the test goes on.
+    pub fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) {
+        self.daemon().spawn(work);
+    }
+
     fn daemon(&self) -> &Runtime {
         self.daemon.as_ref().unwrap()
     }

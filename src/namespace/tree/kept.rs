@@ -1,0 +1,115 @@
+//! What is kept of the inode table for the next process, and the table made of that. Knows no
+//! journal.
+
+use std::sync::Arc;
+
+use super::{DirectoryNode, FileNode, Node, NodeState, Tree};
+use crate::namespace::{Ino, LocalTimes};
+
+/// What of a node cannot be asked for again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeptNode {
+    /// The directory it is in.
+    pub parent: Ino,
+    /// Its name there.
+    pub name: Arc<str>,
+    /// Whether it has a name.
+    pub linked: bool,
+    /// How often the kernel was told of it.
+    pub lookups: u64,
+    /// Whether it is a directory.
+    pub is_directory: bool,
+    /// Whether it is shown whatever the store holds.
+    pub is_retained: bool,
+    /// Times known here only.
+    pub times: LocalTimes,
+}
+
+impl Tree {
+    /// The nodes that came, went or may have changed since the last call of this.
+    pub fn take_changed(&mut self) -> Vec<Ino> {
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.sort_unstable();
+        changed.dedup();
+        changed
+    }
+
+    /// What is to be kept of a node.
+    pub fn kept(&self, ino: Ino) -> Option<KeptNode> {
+        let node = self.nodes.get(&ino)?;
+        Some(KeptNode {
+            parent: node.parent,
+            name: Arc::clone(&node.name),
+            linked: node.linked,
+            lookups: node.lookups,
+            is_directory: node.is_directory(),
+            is_retained: self.is_retained(ino),
+            times: match &node.state {
+                NodeState::File(file) => file.times,
+                NodeState::Directory(directory) => directory.times,
+            },
+        })
+    }
+
+    /// Puts in the nodes that were kept of another table over the same sources; numbers from `next`
+    /// on are new. To be followed by [`Self::prune_all`].
+    ///
+    /// # Errors
+    /// A node whose parent is missing, or no directory.
+    pub fn restore(&mut self, nodes: Vec<(Ino, KeptNode)>, next: u64) -> Result<(), Ino> {
+        self.next = self.next.max(next);
+        for (ino, kept) in &nodes {
+            let state = match kept.is_directory {
+                true => NodeState::Directory(DirectoryNode {
+                    times: kept.times,
+                    ..DirectoryNode::default()
+                }),
+                false => NodeState::File(FileNode {
+                    times: kept.times,
+                    ..FileNode::default()
+                }),
+            };
+            let node = Node {
+                parent: kept.parent,
+                name: Arc::clone(&kept.name),
+                linked: kept.linked,
+                lookups: kept.lookups,
+                pins: 0,
+                state,
+            };
+            self.next = self.next.max(ino.0 + 1);
+            self.changed.push(*ino);
+            self.nodes.insert(*ino, node);
+        }
+        // The tops are there even if nothing was kept of them.
+        let linked = self.nodes.iter().filter(|(_, node)| node.linked);
+        let linked = linked.map(|(ino, node)| (*ino, node.parent, Arc::clone(&node.name)));
+        for (ino, parent, name) in linked.collect::<Vec<_>>() {
+            if ino != Ino::ROOT {
+                let directory = self.directory_mut(parent).ok_or(ino)?;
+                directory.children.insert(name, ino);
+            }
+        }
+        for (ino, _) in nodes.iter().filter(|(_, kept)| kept.is_retained) {
+            self.retain(*ino);
+        }
+        Ok(())
+    }
+
+    /// Gives up the nodes that nobody counts on.
+    pub fn prune_all(&mut self) {
+        let all: Vec<Ino> = self.nodes.keys().copied().collect();
+        for ino in all {
+            self.prune(ino);
+        }
+    }
+
+    /// A directory for one more source below the root, under the number that it had in another
+    /// table.
+    pub fn restore_top(&mut self, ino: Ino, name: &Arc<str>) {
+        let state = NodeState::Directory(DirectoryNode::default());
+        self.insert(Ino::ROOT, name, ino, state);
+        self.tops.insert(ino, self.tops.len());
+        self.next = self.next.max(ino.0 + 1);
+    }
+}

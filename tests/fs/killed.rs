@@ -1,0 +1,209 @@
+//! What another process finds that goes on for one that was killed. The reference model kills it
+//! at random (`model`); here is what that does not come by.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use s3fs::fs::{DirEntry, Fh, FsError, OpenMode};
+use s3fs::limits::Limits;
+use s3fs::range::ByteRange;
+use s3fs::sim::{Fault, How, Operation};
+
+use super::world::{BUCKET, NEW, World};
+use super::{READ, ROOT, name};
+
+const BOTH: OpenMode = OpenMode {
+    write: true,
+    ..READ
+};
+
+/// Makes a file and has the kernel know of it.
+fn made(world: &World, path: &str, request: u64) -> Fh {
+    let made = world.run(world.fs.create(ROOT, name(path), NEW, BOTH));
+    let fh = made.unwrap().1.fh;
+    world.fs.told(fh, request);
+    fh
+}
+
+fn write(world: &World, fh: Fh, at: u64, bytes: Vec<u8>) {
+    world
+        .run(world.fs.write(fh, at, Bytes::from(bytes)))
+        .unwrap();
+}
+
+#[test]
+fn parts_that_were_sent_ahead_are_not_sent_again() {
+    let limits = Limits {
+        part_size_min: 4,
+        upload_part_size: 1024,
+        ..Limits::aws()
+    };
+    let mut world = World::chosen(limits, |_| ());
+    let fh = made(&world, "f", 2);
+    let content: Vec<u8> = (0..10_000_u32).map(|n| (n / 7) as u8).collect();
+    write(&world, fh, 0, content.clone());
+    let sent = |world: &World| world.sim.counters().of(Operation::UploadPart).requests;
+    world.wait_until(|| sent(&world) >= 8);
+    let before = sent(&world);
+    world.kill();
+    world.run(world.fs.flush(fh)).unwrap();
+    assert_eq!(world.sim.content(BUCKET, "f").unwrap(), content);
+    assert!(sent(&world) - before <= 2, "{} more", sent(&world) - before);
+    assert_eq!(world.sim.uploads(BUCKET), []);
+}
+
+#[test]
+fn an_upload_of_a_commit_that_was_under_way_is_given_up() {
+    let limits = Limits {
+        part_size_min: 4,
+        put_max: 100,
+        upload_part_size: 4096,
+        ..Limits::aws()
+    };
+    let mut world = World::chosen(limits, |_| ());
+    let fh = made(&world, "f", 2);
+    write(&world, fh, 0, vec![7; 4000]);
+    let never = Fault::on(Operation::CompleteMultipartUpload, How::Stall);
+    world.sim.fault(never.times(100));
+    let fs = std::sync::Arc::clone(&world.fs);
+    world.spawn(async move { fs.flush(fh).await });
+    world.wait_until(|| {
+        let counters = world.sim.counters();
+        counters.of(Operation::CompleteMultipartUpload).requests > 0
+    });
+    world.kill();
+    world.sim.clear_faults();
+    world.wait_until(|| world.sim.uploads(BUCKET).is_empty());
+    world.run(world.fs.flush(fh)).unwrap();
+    assert_eq!(world.sim.content(BUCKET, "f").unwrap(), vec![7; 4000]);
+}
+
+#[test]
+fn what_a_killed_process_has_published_is_not_in_conflict_with_itself() {
+    let mut world = World::new();
+    let exclusive = OpenMode {
+        exclusive: true,
+        ..BOTH
+    };
+    let made = world.run(world.fs.create(ROOT, name("f"), NEW, exclusive));
+    let fh = made.unwrap().1.fh;
+    world.fs.told(fh, 2);
+    write(&world, fh, 0, b"content".to_vec());
+    let lost = Fault::on(Operation::PutObject, How::ResetAfter);
+    world.sim.fault(lost);
+    let fs = std::sync::Arc::clone(&world.fs);
+    // It tries again, and is killed before it can find out.
+    world
+        .sim
+        .fault(Fault::on(Operation::HeadObject, How::Stall).times(100));
+    world.spawn(async move { fs.flush(fh).await });
+    world.wait_until(|| world.sim.content(BUCKET, "f").is_some());
+    world.kill();
+    world.sim.clear_faults();
+    write(&world, fh, 7, b" and more".to_vec());
+    world.run(world.fs.flush(fh)).unwrap();
+    assert_eq!(world.sim.content(BUCKET, "f").unwrap(), b"content and more");
+}
+
+#[test]
+fn a_listing_goes_on_where_it_was_though_what_was_listed_is_removed() {
+    let mut world = World::new();
+    let mut names: BTreeSet<String> = (0..2500).map(|n| format!("f{n:04}")).collect();
+    names.extend(["f".to_owned(), "g".to_owned()]);
+    for path in &names {
+        world.sim.put(BUCKET, path, "");
+    }
+    let fh = world.run(world.fs.opendir(ROOT)).unwrap().fh;
+    world.fs.told(fh, 2);
+    let (mut offset, mut listed, mut calls) = (0, Vec::new(), 0);
+    loop {
+        let (mut taken, mut next) = (Vec::new(), offset);
+        let mut take = |entry: &DirEntry| {
+            if taken.len() == 70 {
+                return false;
+            }
+            taken.push(entry.name.to_str().unwrap().to_owned());
+            next = entry.next_offset;
+            true
+        };
+        world
+            .run(world.fs.readdir(fh, offset, true, &mut take))
+            .unwrap();
+        if taken.is_empty() {
+            break;
+        }
+        offset = next;
+        for path in taken.iter().filter(|path| !path.starts_with('.')) {
+            world.run(world.fs.unlink(ROOT, name(path))).unwrap();
+        }
+        listed.extend(taken);
+        calls += 1;
+        if calls % 3 == 0 {
+            world.kill();
+        }
+    }
+    let all = listed.iter().filter(|path| !path.starts_with('.'));
+    let all: Vec<&String> = all.collect();
+    assert_eq!(all.len(), names.len(), "some twice or not at all");
+    assert_eq!(all.into_iter().cloned().collect::<BTreeSet<_>>(), names);
+    assert_eq!(world.sim.keys(BUCKET), Vec::<String>::new());
+}
+
+#[test]
+fn a_handle_that_the_kernel_never_learnt_of_is_not_kept() {
+    let mut world = World::new();
+    world.sim.put(BUCKET, "f", "content");
+    let ino = world.run(world.look("f")).unwrap().ino;
+    let told = world.run(world.fs.open(ino, READ)).unwrap().fh;
+    world.fs.told(told, 2);
+    let untold = world.run(world.fs.open(ino, READ)).unwrap().fh;
+    world.kill();
+    let all = ByteRange::at(0, 100);
+    assert_eq!(world.run(world.fs.read(told, all)).unwrap(), "content");
+    let unknown = world.run(world.fs.read(untold, all));
+    assert!(matches!(unknown, Err(FsError::BadHandle)));
+    assert_eq!(world.fs.told_before(2), Some((ino, told)));
+    let later = world.run(world.fs.open(ino, READ)).unwrap().fh;
+    assert!(later > untold, "a number was given out twice");
+    // The last close of the file is the last close: another process may replace what it shows.
+    world.run(world.fs.release(told)).unwrap();
+    world.run(world.fs.release(later)).unwrap();
+    assert_eq!(world.fs.told_before(2), None);
+}
+
+#[test]
+fn a_file_whose_last_close_was_under_way_is_stored() {
+    let mut world = World::new();
+    let fh = made(&world, "f", 2);
+    write(&world, fh, 0, b"content".to_vec());
+    let never = Fault::on(Operation::PutObject, How::Stall);
+    world.sim.fault(never.times(100));
+    let fs = std::sync::Arc::clone(&world.fs);
+    world.spawn(async move { fs.release(fh).await });
+    world.wait_until(|| world.sim.counters().of(Operation::PutObject).requests > 0);
+    world.kill();
+    world.sim.clear_faults();
+    assert!(matches!(
+        world.run(world.fs.release(fh)),
+        Err(FsError::BadHandle)
+    ));
+    world.wait_until(|| world.sim.content(BUCKET, "f").is_some());
+}
+
+#[test]
+fn bytes_on_disk_are_found_too() {
+    let mut world = World::chosen(Limits::aws(), |config| {
+        config.bounds.staging_memory_bytes_max = 64 << 10;
+    });
+    let fh = made(&world, "f", 2);
+    let content: Vec<u8> = (0..700_000_u32).map(|n| (n / 11) as u8).collect();
+    for (n, run) in content.chunks(4096).enumerate() {
+        write(&world, fh, n as u64 * 4096, run.to_vec());
+    }
+    world.kill();
+    world.kill();
+    let all = ByteRange::at(0, 1 << 20);
+    assert_eq!(world.run(world.fs.read(fh, all)).unwrap(), content);
+    world.run(world.fs.flush(fh)).unwrap();
+    assert_eq!(world.sim.content(BUCKET, "f").unwrap(), content);
+}
