@@ -27,6 +27,7 @@ mod run;
 mod secret_file;
 mod source;
 mod store;
+mod supervise;
 #[cfg(test)]
 mod tests;
 mod typed;
@@ -54,6 +55,11 @@ pub enum Command {
     Remount(RemountCommand),
     /// Unmount, and wait until everything is in the store.
     Unmount(UnmountCommand),
+    /// Go on with a mount whose daemon was killed; its supervisor is at stdin.
+    Resume {
+        /// Which lines to log: a level or a filter.
+        log_level: String,
+    },
     /// Nothing: it was only to be seen whether the options make sense.
     Nothing,
     /// Try what a store does.
@@ -287,6 +293,7 @@ fn configured(typed: &Typed) -> Result<Configured, ConfigFileError> {
         Some(TypedCommand::Probe(probe)) => (&probe.store, std::slice::from_ref(&probe.source)),
         #[cfg(feature = "sim")]
         Some(TypedCommand::Demo(_)) => return Ok(Configured::default()),
+        Some(TypedCommand::Resume(_)) => return Ok(Configured::default()),
         None => (&typed.mount.store, &typed.mount.operands[..]),
     };
     // The mount point, which is the last operand, names no bucket.

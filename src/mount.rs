@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -21,7 +22,7 @@ use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::{Config, ShownSource};
-use crate::file::{FileError, Shared};
+use crate::file::{FileError, Kept, Shared};
 use crate::fs::Fs;
 use crate::fuse::FuseFs;
 use crate::object::{BucketName, ObjectKey};
@@ -32,16 +33,19 @@ mod control;
 mod error;
 mod kernel;
 mod point;
+mod resume;
 mod sharing;
 mod table;
 
 pub use error::MountError;
 pub use kernel::is_kernel_word;
+pub use resume::Handover;
 pub use table::{Unmount, is_mounted, remount, unmount};
 
 use control::{Control, Served};
 use kernel::{Detach, KernelMount};
 use point::Fitness;
+use resume::About;
 use sharing::Turn;
 
 /// Threads that read requests. They only unpack, look into memory and reply, so a few keep up with
@@ -74,49 +78,61 @@ pub struct LiveMount {
     ended: oneshot::Receiver<io::Result<()>>,
     /// Lets others join, and umount(8) wait.
     control: Option<Control>,
+    /// What the next process needs beside the connection and the socket.
+    kept: Option<(About, Kept, OwnedFd)>,
     /// Stores changed attributes of closed files.
     _storing: AbortOnDropHandle<()>,
 }
 
 impl LiveMount {
     /// Reaches every bucket, mounts, and answers requests from then on. When it returns, the first
-    /// access to the mount point succeeds. `runtime` must outlive the mount.
+    /// access to the mount point succeeds. `runtime` must outlive the mount. It ends with this
+    /// process.
     ///
     /// # Errors
     /// [`MountError`]; nothing is mounted then.
     pub async fn start(config: &Config, runtime: &Handle) -> Result<Self, MountError> {
         let wanted = wanted(config)?;
         let store = reach(config).await?;
-        let work = Work {
-            config,
-            wanted: &wanted,
-            runtime,
-        };
-        work.alone(store).await
+        Work::new(config, runtime).alone(store, &wanted, None).await
     }
 
-    /// As [`Self::start`], unless a process that serves other mounts can serve this one, too.
+    /// As [`Self::start`], unless a process that serves other mounts can serve this one, too; and
+    /// another process can go on with it ([`Self::handover`]).
     ///
     /// # Errors
     /// [`MountError`]; nothing is mounted then.
     pub async fn join_or_start(config: &Config, runtime: &Handle) -> Result<Started, MountError> {
         let wanted = wanted(config)?;
         let store = reach(config).await?;
-        let work = Work {
-            config,
-            wanted: &wanted,
-            runtime,
-        };
+        let kept = || Kept::create(&config.bounds.staging_dir);
         let live = match shareable(config) {
             Some((shown, turn)) => {
                 if turn.join(config, &shown, &wanted)? {
                     return Ok(Started::Joined);
                 }
-                work.begin(store, &shown, &turn).await?
+                begin(config, runtime, store, (&shown, &wanted), (&turn, kept()?)).await?
             }
-            None => work.alone(store).await?,
+            None => {
+                let work = Work::new(config, runtime);
+                work.alone(store, &wanted, Some(kept()?)).await?
+            }
         };
         Ok(Started::Live(Box::new(live)))
+    }
+
+    /// What another process needs to go on with this mount when this one is killed; `None` when
+    /// that cannot be.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn handover(&self) -> io::Result<Option<Handover>> {
+        let (Some((about, kept, device)), Some(control)) = (&self.kept, &self.control) else {
+            return Ok(None);
+        };
+        let kept = kept.try_clone().map_err(io::Error::other)?;
+        let handover = Handover::new(about, device.try_clone()?, control.try_clone()?, kept);
+        handover.map(Some)
     }
 
     /// Where the first was mounted.
@@ -181,6 +197,12 @@ impl LiveMount {
         }
     }
 
+    fn raise_readahead(&self, path: &Path) {
+        if let Some(number) = &self.device {
+            kernel::raise_readahead(path, number);
+        }
+    }
+
     async fn detach_when_idle(&self) {
         loop {
             match self.detach(Detach::Idle) {
@@ -221,110 +243,166 @@ fn wanted(config: &Config) -> Result<KernelMount, MountError> {
     })
 }
 
-/// What a new mount is made from.
+/// What a mount is made from.
 #[derive(Clone, Copy, Debug)]
 struct Work<'a> {
     config: &'a Config,
-    wanted: &'a KernelMount,
     runtime: &'a Handle,
+    /// Whether other mounts can join.
+    is_joinable: bool,
 }
 
-impl Work<'_> {
-    /// A mount with a superblock of its own.
-    async fn alone(self, store: S3Store) -> Result<LiveMount, MountError> {
-        let fs = assemble(self.config, &store, self.runtime);
-        fs.look_for_attributes().await;
-        let device = kernel::attach(self.wanted)?;
-        let path = &self.wanted.path;
-        let served = self.serve(fs, store, device, path, None);
-        served.inspect_err(|_| {
-            if let Err(error) = kernel::detach(path, Detach::Lazy) {
-                warn!("{}: cannot be unmounted: {error}", path.display());
-            }
-        })
+/// The first mount of a superblock that others can join.
+async fn begin(
+    config: &Config,
+    runtime: &Handle,
+    store: S3Store,
+    (shown, wanted): (&ShownSource, &KernelMount),
+    (turn, kept): (&Turn, Kept),
+) -> Result<LiveMount, MountError> {
+    let (begun, device) = match turn.begin(wanted) {
+        // Root without CAP_SYS_ADMIN, as in a container.
+        Err(MountError::Refused { source, .. }) if source.raw_os_error() == Some(libc::EPERM) => {
+            let work = Work::new(config, runtime);
+            return work.alone(store, wanted, Some(kept)).await;
+        }
+        begun => begun?,
+    };
+    let none = Config {
+        sources: Vec::new(),
+        ..config.clone()
+    };
+    let work = Work {
+        is_joinable: true,
+        ..Work::new(&none, runtime)
+    };
+    let fs = work.assemble(&store, Some(&kept))?;
+    fs.buckets().add(store.bucket(&shown.source.bucket));
+    let name = fs.add_source(shown).await;
+    let failed = |source| MountError::Session { source };
+    let again = device.try_clone().map_err(failed)?;
+    let number = point::mounted_at(begun.path()).map_err(failed)?;
+    let number = number.map(|entry| entry.device);
+    let session = work.session(&fs, device)?;
+    let mounted = (wanted.path.clone(), number);
+    let connection = (session, again.try_clone().map_err(failed)?);
+    let live = work.serve((fs, store, Some(kept)), connection, mounted, None)?;
+    turn.mount(&again, &name, wanted)?;
+    live.raise_readahead(&wanted.path);
+    info!("{} mounted at {}", wanted.source, wanted.path.display());
+    Ok(live)
+}
+
+impl<'a> Work<'a> {
+    const fn new(config: &'a Config, runtime: &'a Handle) -> Self {
+        Self {
+            config,
+            runtime,
+            is_joinable: false,
+        }
     }
 
-    /// The first mount of a superblock that others can join.
-    async fn begin(
+    /// A mount with a superblock of its own.
+    async fn alone(
         self,
         store: S3Store,
-        shown: &ShownSource,
-        turn: &Turn,
+        wanted: &KernelMount,
+        kept: Option<Kept>,
     ) -> Result<LiveMount, MountError> {
-        let none = Config {
-            sources: Vec::new(),
-            ..self.config.clone()
-        };
-        let (begun, device) = match turn.begin(self.wanted) {
-            // Root without CAP_SYS_ADMIN, as in a container.
-            Err(MountError::Refused { source, .. })
-                if source.raw_os_error() == Some(libc::EPERM) =>
-            {
-                return self.alone(store).await;
+        let failed = |source| MountError::Session { source };
+        let fs = self.assemble(&store, kept.as_ref())?;
+        fs.look_for_attributes().await;
+        let device = kernel::attach(wanted)?;
+        let again = device.try_clone().map_err(failed)?;
+        let number = point::mounted_at(&wanted.path).ok().flatten();
+        let mounted = (wanted.path.clone(), number.map(|entry| entry.device));
+        let session = self.session(&fs, device);
+        let served = session
+            .and_then(|session| self.serve((fs, store, kept), (session, again), mounted, None));
+        match &served {
+            Ok(live) => {
+                live.raise_readahead(&wanted.path);
+                info!("{} mounted at {}", wanted.source, wanted.path.display());
             }
-            begun => begun?,
-        };
-        let fs = assemble(&none, &store, self.runtime);
-        fs.buckets().add(store.bucket(&shown.source.bucket));
-        let name = fs.add_source(shown).await;
-        let again = device
-            .try_clone()
-            .map_err(|source| MountError::Session { source })?;
-        let live = self.serve(fs, store, device, begun.path(), Some(turn.dir()))?;
-        turn.mount(&again, &name, self.wanted)?;
-        Ok(live)
+            Err(_) => {
+                if let Err(error) = kernel::detach(&wanted.path, Detach::Lazy) {
+                    warn!("{}: cannot be unmounted: {error}", wanted.path.display());
+                }
+            }
+        }
+        served
     }
 
-    /// Answers the requests that come from what is mounted at `path`, and on a control socket:
-    /// those who join, too, when they know the directory it is in.
+    /// The filesystem over the buckets of a store.
+    fn assemble(self, store: &S3Store, kept: Option<&Kept>) -> Result<Arc<Fs>, MountError> {
+        let names = bucket_names(self.config).into_iter();
+        let buckets = Buckets::new(names.map(|name| store.bucket(name)));
+        let (bounds, runtime) = (self.config.bounds.clone(), self.runtime.clone());
+        let shared = match kept {
+            Some(kept) => Shared::keeping(buckets, bounds, runtime, kept.try_clone()?)?,
+            None => Shared::new(buckets, bounds, runtime),
+        };
+        Ok(Arc::new(Fs::new(self.config, shared)))
+    }
+
+    /// A session on a new connection.
+    fn session(self, fs: &Arc<Fs>, device: OwnedFd) -> Result<Session<FuseFs>, MountError> {
+        let ttl = self.config.bounds.attr_ttl;
+        let filesystem = FuseFs::new(Arc::clone(fs), self.runtime.clone(), ttl);
+        // Who may come in is the kernel's decision (allow_other, default_permissions); the
+        // library's own check would also refuse a process that changed its user after open.
+        Session::from_fd(filesystem, device, SessionACL::All, session_settings())
+            .map_err(|source| MountError::Session { source })
+    }
+
+    /// Answers the requests of what was mounted first at a path, with a number, and on a control
+    /// socket.
     fn serve(
         self,
-        fs: Arc<Fs>,
-        store: S3Store,
-        device: OwnedFd,
-        path: &Path,
-        joined_in: Option<&Path>,
+        (fs, store, kept): (Arc<Fs>, S3Store, Option<Kept>),
+        (session, device): (Session<FuseFs>, OwnedFd),
+        (path, number): (PathBuf, Option<String>),
+        control: Option<(UnixListener, PathBuf)>,
     ) -> Result<LiveMount, MountError> {
         let failed = |source| MountError::Session { source };
         let Self {
             config, runtime, ..
         } = self;
-        let number = point::mounted_at(path).ok().flatten();
-        let number = number.map(|entry| entry.device);
         let background = Arc::clone(&fs);
         let storing = runtime.spawn(async move { background.store_attributes().await });
         let storing = AbortOnDropHandle::new(storing);
-        let served = Served {
+        let served = Arc::new(Served {
             fs: Arc::clone(&fs),
             store,
-            common: joined_in.map(|_| config.common()),
+            common: self.is_joinable.then(|| config.common()),
             device: device.try_clone().map_err(failed)?,
-        };
-        let filesystem = FuseFs::new(Arc::clone(&fs), runtime.clone(), config.bounds.attr_ttl);
-        let ended = serve(filesystem, device).map_err(failed)?;
-        let mut control = None;
-        if let Some(number) = &number {
-            kernel::raise_readahead(path, number);
-            let dir = match joined_in {
-                Some(dir) => Ok(dir.to_owned()),
-                None => control::make_run_dir(),
-            };
-            let listens = |dir: PathBuf| Control::listen(&dir, number, Arc::new(served), runtime);
-            match dir.and_then(listens) {
-                Ok(listening) => control = Some(listening),
-                Err(error) => {
-                    debug!("umount will not wait until everything is stored: {error}");
-                }
+        });
+        let listening = match (control, &number) {
+            (Some((listener, socket)), _) => {
+                Control::resume(listener, socket, served, runtime).map(Some)
             }
-        }
-        info!(
-            "{} mounted at {}",
-            self.wanted.source,
-            self.wanted.path.display()
-        );
+            (None, Some(number)) => control::make_run_dir()
+                .and_then(|dir| Control::listen(&dir, number, served, runtime))
+                .map(Some),
+            (None, None) => Ok(None),
+        };
+        let control = listening.unwrap_or_else(|error| {
+            debug!("umount will not wait until everything is stored: {error}");
+            None
+        });
+        let ended = answer(session).map_err(failed)?;
+        let about = |control: &Control| About {
+            config: config.clone(),
+            is_joinable: self.is_joinable,
+            path: path.clone(),
+            number: number.clone().unwrap_or_default(),
+            socket: control.path().to_owned(),
+        };
+        let about = control.as_ref().map(about);
         Ok(LiveMount {
+            kept: about.zip(kept).map(|(about, kept)| (about, kept, device)),
             fs,
-            path: self.wanted.path.clone(),
+            path,
             device: number,
             ended,
             control,
@@ -406,24 +484,16 @@ fn bucket_names(config: &Config) -> BTreeSet<&BucketName> {
     config.sources.iter().map(|source| &source.bucket).collect()
 }
 
-/// The filesystem over the buckets of a store.
-fn assemble(config: &Config, store: &S3Store, runtime: &Handle) -> Arc<Fs> {
-    let names = bucket_names(config).into_iter();
-    let buckets = Buckets::new(names.map(|name| store.bucket(name)));
-    let shared = Shared::new(buckets, config.bounds.clone(), runtime.clone());
-    Arc::new(Fs::new(config, shared))
-}
-
-/// Answers the requests that come through `device` until the kernel closes it; the receiver then
-/// gets the outcome.
-fn serve(filesystem: FuseFs, device: OwnedFd) -> io::Result<oneshot::Receiver<io::Result<()>>> {
+fn session_settings() -> fuser::Config {
     let mut settings = fuser::Config::default();
     settings.n_threads = Some(SESSION_THREADS);
     // One description for all threads: requests read from a clone are lost with it in a crash.
     settings.clone_fd = false;
-    // Who may come in is the kernel's decision (allow_other, default_permissions); the library's
-    // own check would also refuse a process that changed its user after open.
-    let session = Session::from_fd(filesystem, device, SessionACL::All, settings)?;
+    settings
+}
+
+/// Answers the requests of a session until the kernel ends it; the receiver then gets the outcome.
+fn answer(session: Session<FuseFs>) -> io::Result<oneshot::Receiver<io::Result<()>>> {
     let (sender, ended) = oneshot::channel();
     thread::Builder::new()
         .name("fuse-session".to_owned())

@@ -49,6 +49,8 @@ mod sharing;
 mod shell;
 #[path = "e2e/store.rs"]
 mod store;
+#[path = "e2e/survival.rs"]
+mod survival;
 #[path = "e2e/target.rs"]
 mod target;
 #[path = "e2e/tools.rs"]

@@ -69,10 +69,14 @@ pub fn split() -> io::Result<Side> {
 fn outcome(report: &[u8], child: Pid) -> Outcome {
     match report {
         [LIVE] => Outcome::Live,
-        [FAILED, code, message @ ..] => Outcome::Failed {
-            code: *code,
-            message: String::from_utf8_lossy(message).into_owned(),
-        },
+        [FAILED, code, message @ ..] => {
+            // systemd would call it left over if it ended later than this process.
+            let _ = waitpid(child, None);
+            Outcome::Failed {
+                code: *code,
+                message: String::from_utf8_lossy(message).into_owned(),
+            }
+        }
         _ => Outcome::Failed {
             code: 2,
             message: died(child),
@@ -101,19 +105,7 @@ impl Report {
     /// # Errors
     /// When the parent is gone: nobody will ever know of the mount.
     pub fn live(mut self) -> io::Result<()> {
-        // Already a leader when somebody started it as one; then there is nothing to leave.
-        let _ = setsid();
-        chdir("/")?;
-        let null = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open("/dev/null")?;
-        dup2_stdin(&null)?;
-        dup2_stdout(&null)?;
-        if !stderr_is_journal() {
-            // Kept open, it would make `x=$(mount ...)` wait for the daemon.
-            dup2_stderr(&null)?;
-        }
+        detach()?;
         self.0.write_all(&[LIVE])
     }
 
@@ -123,6 +115,27 @@ impl Report {
         // Without a parent there is nobody to tell; the log has it.
         let _ = self.0.write_all(&report);
     }
+}
+
+/// Leaves the terminal, the directory and the session that this process was started in.
+///
+/// # Errors
+/// When there is no /dev/null.
+pub(super) fn detach() -> io::Result<()> {
+    // Already a leader when somebody started it as one; then there is nothing to leave.
+    let _ = setsid();
+    chdir("/")?;
+    let null = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")?;
+    dup2_stdin(&null)?;
+    dup2_stdout(&null)?;
+    if !stderr_is_journal() {
+        // Kept open, it would make `x=$(mount ...)` wait for the daemon.
+        dup2_stderr(&null)?;
+    }
+    Ok(())
 }
 
 /// Whether stderr is a stream to the journal: systemd.exec(5), `$JOURNAL_STREAM`.

@@ -5,11 +5,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use log::{error, info, warn};
+use nix::sys::prctl;
 use sd_notify::NotifyState;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::background::{self, Outcome, Report, Side};
+use super::supervise::{self, Link, Role};
 use super::{
     Command, MountCommand, RemountCommand, UnmountCommand, UsageError, called, credentials, parse,
 };
@@ -37,6 +39,7 @@ pub fn main() -> ExitCode {
         Ok(Command::Mount(command)) => mount(&command),
         Ok(Command::Remount(command)) => remount(&command),
         Ok(Command::Unmount(command)) => unmount(&command),
+        Ok(Command::Resume { log_level }) => resume(&log_level),
         Ok(Command::Nothing) => 0,
         Ok(Command::Probe(command)) => super::probe::run(&command),
         #[cfg(feature = "sim")]
@@ -102,13 +105,23 @@ fn mount(command: &MountCommand) -> u8 {
         Err(error) => fail(SYSTEM, &error),
         Ok(Side::Parent(Outcome::Live)) => 0,
         Ok(Side::Parent(Outcome::Failed { code, message })) => fail(code, &message),
-        Ok(Side::Child(report)) => {
-            telemetry::start(&filter, Sink::System);
-            serve(command, Some(report)).unwrap_or_else(|failure| {
-                error!("{failure}");
-                failure.code
-            })
-        }
+        Ok(Side::Child(report)) => match supervise::split(&command.log_level) {
+            Ok(Role::Supervisor(supervisor)) => {
+                drop(report);
+                supervisor.run()
+            }
+            Ok(Role::Daemon(link)) => {
+                telemetry::start(&filter, Sink::System);
+                serve(command, Some((report, link))).unwrap_or_else(|failure| {
+                    error!("{failure}");
+                    failure.code
+                })
+            }
+            Err(error) => {
+                report.failed(SYSTEM, &error.to_string());
+                SYSTEM
+            }
+        },
     }
 }
 
@@ -160,7 +173,7 @@ pub(super) fn runtime() -> std::io::Result<Runtime> {
 }
 
 /// Mounts and serves until the mount ends or the program is told to; returns the exit code.
-fn serve(command: &MountCommand, report: Option<Report>) -> Result<u8, Failure> {
+fn serve(command: &MountCommand, behind: Option<(Report, Link)>) -> Result<u8, Failure> {
     for line in &command.ignored {
         info!("{line}");
     }
@@ -169,30 +182,33 @@ fn serve(command: &MountCommand, report: Option<Report>) -> Result<u8, Failure> 
             runtime.block_on(LiveMount::join_or_start(&command.config, runtime.handle()))?;
         Ok((runtime, started))
     });
-    let started = match (started, report) {
-        (Ok((_, Started::Joined)), report) => {
-            if let Some(report) = report {
-                report.live()?;
-            }
-            return Ok(0);
-        }
-        (Ok((runtime, Started::Live(live))), report) => (Ok((runtime, live)), report),
-        (Err(failure), report) => (Err(failure), report),
-    };
-    let (runtime, mut live) = match started {
-        (Ok(started), None) => {
+    let (runtime, mut live) = match (started, behind) {
+        (Ok((runtime, Started::Live(live))), None) => {
             tell_systemd(NotifyState::Ready);
-            started
+            (runtime, live)
         }
-        (Ok((runtime, live)), Some(report)) => {
+        (Ok((runtime, Started::Live(live))), Some((report, link))) => {
+            let handed_over = live.handover().and_then(|handover| match handover {
+                Some(handover) => link.hand_over(&handover),
+                None => Ok(()),
+            });
+            if let Err(error) = handed_over {
+                warn!("the mount ends if this process is killed: {error}");
+            }
             if let Err(error) = report.live() {
                 live.abandon();
                 return Err(error.into());
             }
             (runtime, live)
         }
-        (Err(failure), report) => {
-            if let Some(report) = report {
+        (Ok((_, Started::Joined)), behind) => {
+            if let Some((report, _)) = behind {
+                report.live()?;
+            }
+            return Ok(0);
+        }
+        (Err(failure), behind) => {
+            if let Some((report, _)) = behind {
                 report.failed(failure.code, &failure.to_string());
             }
             return Err(failure);
@@ -202,6 +218,31 @@ fn serve(command: &MountCommand, report: Option<Report>) -> Result<u8, Failure> 
     // Nothing is left to wait for; a task that hangs must not keep the process.
     runtime.shutdown_background();
     Ok(code)
+}
+
+/// Goes on with a mount whose daemon was killed.
+fn resume(log_level: &str) -> u8 {
+    let filter = match Filter::parse(log_level) {
+        Ok(filter) => filter,
+        Err(error) => return fail(USAGE, &error),
+    };
+    telemetry::start(&filter, Sink::System);
+    // Else ps(1) shows the name of the link that it was started by.
+    let _ = prctl::set_name(c"s3fs");
+    let resumed = || {
+        let mut link = Link::of_stdin()?;
+        let handover = link.take_over()?;
+        let runtime = runtime()?;
+        let mut live = runtime.block_on(LiveMount::resume(handover, runtime.handle()))?;
+        link.serves()?;
+        let code = runtime.block_on(serve_until_told(&mut live))?;
+        runtime.shutdown_background();
+        Ok::<_, Failure>(code)
+    };
+    resumed().unwrap_or_else(|failure| {
+        error!("{failure}");
+        failure.code
+    })
 }
 
 /// Serves until somebody unmounts or a signal comes; returns the exit code.

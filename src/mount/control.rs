@@ -119,6 +119,7 @@ pub(super) struct Served {
 #[derive(Debug)]
 pub(super) struct Control {
     path: PathBuf,
+    listener: std::os::unix::net::UnixListener,
     ended: watch::Sender<Option<Vec<String>>>,
     accepting: AbortOnDropHandle<()>,
 }
@@ -147,16 +148,45 @@ impl Control {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let _runtime = runtime.enter();
-        let listener = UnixListener::bind(&path)?;
+        let listener = std::os::unix::net::UnixListener::bind(&path)?;
         fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+        Self::resume(listener, path, served, runtime)
+    }
+
+    /// Answers on a socket that the process before had.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(super) fn resume(
+        listener: std::os::unix::net::UnixListener,
+        path: PathBuf,
+        served: Arc<Served>,
+        runtime: &Handle,
+    ) -> io::Result<Self> {
+        let _runtime = runtime.enter();
+        listener.set_nonblocking(true)?;
+        let accepted = UnixListener::from_std(listener.try_clone()?)?;
         let (ended, told) = watch::channel(None);
-        let accepting = accept(listener, served, told);
+        let accepting = accept(accepted, served, told);
         Ok(Self {
             path,
+            listener,
             ended,
             accepting: AbortOnDropHandle::new(runtime.spawn(accepting)),
         })
+    }
+
+    /// The socket's name.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The socket, for the next process.
+    ///
+    /// # Errors
+    /// dup(2)'s.
+    pub(super) fn try_clone(&self) -> io::Result<OwnedFd> {
+        Ok(self.listener.try_clone()?.into())
     }
 
     /// The mount has ended, and all is stored but this: tells those who wait for it.

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::file::RestoreError;
 use crate::store::StoreError;
 use crate::store::s3::ConnectError;
 
@@ -118,6 +119,9 @@ pub enum MountError {
         /// Why.
         source: io::Error,
     },
+    /// What another process kept cannot be gone on with, or nothing can be kept.
+    #[error(transparent)]
+    Kept(#[from] RestoreError),
     /// The kernel and this program did not come to terms.
     #[error("FUSE session: {source}")]
     Session {

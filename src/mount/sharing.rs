@@ -74,11 +74,6 @@ impl Turn {
         Ok(Self { dir, _lock: lock })
     }
 
-    /// Where the sockets are.
-    pub(super) fn dir(&self) -> &Path {
-        &self.dir
-    }
-
     /// Mounts as part of a daemon that is there; whether there was one to join.
     ///
     /// # Errors

@@ -40,6 +40,8 @@ fstab() {
 # fails COMMAND...: that a command fails, which `!` would not end the script for.
 fails() { if "$@"; then echo "succeeded: $*"; return 1; fi; }
 mounts() { findmnt -rn -o TARGET "$@" | grep -c "^$dir" || true; }
+# The process that serves, not the one beside it.
+daemon() { pgrep -x 'mount.s3fs|s3fs'; }
 daemons() { find /run/s3fs -name '*:*' | wc -l; }
 "#;
 

@@ -1,0 +1,274 @@
+//! The process beside a daemon that starts the next one when it is killed. Holds what that needs,
+//! and does nothing else; knows no mount.
+
+use std::ffi::OsString;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, fork};
+
+use super::background;
+use crate::mount::Handover;
+
+/// The name by which ps(1) tells it from what it starts.
+const NAME: &std::ffi::CStr = c"s3fs-supervisor";
+/// Processes in a row that may end before they serve.
+const FAILURES_MAX: u32 = 3;
+/// How long after the last start the next one waits at least, so that a daemon that always dies
+/// does not keep the machine busy.
+const PAUSE: Duration = Duration::from_millis(200);
+/// This program as it runs now, whatever has become of its file.
+const SELF: &str = "/proc/self/exe";
+/// Ended by a panic.
+const PANICKED: i32 = 101;
+
+/// Which of the two processes this is after [`split`].
+#[derive(Debug)]
+pub(super) enum Role {
+    /// The one that serves.
+    Daemon(Link),
+    /// The other.
+    Supervisor(Supervisor),
+}
+
+/// How a daemon reaches its supervisor.
+#[derive(Debug)]
+pub(super) struct Link {
+    socket: UnixStream,
+}
+
+impl Link {
+    /// That of a daemon that was started by its supervisor with its end for stdin.
+    ///
+    /// # Errors
+    /// dup(2)'s.
+    pub(super) fn of_stdin() -> io::Result<Self> {
+        let socket = io::stdin().lock();
+        let socket = nix::unistd::dup(&socket)?;
+        Ok(Self {
+            socket: socket.into(),
+        })
+    }
+
+    /// Gives the supervisor what the next process needs.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub(super) fn hand_over(&self, handover: &Handover) -> io::Result<()> {
+        let raw: Vec<RawFd> = handover
+            .descriptors()
+            .iter()
+            .map(AsRawFd::as_raw_fd)
+            .collect();
+        send(&self.socket, &raw)
+    }
+
+    /// What the process before has handed over.
+    ///
+    /// # Errors
+    /// The socket's; `UnexpectedEof` when there is nothing.
+    pub(super) fn take_over(&self) -> io::Result<Handover> {
+        let descriptors = receive(&self.socket)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        Ok(Handover::of_descriptors(descriptors))
+    }
+
+    /// Says that this process serves.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub(super) fn serves(&mut self) -> io::Result<()> {
+        self.socket.write_all(b"+")
+    }
+}
+
+/// Makes a second process. Must be called while the process has one thread.
+///
+/// # Errors
+/// When the kernel refuses a socket or a process.
+pub(super) fn split(log_level: &str) -> io::Result<Role> {
+    let (ours, theirs) = UnixStream::pair()?;
+    let program = std::env::current_exe().unwrap_or_else(|_| SELF.into());
+    // SAFETY: the process has one thread, so the child may use everything it inherits.
+    match unsafe { fork() }? {
+        ForkResult::Child => {
+            drop(ours);
+            Ok(Role::Daemon(Link { socket: theirs }))
+        }
+        ForkResult::Parent { child } => {
+            drop(theirs);
+            Ok(Role::Supervisor(Supervisor {
+                daemon: child,
+                socket: ours,
+                program,
+                arguments: ["resume", "--log-level", log_level].map(OsString::from),
+            }))
+        }
+    }
+}
+
+/// Waits for a daemon, and starts the next one when it was killed.
+#[derive(Debug)]
+pub(super) struct Supervisor {
+    daemon: Pid,
+    socket: UnixStream,
+    /// Where this program was when it was started; an upgrade replaces it.
+    program: PathBuf,
+    arguments: [OsString; 3],
+}
+
+impl Supervisor {
+    /// Until the mount has ended; returns the exit code.
+    pub(super) fn run(mut self) -> u8 {
+        // A mount that is joined to others, or fails, hands nothing over.
+        let Ok(Some(descriptors)) = receive(&self.socket) else {
+            return self.wait_for_end();
+        };
+        let _ = prctl::set_name(NAME);
+        if background::detach().is_err() {
+            return self.wait_for_end();
+        }
+        let mut signals = SigSet::empty();
+        for signal in [
+            Signal::SIGCHLD,
+            Signal::SIGTERM,
+            Signal::SIGINT,
+            Signal::SIGHUP,
+            Signal::SIGUSR1,
+            Signal::SIGUSR2,
+        ] {
+            signals.add(signal);
+        }
+        if signals.thread_block().is_err() {
+            return self.wait_for_end();
+        }
+        let mut program = PathBuf::from(SELF);
+        loop {
+            let mut upgrades = false;
+            let code = loop {
+                if let Some(ended) = self.ended() {
+                    break ended;
+                }
+                match signals.wait() {
+                    Ok(signal @ (Signal::SIGTERM | Signal::SIGINT)) => self.tell(signal),
+                    Ok(Signal::SIGUSR2) => {
+                        upgrades = true;
+                        self.tell(Signal::SIGKILL);
+                    }
+                    Ok(_) | Err(_) => {}
+                }
+            };
+            if let Some(code) = code {
+                return code;
+            }
+            if upgrades {
+                program.clone_from(&self.program);
+            }
+            if !self.start_next(&mut program, &descriptors) {
+                return super::run::SYSTEM;
+            }
+        }
+    }
+
+    /// Starts a process that serves; whether there is one.
+    fn start_next(&mut self, program: &mut PathBuf, descriptors: &[OwnedFd]) -> bool {
+        for _ in 0..FAILURES_MAX {
+            let began = Instant::now();
+            match self.start(program, descriptors) {
+                Ok(()) => return true,
+                // What replaced the program cannot go on with what it began.
+                Err(_) => *program = SELF.into(),
+            }
+            std::thread::sleep(PAUSE.saturating_sub(began.elapsed()));
+        }
+        false
+    }
+
+    fn start(&mut self, program: &Path, descriptors: &[OwnedFd]) -> io::Result<()> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let child = Command::new(program)
+            .args(&self.arguments)
+            .stdin(OwnedFd::from(theirs))
+            .stdout(Stdio::null())
+            .spawn()?;
+        self.daemon = Pid::from_raw(child.id() as i32);
+        self.socket = ours;
+        let raw: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+        let serves = send(&self.socket, &raw).and_then(|()| self.socket.read_exact(&mut [0]));
+        if serves.is_err() {
+            self.tell(Signal::SIGKILL);
+            let _ = waitpid(self.daemon, None);
+        }
+        serves
+    }
+
+    /// Whether the daemon has ended: with an exit code, or so that another is to follow.
+    fn ended(&self) -> Option<Option<u8>> {
+        match waitpid(self.daemon, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(_, code)) if code != PANICKED => {
+                Some(Some(u8::try_from(code).unwrap_or(super::run::SYSTEM)))
+            }
+            Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) => Some(None),
+            Ok(_) | Err(Errno::EINTR) => None,
+            Err(_) => Some(Some(super::run::SYSTEM)),
+        }
+    }
+
+    fn wait_for_end(&self) -> u8 {
+        loop {
+            match waitpid(self.daemon, None) {
+                Ok(WaitStatus::Exited(_, code)) => {
+                    return u8::try_from(code).unwrap_or(super::run::SYSTEM);
+                }
+                Err(Errno::EINTR) | Ok(WaitStatus::Stopped(..) | WaitStatus::Continued(_)) => {}
+                Ok(_) | Err(_) => return super::run::SYSTEM,
+            }
+        }
+    }
+
+    fn tell(&self, signal: Signal) {
+        // One that has ended is waited for next.
+        let _ = kill(self.daemon, signal);
+    }
+}
+
+fn send(socket: &UnixStream, descriptors: &[RawFd]) -> io::Result<()> {
+    let message = [ControlMessage::ScmRights(descriptors)];
+    let byte = [IoSlice::new(b"+")];
+    let flags = MsgFlags::MSG_NOSIGNAL;
+    sendmsg::<()>(socket.as_raw_fd(), &byte, &message, flags, None)?;
+    Ok(())
+}
+
+fn receive(socket: &UnixStream) -> io::Result<Option<[OwnedFd; Handover::DESCRIPTORS]>> {
+    let mut byte = [0_u8];
+    let mut buffers = [IoSliceMut::new(&mut byte)];
+    let mut space = nix::cmsg_space!([RawFd; Handover::DESCRIPTORS]);
+    let message = loop {
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        match recvmsg::<()>(socket.as_raw_fd(), &mut buffers, Some(&mut space), flags) {
+            Err(Errno::EINTR) => {}
+            result => break result?,
+        }
+    };
+    let mut received = Vec::new();
+    for control in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(fds) = control {
+            // SAFETY: the kernel has just made these descriptors for this process, and nobody else
+            // here knows their numbers.
+            received.extend(
+                fds.into_iter()
+                    .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }),
+            );
+        }
+    }
+    Ok(received.try_into().ok())
+}

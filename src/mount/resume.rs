@@ -1,0 +1,208 @@
+//! A mount that outlives the process that serves it: what is handed over, and how the next process
+//! goes on with it. Starts no process.
+//!
+//! As long as somebody holds the descriptors, the kernel keeps the connection when its server is
+//! killed: requests wait, and those that were under way are sent again when the next one asks.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fuser::{Session, SessionACL};
+use log::{info, warn};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::unistd::{read, write};
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
+
+use super::{LiveMount, MountError, Work, session_settings};
+use crate::config::Config;
+use crate::file::{Kept, Shared};
+use crate::fs::{Fs, kept_sources};
+use crate::fuse::FuseFs;
+use crate::store::Buckets;
+use crate::store::s3::S3Store;
+
+/// What is said of the mount beside what its files and inodes are.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct About {
+    pub(super) config: Config,
+    /// Whether other mounts can join.
+    pub(super) is_joinable: bool,
+    /// Where the first was mounted.
+    pub(super) path: PathBuf,
+    /// `major:minor` of the superblock.
+    pub(super) number: String,
+    /// The control socket's name.
+    pub(super) socket: PathBuf,
+}
+
+/// All that the next process needs.
+#[derive(Debug)]
+pub struct Handover {
+    /// An [`About`], in memory that holds secrets.
+    about: OwnedFd,
+    device: OwnedFd,
+    control: OwnedFd,
+    kept: Kept,
+}
+
+impl Handover {
+    /// How many descriptors there are.
+    pub const DESCRIPTORS: usize = 3 + Kept::DESCRIPTORS;
+
+    pub(super) fn new(
+        about: &About,
+        device: OwnedFd,
+        control: OwnedFd,
+        kept: Kept,
+    ) -> io::Result<Self> {
+        let mut memory = crate::journal::memory("s3fs-about")?;
+        memory.write_all(&serde_json::to_vec(about)?)?;
+        Ok(Self {
+            about: memory.into(),
+            device,
+            control,
+            kept,
+        })
+    }
+
+    /// What somebody has to hold, in this order.
+    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        let ours = [&self.about, &self.device, &self.control].map(AsFd::as_fd);
+        ours.into_iter().chain(self.kept.descriptors()).collect()
+    }
+
+    /// Of what the process before had, in the same order.
+    pub fn of_descriptors(descriptors: [OwnedFd; Self::DESCRIPTORS]) -> Self {
+        let [about, device, control, kept @ ..] = descriptors;
+        Self {
+            about,
+            device,
+            control,
+            kept: Kept::of_descriptors(kept),
+        }
+    }
+}
+
+impl LiveMount {
+    /// Goes on with a mount whose process was killed.
+    ///
+    /// # Errors
+    /// [`MountError`]; what was handed over is as it was, for another try.
+    pub async fn resume(handover: Handover, runtime: &Handle) -> Result<Self, MountError> {
+        let failed = |source| MountError::Session { source };
+        let Handover {
+            about,
+            device,
+            control,
+            kept,
+        } = handover;
+        let about = read_about(about).map_err(failed)?;
+        let config = &about.config;
+        let store = S3Store::connect(&config.store).await?;
+        let sources = config.sources.iter();
+        let buckets = Buckets::new(sources.map(|source| store.bucket(&source.bucket)));
+        let (bounds, own) = (config.bounds.clone(), kept.try_clone()?);
+        let (shared, values) = Shared::resuming(buckets.clone(), bounds, runtime.clone(), own)?;
+        for shown in kept_sources(&values)? {
+            buckets.add(store.bucket(&shown.source.bucket));
+        }
+        let fs = Arc::new(Fs::restore(config, shared, &values)?);
+        let work = Work {
+            config,
+            runtime,
+            is_joinable: about.is_joinable,
+        };
+        let session = {
+            let fs = FuseFs::new(Arc::clone(&fs), runtime.clone(), config.bounds.attr_ttl);
+            adopt(fs, &device).map_err(failed)?
+        };
+        let control = (UnixListener::from(control), about.socket);
+        let mounted = (about.path, Some(about.number));
+        let live = work.serve(
+            (fs, store, Some(kept)),
+            (session, device),
+            mounted,
+            Some(control),
+        )?;
+        info!(
+            "{}: served by this process from now on",
+            live.path.display()
+        );
+        Ok(live)
+    }
+}
+
+fn read_about(memory: OwnedFd) -> io::Result<About> {
+    let mut memory = File::from(memory);
+    memory.rewind()?;
+    let mut about = Vec::new();
+    memory.read_to_end(&mut about)?;
+    Ok(serde_json::from_slice(&about)?)
+}
+
+/// A session on a connection that another process has begun. The library begins one with a
+/// handshake, which the kernel holds once: so it is given one that is made up, on a socket, and
+/// then the connection in the socket's place.
+fn adopt(filesystem: FuseFs, device: &OwnedFd) -> io::Result<Session<FuseFs>> {
+    let (ours, theirs) = socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )?;
+    write(&ours, &init_request())?;
+    let session = Session::from_fd(filesystem, theirs, SessionACL::All, session_settings())?;
+    // What it answers was answered to the kernel long ago.
+    read(&ours, &mut [0; 256])?;
+    // SAFETY: both are open, and the session's number stays the session's.
+    let replaced = unsafe {
+        libc::dup3(
+            device.as_raw_fd(),
+            session.as_fd().as_raw_fd(),
+            libc::O_CLOEXEC,
+        )
+    };
+    if replaced < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if let Err(error) = write(device, &resend_notification()) {
+        warn!("requests that were under way are not sent again: {error}; their callers wait");
+    }
+    Ok(session)
+}
+
+/// FUSE_INIT as the kernel sends it (include/uapi/linux/fuse.h), offering everything: what is made
+/// of it was agreed on before.
+fn init_request() -> Vec<u8> {
+    /// fuse_in_header and fuse_init_in.
+    const BYTES: u32 = 40 + 64;
+    const FUSE_INIT: u32 = 26;
+    const UNIQUE: u64 = 2;
+    let mut request = Vec::new();
+    request.extend(BYTES.to_ne_bytes());
+    request.extend(FUSE_INIT.to_ne_bytes());
+    request.extend(UNIQUE.to_ne_bytes());
+    // No inode, user or process.
+    request.extend([0; 24]);
+    for field in [7, 40, 0, u32::MAX, u32::MAX] {
+        request.extend(u32::to_ne_bytes(field));
+    }
+    request.resize(BYTES as usize, 0);
+    request
+}
+
+/// A notification with the code FUSE_NOTIFY_RESEND and nothing behind its header.
+fn resend_notification() -> Vec<u8> {
+    const BYTES: u32 = 16;
+    const FUSE_NOTIFY_RESEND: i32 = 7;
+    let mut notification = Vec::new();
+    notification.extend(BYTES.to_ne_bytes());
+    notification.extend(FUSE_NOTIFY_RESEND.to_ne_bytes());
+    notification.extend(0_u64.to_ne_bytes());
+    notification
+}

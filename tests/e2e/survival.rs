@@ -1,0 +1,136 @@
+//! Mounts whose daemon is killed: another goes on, and nobody notices. Each script has a mount
+//! namespace of its own.
+
+use crate::forms::works;
+use crate::rig::{BUCKET, Rig};
+
+/// Writes, reads, copies, lists and renames until `$stop` is there; any error, and any byte that is
+/// not what was written, ends it with a message.
+const LOAD: &str = r#"
+import os, random, sys
+name, seed = sys.argv[1], int(sys.argv[2])
+random.seed(seed)
+top = os.path.join(os.environ["dir"], name)
+os.mkdir(top)
+os.chdir(top)
+kept, rounds = {}, 0
+while not os.path.exists(os.environ["stop"]):
+    rounds += 1
+    key = f"f{random.randrange(20)}"
+    deed = random.randrange(7)
+    if deed == 0 or key not in kept:
+        data = random.randbytes(random.randrange(1, 300_000))
+        with open(key, "wb") as out:
+            for at in range(0, len(data), 7000):
+                out.write(data[at:at + 7000])
+                out.flush()
+        kept[key] = data
+    elif deed == 1:
+        data = random.randbytes(random.randrange(1, 50_000))
+        with open(key, "ab") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        kept[key] += data
+    elif deed == 2:
+        at = random.randrange(len(kept[key]))
+        data = random.randbytes(5000)
+        with open(key, "r+b") as out:
+            out.seek(at)
+            out.write(data)
+        old = kept[key]
+        kept[key] = old[:at] + data + old[at + len(data):]
+    elif deed == 3:
+        other = f"f{random.randrange(20)}"
+        with open(key, "rb") as source, open(other + ".new", "wb") as out:
+            left = len(kept[key])
+            while left:
+                left -= os.copy_file_range(source.fileno(), out.fileno(), left)
+        os.rename(other + ".new", other)
+        kept[other] = kept[key]
+    elif deed == 4:
+        os.unlink(key)
+        del kept[key]
+    elif deed == 5:
+        os.mkdir("sub")
+        with open("sub/x", "wb") as out:
+            out.write(b"x")
+        assert sorted(os.listdir("sub")) == ["x"], os.listdir("sub")
+        os.unlink("sub/x")
+        os.rmdir("sub")
+    else:
+        with open(key, "rb") as file:
+            read = file.read()
+        assert read == kept[key], f"{key}: {len(read)} bytes read, {len(kept[key])} written"
+listed = sorted(os.listdir("."))
+assert listed == sorted(kept), (listed, sorted(kept))
+for key, data in kept.items():
+    with open(key, "rb") as file:
+        assert file.read() == data, key
+print(f"load {name}: {rounds} rounds")
+"#;
+
+#[test]
+fn open_files_and_directories_go_on_when_the_daemon_is_killed() {
+    let rig = Rig::new();
+    rig.sim.put(BUCKET, "d/old", "old content");
+    rig.sim.put_pattern(BUCKET, "big", 1 << 30, 1);
+    works(
+        &rig,
+        r#"
+        mount -t s3fs bucket "$dir" -o "$options"
+        cd "$dir/d"
+        exec 3<old 4>new
+        printf 'before ' >&4
+        first=$(daemon)
+        kill -9 "$first"
+        printf 'after' >&4
+        [ "$(cat <&3)" = 'old content' ]
+        [ "$(ls)" = "$(printf 'new\nold\n')" ]
+        next=$(daemon)
+        [ "$next" != "$first" ]
+        kill -9 "$next"
+        exec 4>&-
+        [ "$(cat new)" = 'before after' ]
+        cp ../big ../copy
+        cd /
+        exec 3<&-
+        umount "$dir"
+        [ "$(daemons)" = 0 ]
+        "#,
+    );
+    assert_eq!(rig.sim.content(BUCKET, "d/new").unwrap(), b"before after");
+    assert_eq!(rig.sim.stat(BUCKET, "copy").unwrap().size, 1 << 30);
+}
+
+#[test]
+fn under_load_a_hundred_kills_go_unnoticed() {
+    let rig = Rig::new();
+    let seed = fastrand::u32(..);
+    eprintln!("load with seed {seed}");
+    let script = format!(
+        r#"
+        mount -t s3fs bucket "$dir" -o "$options,staging_dir=$over"
+        export dir stop=$over/stop
+        for name in a b c; do
+            python3 -c "$LOAD" $name {seed} >>"$over/loads" 2>&1 &
+        done
+        for _ in $(seq 100); do
+            sleep 0.$((RANDOM % 4))$((RANDOM % 10))
+            # While none is there the next is on its way.
+            until pid=$(daemon); do sleep 0.01; done
+            kill -9 $pid
+            # Never longer away than this.
+            timeout 2 stat -f "$dir" >/dev/null
+        done
+        touch "$stop"
+        for job in $(jobs -p); do wait $job || failed=yes; done
+        cat "$over/loads"
+        [ -z "${{failed-}}" ]
+        umount "$dir"
+        "#
+    );
+    let script = format!("LOAD=$(cat <<'END'\n{LOAD}\nEND\n)\n{script}");
+    let said = works(&rig, &script);
+    assert_eq!(said.matches("rounds").count(), 3, "{said}");
+}
