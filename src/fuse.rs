@@ -320,9 +320,12 @@ impl Filesystem for FuseFs {
         let work = async move {
             let mode = wire::rename_mode(flags)?;
             let (from, to) = ((Ino(parent.0), &*from), (Ino(newparent.0), &*to));
+            let source = fs.known_child(from.0, from.1);
             match fs.rename(from, to, mode).await {
                 // Moved the first time, or the target would not be there either.
-                Err(FsError::NoEntry) if sent == Sent::Again && fs.is_there(to.0, to.1).await? => {
+                Err(FsError::NoEntry)
+                    if sent == Sent::Again && fs.settle_rename(source, to).await? =>
+                {
                     Ok(())
                 }
                 renamed => renamed,

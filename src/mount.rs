@@ -10,10 +10,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
-use fuser::{Session, SessionACL};
+use fuser::Session;
 use futures_util::future::try_join_all;
 use log::{debug, info, warn};
 use nix::unistd::{AccessFlags, access};
@@ -34,6 +33,7 @@ mod error;
 mod kernel;
 mod point;
 mod resume;
+mod session;
 mod sharing;
 mod table;
 
@@ -47,10 +47,6 @@ use kernel::{Detach, KernelMount};
 use point::Fitness;
 use resume::About;
 use sharing::Turn;
-
-/// Threads that read requests. They only unpack, look into memory and reply, so a few keep up with
-/// the kernel; each has a buffer of which at most one WRITE request is ever touched.
-const SESSION_THREADS: usize = 4;
 
 /// How often a busy mount is tried to be unmounted again.
 const BUSY_RETRY: Duration = Duration::from_millis(200);
@@ -349,10 +345,7 @@ impl<'a> Work<'a> {
     fn session(self, fs: &Arc<Fs>, device: OwnedFd) -> Result<Session<FuseFs>, MountError> {
         let ttl = self.config.bounds.attr_ttl;
         let filesystem = FuseFs::new(Arc::clone(fs), self.runtime.clone(), ttl);
-        // Who may come in is the kernel's decision (allow_other, default_permissions); the
-        // library's own check would also refuse a process that changed its user after open.
-        Session::from_fd(filesystem, device, SessionACL::All, session_settings())
-            .map_err(|source| MountError::Session { source })
+        session::begin(filesystem, device).map_err(|source| MountError::Session { source })
     }
 
     /// Answers the requests of what was mounted first at a path, with a number, and on a control
@@ -390,7 +383,7 @@ impl<'a> Work<'a> {
             debug!("umount will not wait until everything is stored: {error}");
             None
         });
-        let ended = answer(session).map_err(failed)?;
+        let ended = session::answer(session).map_err(failed)?;
         let about = |control: &Control| About {
             config: config.clone(),
             is_joinable: self.is_joinable,
@@ -482,24 +475,4 @@ async fn reach(config: &Config) -> Result<S3Store, MountError> {
 
 fn bucket_names(config: &Config) -> BTreeSet<&BucketName> {
     config.sources.iter().map(|source| &source.bucket).collect()
-}
-
-fn session_settings() -> fuser::Config {
-    let mut settings = fuser::Config::default();
-    settings.n_threads = Some(SESSION_THREADS);
-    // One description for all threads: requests read from a clone are lost with it in a crash.
-    settings.clone_fd = false;
-    settings
-}
-
-/// Answers the requests of a session until the kernel ends it; the receiver then gets the outcome.
-fn answer(session: Session<FuseFs>) -> io::Result<oneshot::Receiver<io::Result<()>>> {
-    let (sender, ended) = oneshot::channel();
-    thread::Builder::new()
-        .name("fuse-session".to_owned())
-        .spawn(move || {
-            // Nobody listens when the process is on its way out.
-            let _ = sender.send(session.run());
-        })?;
-    Ok(ended)
 }

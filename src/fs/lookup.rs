@@ -33,15 +33,6 @@ impl Fs {
         }
     }
 
-    /// Whether there is an entry of that name; counts no lookup.
-    ///
-    /// # Errors
-    /// Errors of the name and of the store.
-    pub async fn is_there(&self, parent: Ino, name: &OsStr) -> FsResult<bool> {
-        let found = self.resolve(parent, &entry_name(name)?).await?;
-        Ok(found.is_some())
-    }
-
     /// The kernel forgot `count` lookups.
     pub fn forget(&self, ino: Ino, count: u64) {
         self.state().tree.forget(ino, count);

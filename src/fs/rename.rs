@@ -104,6 +104,39 @@ impl Fs {
         }
     }
 
+    /// The inode that has a name, as far as is known.
+    pub fn known_child(&self, parent: Ino, name: &OsStr) -> Option<Ino> {
+        let name = entry_name(name).ok()?;
+        self.state().tree.child(parent, &name)
+    }
+
+    /// Brings a rename to its end that another process was killed over, when nothing has the old
+    /// name any more: what had it, `source`, has the new name. Whether there is anything that has.
+    ///
+    /// # Errors
+    /// Errors of the name and of the store.
+    pub async fn settle_rename(&self, source: Option<Ino>, to: (Ino, &OsStr)) -> FsResult<bool> {
+        let name = entry_name(to.1)?;
+        if self.resolve(to.0, &name).await?.is_none() {
+            return Ok(false);
+        }
+        let place = self.state().child_place(to.0, &name)?;
+        let stat = self.head_if_any(&place).await?;
+        let mut state = self.state();
+        let Some(source) = source.filter(|ino| state.tree.node(*ino).is_some()) else {
+            return Ok(true);
+        };
+        state.names.forget(to.0, &name);
+        state.tree.rename(source, to.0, &name);
+        if let (Some(file), Some(stat)) = (state.tree.file_mut(source), &stat) {
+            file.known = Some(Known::of_stat(stat, Instant::now()));
+        }
+        if let (Some(open), Some(stat)) = (state.open.file(source), stat) {
+            open.file.relocate(place, Some(stat.version));
+        }
+        Ok(true)
+    }
+
     async fn rename_file(&self, plan: &Move) -> FsResult<()> {
         let (from, to) = {
             let state = self.state();

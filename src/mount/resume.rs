@@ -6,19 +6,16 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fuser::{Session, SessionACL};
-use log::{info, warn};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-use nix::unistd::{read, write};
+use log::info;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
-use super::{LiveMount, MountError, Work, session_settings};
+use super::{LiveMount, MountError, Work, session};
 use crate::config::Config;
 use crate::file::{Kept, Shared};
 use crate::fs::{Fs, kept_sources};
@@ -119,7 +116,7 @@ impl LiveMount {
         };
         let session = {
             let fs = FuseFs::new(Arc::clone(&fs), runtime.clone(), config.bounds.attr_ttl);
-            adopt(fs, &device).map_err(failed)?
+            session::adopt(fs, &device).map_err(failed)?
         };
         let control = (UnixListener::from(control), about.socket);
         let mounted = (about.path, Some(about.number));
@@ -143,66 +140,4 @@ fn read_about(memory: OwnedFd) -> io::Result<About> {
     let mut about = Vec::new();
     memory.read_to_end(&mut about)?;
     Ok(serde_json::from_slice(&about)?)
-}
-
-/// A session on a connection that another process has begun. The library begins one with a
-/// handshake, which the kernel holds once: so it is given one that is made up, on a socket, and
-/// then the connection in the socket's place.
-fn adopt(filesystem: FuseFs, device: &OwnedFd) -> io::Result<Session<FuseFs>> {
-    let (ours, theirs) = socketpair(
-        AddressFamily::Unix,
-        SockType::SeqPacket,
-        None,
-        SockFlag::SOCK_CLOEXEC,
-    )?;
-    write(&ours, &init_request())?;
-    let session = Session::from_fd(filesystem, theirs, SessionACL::All, session_settings())?;
-    // What it answers was answered to the kernel long ago.
-    read(&ours, &mut [0; 256])?;
-    // SAFETY: both are open, and the session's number stays the session's.
-    let replaced = unsafe {
-        libc::dup3(
-            device.as_raw_fd(),
-            session.as_fd().as_raw_fd(),
-            libc::O_CLOEXEC,
-        )
-    };
-    if replaced < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    if let Err(error) = write(device, &resend_notification()) {
-        warn!("requests that were under way are not sent again: {error}; their callers wait");
-    }
-    Ok(session)
-}
-
-/// FUSE_INIT as the kernel sends it (include/uapi/linux/fuse.h), offering everything: what is made
-/// of it was agreed on before.
-fn init_request() -> Vec<u8> {
-    /// fuse_in_header and fuse_init_in.
-    const BYTES: u32 = 40 + 64;
-    const FUSE_INIT: u32 = 26;
-    const UNIQUE: u64 = 2;
-    let mut request = Vec::new();
-    request.extend(BYTES.to_ne_bytes());
-    request.extend(FUSE_INIT.to_ne_bytes());
-    request.extend(UNIQUE.to_ne_bytes());
-    // No inode, user or process.
-    request.extend([0; 24]);
-    for field in [7, 40, 0, u32::MAX, u32::MAX] {
-        request.extend(u32::to_ne_bytes(field));
-    }
-    request.resize(BYTES as usize, 0);
-    request
-}
-
-/// A notification with the code FUSE_NOTIFY_RESEND and nothing behind its header.
-fn resend_notification() -> Vec<u8> {
-    const BYTES: u32 = 16;
-    const FUSE_NOTIFY_RESEND: i32 = 7;
-    let mut notification = Vec::new();
-    notification.extend(BYTES.to_ne_bytes());
-    notification.extend(FUSE_NOTIFY_RESEND.to_ne_bytes());
-    notification.extend(0_u64.to_ne_bytes());
-    notification
 }

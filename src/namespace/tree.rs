@@ -282,7 +282,7 @@ impl Tree {
         self.prune(parent);
     }
 
-    /// Gives a linked node another name, in place of the node that had it.
+    /// Gives a node another name, or one if it has none, in place of the node that had it.
     ///
     /// # Panics
     /// If `parent` is no directory in the table.
@@ -295,7 +295,8 @@ impl Tree {
         };
         let old_parent = std::mem::replace(&mut node.parent, parent);
         let old_name = std::mem::replace(&mut node.name, Arc::clone(name));
-        if let Some(directory) = self.directory_mut(old_parent) {
+        let was_linked = std::mem::replace(&mut node.linked, true);
+        if let Some(directory) = self.directory_mut(old_parent).filter(|_| was_linked) {
             directory.children.remove(&old_name);
         }
         let directory = self

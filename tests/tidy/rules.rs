@@ -41,7 +41,7 @@ pub const EXCEPTIONS: &[Exception] = &[
     Exception {
         rule: Rule::FileSize,
         file: "src/fuse.rs",
-        what: "769 lines",
+        what: "772 lines",
         reason: "one impl of fuser's trait, which cannot be spread over files",
     },
 ];
@@ -157,6 +157,7 @@ pub const IMPORTS: &[Row] = &[
             "cache",
             "file",
             "fs",
+            "journal",
             "fuse",
             "telemetry",
         ],
@@ -388,7 +389,8 @@ pub const BANNED_CALLS: &[Call] = &[
     },
     Call {
         text: "thread::sleep",
-        except: &[],
+        // It has no runtime, and nothing else to do.
+        except: &["cli::supervise"],
     },
     Call {
         text: "process::exit",
