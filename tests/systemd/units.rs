@@ -93,12 +93,44 @@ fn a_stop_of_what_is_in_use_fails_unless_it_is_lazy() {
 }
 
 #[test]
+fn units_of_two_buckets_copy_on_the_server_also_when_one_was_restarted() {
+    let store = Store::new();
+    store.sim.put_pattern("one", "big", 1 << 30, 1);
+    let unit = |bucket: &str| {
+        format!(
+            "[Mount]\nWhat={bucket}\nWhere=/mnt/{bucket}\nType=s3fs\n\
+             Options=_netdev,url=URL,use_path_request_style\n"
+        )
+    };
+    let before = store.sim.counters();
+    store.works(
+        &[
+            ("etc/systemd/system/mnt-one.mount", &unit("one")),
+            ("etc/systemd/system/mnt-two.mount", &unit("two")),
+        ],
+        r#"
+        systemctl start mnt-one.mount mnt-two.mount
+        cp /mnt/one/big /mnt/two/copy
+        systemctl restart mnt-one.mount
+        cp /mnt/one/big /mnt/two/again
+        systemctl restart mnt-two.mount
+        mv /mnt/two/copy /mnt/one/moved
+        systemctl stop mnt-one.mount mnt-two.mount
+        "#,
+    );
+    let total = (store.sim.counters() - &before).total();
+    assert_eq!((total.bytes_up, total.bytes_down), (0, 0));
+    assert_eq!(store.sim.stat("one", "moved").unwrap().size, 1 << 30);
+    assert_eq!(store.sim.stat("two", "again").unwrap().size, 1 << 30);
+}
+
+#[test]
 fn a_mount_by_hand_is_ordered_as_its_netdev_says() {
     let store = Store::new();
     store.works(
         &[(
             "call",
-            "mount -t s3fs one /mnt/one -o _netdev,url=URL,use_path_request_style\n",
+            "mount -t s3fs one /mnt/one -o _netdev,nosharecache,url=URL,use_path_request_style\n",
         )],
         r#"
         bash -e /call
