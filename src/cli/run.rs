@@ -30,6 +30,9 @@ pub(super) const NOT_COMMITTED: u8 = 74;
 /// How long a mount in use is waited for when the program is told to end.
 const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long after a signal another is the same.
+const SAME_SIGNAL: Duration = Duration::from_millis(500);
+
 /// The program.
 pub fn main() -> ExitCode {
     bound_heap();
@@ -108,6 +111,7 @@ fn mount(command: &MountCommand) -> u8 {
         Ok(Side::Child(report)) => match supervise::split(&command.log_level) {
             Ok(Role::Supervisor(supervisor)) => {
                 drop(report);
+                telemetry::start(&filter, Sink::System);
                 supervisor.run()
             }
             Ok(Role::Daemon(link)) => {
@@ -187,7 +191,7 @@ fn serve(command: &MountCommand, behind: Option<(Report, Link)>) -> Result<u8, F
             tell_systemd(NotifyState::Ready);
             (runtime, live)
         }
-        (Ok((runtime, Started::Live(live))), Some((report, link))) => {
+        (Ok((runtime, Started::Live(live))), Some((report, mut link))) => {
             let handed_over = live.handover().and_then(|handover| match handover {
                 Some(handover) => link.hand_over(&handover),
                 None => Ok(()),
@@ -195,7 +199,8 @@ fn serve(command: &MountCommand, behind: Option<(Report, Link)>) -> Result<u8, F
             if let Err(error) = handed_over {
                 warn!("the mount ends if this process is killed: {error}");
             }
-            if let Err(error) = report.live() {
+            // From here on the supervisor starts another; before, whoever waits is told.
+            if let Err(error) = report.live().and_then(|()| link.serves()) {
                 live.abandon();
                 return Err(error.into());
             }
@@ -255,8 +260,8 @@ pub(super) async fn serve_until_told(live: &mut LiveMount) -> std::io::Result<u8
             info!("{name}: committing and unmounting");
             tokio::select! {
                 left = live.stop(BUSY_PATIENCE) => left,
-                name = told.next() => {
-                    error!("{name} again: ending without waiting for commits under way");
+                name = told_again() => {
+                    error!("{} again: ending without waiting for commits under way", name?);
                     live.abandon();
                     return Ok(NOT_COMMITTED);
                 }
@@ -265,6 +270,13 @@ pub(super) async fn serve_until_told(live: &mut LiveMount) -> std::io::Result<u8
     };
     live.tell(&left).await;
     Ok(verdict(&left))
+}
+
+/// When the program is told to end once more. What comes just behind the first signal is the same
+/// one: systemd sends it to this process and to its supervisor, which passes it on.
+async fn told_again() -> std::io::Result<&'static str> {
+    tokio::time::sleep(SAME_SIGNAL).await;
+    Ok(Told::listen()?.next().await)
 }
 
 /// As a service of Type=notify does; anywhere else nobody listens.

@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use log::{error, warn};
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill};
@@ -96,7 +96,6 @@ impl Link {
 /// When the kernel refuses a socket or a process.
 pub(super) fn split(log_level: &str) -> io::Result<Role> {
     let (ours, theirs) = UnixStream::pair()?;
-    let program = std::env::current_exe().unwrap_or_else(|_| SELF.into());
     // SAFETY: the process has one thread, so the child may use everything it inherits.
     match unsafe { fork() }? {
         ForkResult::Child => {
@@ -108,7 +107,6 @@ pub(super) fn split(log_level: &str) -> io::Result<Role> {
             Ok(Role::Supervisor(Supervisor {
                 daemon: child,
                 socket: ours,
-                program,
                 arguments: ["resume", "--log-level", log_level].map(OsString::from),
             }))
         }
@@ -120,8 +118,6 @@ pub(super) fn split(log_level: &str) -> io::Result<Role> {
 pub(super) struct Supervisor {
     daemon: Pid,
     socket: UnixStream,
-    /// Where this program was when it was started; an upgrade replaces it.
-    program: PathBuf,
     arguments: [OsString; 3],
 }
 
@@ -132,6 +128,10 @@ impl Supervisor {
         let Ok(Some(descriptors)) = receive(&self.socket) else {
             return self.wait_for_end();
         };
+        // Killed before it serves, it is a mount that failed.
+        if self.socket.read_exact(&mut [0]).is_err() {
+            return self.wait_for_end();
+        }
         let _ = prctl::set_name(NAME);
         if background::detach().is_err() {
             return self.wait_for_end();
@@ -150,51 +150,45 @@ impl Supervisor {
         if signals.thread_block().is_err() {
             return self.wait_for_end();
         }
-        let mut program = PathBuf::from(SELF);
         loop {
-            let mut upgrades = false;
+            let began = Instant::now();
             let code = loop {
                 if let Some(ended) = self.ended() {
                     break ended;
                 }
                 match signals.wait() {
                     Ok(signal @ (Signal::SIGTERM | Signal::SIGINT)) => self.tell(signal),
-                    Ok(Signal::SIGUSR2) => {
-                        upgrades = true;
-                        self.tell(Signal::SIGKILL);
-                    }
                     Ok(_) | Err(_) => {}
                 }
             };
             if let Some(code) = code {
                 return code;
             }
-            if upgrades {
-                program.clone_from(&self.program);
-            }
-            if !self.start_next(&mut program, &descriptors) {
+            warn!("the daemon was killed; another goes on");
+            std::thread::sleep(PAUSE.saturating_sub(began.elapsed()));
+            if !self.start_next(&descriptors) {
+                error!("no other daemon serves; what is open is lost");
                 return super::run::SYSTEM;
             }
         }
     }
 
     /// Starts a process that serves; whether there is one.
-    fn start_next(&mut self, program: &mut PathBuf, descriptors: &[OwnedFd]) -> bool {
+    fn start_next(&mut self, descriptors: &[OwnedFd]) -> bool {
         for _ in 0..FAILURES_MAX {
             let began = Instant::now();
-            match self.start(program, descriptors) {
+            match self.start(descriptors) {
                 Ok(()) => return true,
-                // What replaced the program cannot go on with what it began.
-                Err(_) => *program = SELF.into(),
+                Err(error) => warn!("the next daemon does not serve: {error}"),
             }
             std::thread::sleep(PAUSE.saturating_sub(began.elapsed()));
         }
         false
     }
 
-    fn start(&mut self, program: &Path, descriptors: &[OwnedFd]) -> io::Result<()> {
+    fn start(&mut self, descriptors: &[OwnedFd]) -> io::Result<()> {
         let (ours, theirs) = UnixStream::pair()?;
-        let child = Command::new(program)
+        let child = Command::new(SELF)
             .args(&self.arguments)
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::null())

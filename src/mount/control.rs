@@ -383,8 +383,9 @@ impl Daemon {
     ///
     /// # Errors
     /// When it does not answer.
-    pub(super) fn attend(mut self, name: String) -> io::Result<Attending> {
+    pub(super) fn attend(mut self, name: &str) -> io::Result<Attending> {
         self.0.set_read_timeout(Some(ATTEND_PATIENCE))?;
+        let name = name.to_owned();
         match self.ask(&Question::Attend { name })? {
             Answer::Attending => Ok(Attending(self)),
             _ => Err(io::ErrorKind::InvalidData.into()),

@@ -55,12 +55,12 @@ pub fn unmount(path: &Path, how: Unmount) -> Result<(), MountError> {
         source,
     };
     let (path, entry) = ours(path)?;
-    let daemon = entry.uid.and_then(|uid| Daemon::of(&entry.device, uid));
+    let daemon = || Daemon::of(&entry.device, entry.uid?);
     // Where mounts share a superblock, the source's directory in its root.
     let name = entry.root.iter().nth(1).unwrap_or_default();
     let name = name.to_string_lossy().into_owned();
-    let attending = daemon.filter(|_| !how.lazy);
-    let attending = attending.and_then(|daemon| daemon.attend(name).ok());
+    let asked = daemon().filter(|_| !how.lazy);
+    let attending = asked.and_then(|daemon| daemon.attend(&name).ok());
     let mut umount = Command::new("umount");
     // Not by this program again.
     umount.arg("-i");
@@ -79,7 +79,12 @@ pub fn unmount(path: &Path, how: Unmount) -> Result<(), MountError> {
     let Some(attending) = attending.filter(|_| is_gone) else {
         return Ok(());
     };
-    match attending.wait() {
+    // One that is killed meanwhile has a successor with the same socket.
+    let stored = attending.wait().or_else(|lost| match daemon() {
+        Some(next) => next.attend(&name)?.wait(),
+        None => Err(lost),
+    });
+    match stored {
         Ok(failed) if failed.is_empty() => Ok(()),
         Ok(failed) => Err(MountError::NotStored { failed }),
         Err(source) => Err(MountError::DaemonLost { path, source }),

@@ -1,6 +1,10 @@
 //! Mounts whose daemon is killed: another goes on, and nobody notices. Each script has a mount
 //! namespace of its own.
 
+use std::time::Duration;
+
+use s3fs::sim::Operation;
+
 use crate::forms::works;
 use crate::rig::{BUCKET, Rig};
 
@@ -101,6 +105,55 @@ fn open_files_and_directories_go_on_when_the_daemon_is_killed() {
     );
     assert_eq!(rig.sim.content(BUCKET, "d/new").unwrap(), b"before after");
     assert_eq!(rig.sim.stat(BUCKET, "copy").unwrap().size, 1 << 30);
+}
+
+#[test]
+fn umount_waits_for_the_daemon_that_follows_a_killed_one() {
+    let rig = Rig::new();
+    rig.sim.put(BUCKET, "f", "content");
+    rig.sim.on_request(|_, request| {
+        if request.operation == Operation::CopyObject {
+            std::thread::sleep(Duration::from_secs(2));
+        }
+    });
+    works(
+        &rig,
+        r#"
+        mount -t s3fs bucket "$dir" -o "_netdev,$options"
+        first=$(daemon)
+        chmod 600 "$dir/f"
+        (sleep 1; kill -9 "$first") &
+        umount "$dir"
+        fails kill -0 "$first"
+        "#,
+    );
+    let headers = rig.sim.stat(BUCKET, "f").unwrap().headers;
+    assert_eq!(headers.metadata.get("mode").unwrap(), "33152");
+}
+
+#[test]
+fn a_signal_to_the_supervisor_ends_the_mount_with_everything_stored() {
+    let rig = Rig::new();
+    rig.sim.put(BUCKET, "f", "content");
+    rig.sim.on_request(|_, request| {
+        if request.operation == Operation::CopyObject {
+            std::thread::sleep(Duration::from_secs(2));
+        }
+    });
+    works(
+        &rig,
+        r#"
+        mount -t s3fs bucket "$dir" -o "$options"
+        chmod 600 "$dir/f"
+        # As systemd does: to all processes of the unit.
+        supervisor=$(pgrep -x s3fs-supervisor)
+        kill "$supervisor" "$(daemon)"
+        while kill -0 "$supervisor" 2>/dev/null; do sleep 0.05; done
+        [ "$(mounts)" = 0 ]
+        "#,
+    );
+    let headers = rig.sim.stat(BUCKET, "f").unwrap().headers;
+    assert_eq!(headers.metadata.get("mode").unwrap(), "33152");
 }
 
 #[test]
