@@ -42,7 +42,7 @@ pub use secret_file::SecretFileError;
 pub use source::SourceError;
 pub use words::WordError;
 
-use called::{Called, TypedByMount, TypedByUmount};
+use called::{Called, TypedByMount, TypedBySupervisor, TypedByUmount};
 use config_file::Configured;
 use typed::{Typed, TypedCommand};
 
@@ -225,6 +225,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
                 command => Ok(command),
             }
         }
+        Called::Resume => Ok(Command::Resume {
+            log_level: TypedBySupervisor::try_parse_from(&args)?.log_level,
+        }),
         Called::Umount => {
             let typed = TypedByUmount::try_parse_from(&args)?;
             Ok(Command::Unmount(UnmountCommand {
@@ -293,7 +296,6 @@ fn configured(typed: &Typed) -> Result<Configured, ConfigFileError> {
         Some(TypedCommand::Probe(probe)) => (&probe.store, std::slice::from_ref(&probe.source)),
         #[cfg(feature = "sim")]
         Some(TypedCommand::Demo(_)) => return Ok(Configured::default()),
-        Some(TypedCommand::Resume(_)) => return Ok(Configured::default()),
         None => (&typed.mount.store, &typed.mount.operands[..]),
     };
     // The mount point, which is the last operand, names no bucket.

@@ -9,6 +9,16 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use nix::unistd::{User, getuid};
 
+/// The name by which a supervisor calls it.
+pub(super) const AS_SUCCESSOR: &str = "s3fs-successor";
+
+/// What a supervisor gives.
+#[derive(Parser, Debug)]
+pub(super) struct TypedBySupervisor {
+    /// What to log
+    pub(super) log_level: String,
+}
+
 /// Which program it was called as.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Called {
@@ -16,6 +26,8 @@ pub(super) enum Called {
     S3fs,
     /// By mount(8): for the type `s3fs`, or `fuse.s3fs`, which is the kernel's.
     Mount,
+    /// By the supervisor of a daemon that was killed.
+    Resume,
     /// By umount(8), which knows the kernel's type only.
     Umount,
 }
@@ -27,6 +39,7 @@ impl Called {
         match name.and_then(OsStr::to_str) {
             Some("mount.s3fs" | "mount.fuse.s3fs") => Self::Mount,
             Some("umount.s3fs" | "umount.fuse.s3fs") => Self::Umount,
+            Some(AS_SUCCESSOR) => Self::Resume,
             _ => Self::S3fs,
         }
     }

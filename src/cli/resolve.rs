@@ -34,9 +34,6 @@ pub(super) fn resolve(typed: Typed) -> Result<Command, UsageError> {
         #[cfg(feature = "sim")]
         Some(TypedCommand::Demo(demo)) => Ok(Command::Demo(demo_command(demo)?)),
         Some(TypedCommand::Mount(mount)) => mount_or_remount(*mount),
-        Some(TypedCommand::Resume(resume)) => Ok(Command::Resume {
-            log_level: resume.log_level,
-        }),
         Some(TypedCommand::Probe(probe)) => Ok(Command::Probe(Box::new(probe_command(*probe)?))),
         None => mount_or_remount(typed.mount),
     }

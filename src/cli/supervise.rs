@@ -1,10 +1,10 @@
 //! The process beside a daemon that starts the next one when it is killed. Holds what that needs,
 //! and does nothing else; knows no mount.
 
-use std::ffi::OsString;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 
 use super::background;
+use super::called::AS_SUCCESSOR;
 use crate::mount::Handover;
 
 /// The name by which ps(1) tells it from what it starts.
@@ -107,7 +108,7 @@ pub(super) fn split(log_level: &str) -> io::Result<Role> {
             Ok(Role::Supervisor(Supervisor {
                 daemon: child,
                 socket: ours,
-                arguments: ["resume", "--log-level", log_level].map(OsString::from),
+                log_level: log_level.to_owned(),
             }))
         }
     }
@@ -118,7 +119,7 @@ pub(super) fn split(log_level: &str) -> io::Result<Role> {
 pub(super) struct Supervisor {
     daemon: Pid,
     socket: UnixStream,
-    arguments: [OsString; 3],
+    log_level: String,
 }
 
 impl Supervisor {
@@ -189,7 +190,8 @@ impl Supervisor {
     fn start(&mut self, descriptors: &[OwnedFd]) -> io::Result<()> {
         let (ours, theirs) = UnixStream::pair()?;
         let child = Command::new(SELF)
-            .args(&self.arguments)
+            .arg0(AS_SUCCESSOR)
+            .arg(&self.log_level)
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::null())
             .spawn()?;

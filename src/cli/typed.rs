@@ -47,9 +47,6 @@ pub(super) enum TypedCommand {
         override_usage = "s3fs mount SOURCE... MNT [-o WORD[=VALUE],...] [OPTIONS]"
     )]
     Mount(Box<TypedMount>),
-    /// Go on with a mount whose daemon was killed
-    #[command(hide = true)]
-    Resume(TypedResume),
     /// Try what an S3 service does against what its provider's rules claim, and print both
     #[command(
         args_override_self = true,
@@ -59,14 +56,6 @@ pub(super) enum TypedCommand {
     /// Mount buckets made up by an S3 service inside the program, to try it out
     #[cfg(feature = "sim")]
     Demo(TypedDemo),
-}
-
-/// What a supervisor gives.
-#[derive(Args, Debug)]
-pub(super) struct TypedResume {
-    /// What to log
-    #[arg(long, value_name = "LEVEL")]
-    pub(super) log_level: String,
 }
 
 /// The arguments of a mount.
