@@ -157,9 +157,8 @@ impl Supervisor {
                 if let Some(ended) = self.ended() {
                     break ended;
                 }
-                match signals.wait() {
-                    Ok(signal @ (Signal::SIGTERM | Signal::SIGINT)) => self.tell(signal),
-                    Ok(_) | Err(_) => {}
+                if let Ok(signal @ (Signal::SIGTERM | Signal::SIGINT)) = signals.wait() {
+                    self.tell(signal);
                 }
             };
             if let Some(code) = code {
