@@ -29,6 +29,7 @@ use crate::store::Buckets;
 use crate::store::s3::S3Store;
 
 mod control;
+mod descriptors;
 mod error;
 mod kernel;
 mod point;

@@ -1,8 +1,8 @@
 //! The process beside a daemon that starts the next one when it is killed. Holds what that needs,
 //! and does nothing else; knows no mount.
 
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -12,7 +12,6 @@ use log::{error, warn};
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill};
-use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 
@@ -65,12 +64,7 @@ impl Link {
     /// # Errors
     /// The socket's.
     pub(super) fn hand_over(&self, handover: &Handover) -> io::Result<()> {
-        let raw: Vec<RawFd> = handover
-            .descriptors()
-            .iter()
-            .map(AsRawFd::as_raw_fd)
-            .collect();
-        send(&self.socket, &raw)
+        handover.send(&self.socket)
     }
 
     /// What the process before has handed over.
@@ -78,8 +72,8 @@ impl Link {
     /// # Errors
     /// The socket's; `UnexpectedEof` when there is nothing.
     pub(super) fn take_over(&self) -> io::Result<Handover> {
-        let descriptors = receive(&self.socket)?.ok_or(io::ErrorKind::UnexpectedEof)?;
-        Ok(Handover::of_descriptors(descriptors))
+        let received = Handover::receive(&self.socket)?;
+        Ok(received.ok_or(io::ErrorKind::UnexpectedEof)?)
     }
 
     /// Says that this process serves.
@@ -125,16 +119,17 @@ pub(super) struct Supervisor {
 impl Supervisor {
     /// Until the mount has ended; returns the exit code.
     pub(super) fn run(mut self) -> u8 {
+        // At once: nobody is to wait for what this process has open.
+        let _ = prctl::set_name(NAME);
+        if background::detach().is_err() {
+            return self.wait_for_end();
+        }
         // A mount that is joined to others, or fails, hands nothing over.
-        let Ok(Some(descriptors)) = receive(&self.socket) else {
+        let Ok(Some(handover)) = Handover::receive(&self.socket) else {
             return self.wait_for_end();
         };
         // Killed before it serves, it is a mount that failed.
         if self.socket.read_exact(&mut [0]).is_err() {
-            return self.wait_for_end();
-        }
-        let _ = prctl::set_name(NAME);
-        if background::detach().is_err() {
             return self.wait_for_end();
         }
         let mut signals = SigSet::empty();
@@ -166,7 +161,7 @@ impl Supervisor {
             }
             warn!("the daemon was killed; another goes on");
             std::thread::sleep(PAUSE.saturating_sub(began.elapsed()));
-            if !self.start_next(&descriptors) {
+            if !self.start_next(&handover) {
                 error!("no other daemon serves; what is open is lost");
                 return super::run::SYSTEM;
             }
@@ -174,10 +169,10 @@ impl Supervisor {
     }
 
     /// Starts a process that serves; whether there is one.
-    fn start_next(&mut self, descriptors: &[OwnedFd]) -> bool {
+    fn start_next(&mut self, handover: &Handover) -> bool {
         for _ in 0..FAILURES_MAX {
             let began = Instant::now();
-            match self.start(descriptors) {
+            match self.start(handover) {
                 Ok(()) => return true,
                 Err(error) => warn!("the next daemon does not serve: {error}"),
             }
@@ -186,7 +181,7 @@ impl Supervisor {
         false
     }
 
-    fn start(&mut self, descriptors: &[OwnedFd]) -> io::Result<()> {
+    fn start(&mut self, handover: &Handover) -> io::Result<()> {
         let (ours, theirs) = UnixStream::pair()?;
         let child = Command::new(SELF)
             .arg0(AS_SUCCESSOR)
@@ -196,8 +191,8 @@ impl Supervisor {
             .spawn()?;
         self.daemon = Pid::from_raw(child.id() as i32);
         self.socket = ours;
-        let raw: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
-        let serves = send(&self.socket, &raw).and_then(|()| self.socket.read_exact(&mut [0]));
+        let sent = handover.send(&self.socket);
+        let serves = sent.and_then(|()| self.socket.read_exact(&mut [0]));
         if serves.is_err() {
             self.tell(Signal::SIGKILL);
             let _ = waitpid(self.daemon, None);
@@ -233,37 +228,4 @@ impl Supervisor {
         // One that has ended is waited for next.
         let _ = kill(self.daemon, signal);
     }
-}
-
-fn send(socket: &UnixStream, descriptors: &[RawFd]) -> io::Result<()> {
-    let message = [ControlMessage::ScmRights(descriptors)];
-    let byte = [IoSlice::new(b"+")];
-    let flags = MsgFlags::MSG_NOSIGNAL;
-    sendmsg::<()>(socket.as_raw_fd(), &byte, &message, flags, None)?;
-    Ok(())
-}
-
-fn receive(socket: &UnixStream) -> io::Result<Option<[OwnedFd; Handover::DESCRIPTORS]>> {
-    let mut byte = [0_u8];
-    let mut buffers = [IoSliceMut::new(&mut byte)];
-    let mut space = nix::cmsg_space!([RawFd; Handover::DESCRIPTORS]);
-    let message = loop {
-        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-        match recvmsg::<()>(socket.as_raw_fd(), &mut buffers, Some(&mut space), flags) {
-            Err(Errno::EINTR) => {}
-            result => break result?,
-        }
-    };
-    let mut received = Vec::new();
-    for control in message.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(fds) = control {
-            // SAFETY: the kernel has just made these descriptors for this process, and nobody else
-            // here knows their numbers.
-            received.extend(
-                fds.into_iter()
-                    .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }),
-            );
-        }
-    }
-    Ok(received.try_into().ok())
 }

@@ -5,8 +5,8 @@
 //! secrets, so the socket is the user's alone.
 
 use std::fs::{self, DirBuilder, Permissions};
-use std::io::{self, IoSlice, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use log::{debug, info, warn};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
@@ -24,7 +23,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::kernel;
+use super::descriptors;
 use crate::config::{Config, ShownSource};
 use crate::fs::Fs;
 use crate::store::s3::S3Store;
@@ -41,8 +40,8 @@ const JOIN_PATIENCE: Duration = Duration::from_secs(30);
 const ATTEND_PATIENCE: Duration = Duration::from_secs(5);
 /// How long those who wait for the end may take to read that it is reached.
 const TELL_PATIENCE: Duration = Duration::from_secs(1);
-/// Bytes of a question: many times what options come to.
-const QUESTION_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of a line: many times what options come to.
+const LINE_BYTES_MAX: usize = 1 << 20;
 
 /// What a daemon is asked.
 #[derive(Debug, Serialize, Deserialize)]
@@ -241,7 +240,7 @@ async fn answer(
             write(&mut stream, &answer).await?;
             if let Answer::Joined { .. } = answer {
                 let stream = stream.get_ref();
-                let send = || send_descriptor(stream, &served.device);
+                let send = || descriptors::send(stream, &[served.device.as_fd()]);
                 stream.async_io(Interest::WRITABLE, send).await?;
             }
         }
@@ -270,7 +269,7 @@ async fn answer(
 
 async fn line_of(stream: &mut BufReader<tokio::net::UnixStream>) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
-    let mut bounded = stream.take(QUESTION_BYTES_MAX);
+    let mut bounded = stream.take(LINE_BYTES_MAX as u64);
     match bounded.read_until(b'\n', &mut line).await? {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
         _ => Ok(line),
@@ -319,20 +318,6 @@ fn is_disconnected(device: &OwnedFd) -> bool {
     })
 }
 
-fn send_descriptor(stream: &tokio::net::UnixStream, device: &OwnedFd) -> io::Result<()> {
-    let descriptors = [device.as_raw_fd()];
-    let message = [ControlMessage::ScmRights(&descriptors)];
-    let byte = [IoSlice::new(b"+")];
-    sendmsg::<()>(
-        stream.as_raw_fd(),
-        &byte,
-        &message,
-        MsgFlags::MSG_NOSIGNAL,
-        None,
-    )?;
-    Ok(())
-}
-
 /// What asking a daemon to join it came to.
 #[derive(Debug)]
 pub(super) enum Reply {
@@ -370,8 +355,8 @@ impl Daemon {
         let common = Box::new(common);
         match self.ask(&Question::Join { common, shown })? {
             Answer::Joined { name } => {
-                let device = kernel::receive_descriptor(&self.0)?;
-                let device = device.ok_or(io::ErrorKind::UnexpectedEof)?;
+                let received = descriptors::receive(&self.0)?;
+                let [device] = received.ok_or(io::ErrorKind::UnexpectedEof)?;
                 Ok(Reply::Joined { device, name })
             }
             Answer::Apart { is_same_store } => Ok(Reply::Apart { is_same_store }),
@@ -403,13 +388,15 @@ impl Daemon {
         // Not a byte more than the line: a descriptor may come with the next.
         let mut line = Vec::new();
         let mut byte = [0];
-        loop {
+        // Root asks a user's daemon, too, which may say anything.
+        while line.len() < LINE_BYTES_MAX {
             self.0.read_exact(&mut byte)?;
             match byte {
                 [b'\n'] => return Ok(serde_json::from_slice(&line)?),
                 [byte] => line.push(byte),
             }
         }
+        Err(io::ErrorKind::InvalidData.into())
     }
 }
 

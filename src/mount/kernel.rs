@@ -6,8 +6,8 @@
 //! may unmount whatever is at the path by then.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, IoSliceMut, Read};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -16,11 +16,10 @@ use std::process::{Command, Stdio};
 use log::debug;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{getegid, geteuid};
 
-use super::MountError;
+use super::{MountError, descriptors};
 
 /// The device the kernel sends requests through.
 const DEVICE: &str = "/dev/fuse";
@@ -227,7 +226,7 @@ fn attach_by_helper(wanted: &KernelMount) -> Result<OwnedFd, MountError> {
         .stderr(Stdio::piped())
         .spawn()
         .map_err(helper_error)?;
-    let received = receive_descriptor(&ours);
+    let received = descriptors::receive(&ours);
     let mut said = String::new();
     if let Some(mut stderr) = helper.stderr.take() {
         // What it says is only for the message below; that it cannot be read changes nothing.
@@ -235,7 +234,7 @@ fn attach_by_helper(wanted: &KernelMount) -> Result<OwnedFd, MountError> {
     }
     let status = helper.wait().map_err(failed)?;
     match received {
-        Ok(Some(fd)) if status.success() => Ok(fd),
+        Ok(Some([fd])) if status.success() => Ok(fd),
         Ok(_) => Err(MountError::HelperRefused {
             path: wanted.path.clone(),
             said: said.trim().trim_start_matches("fusermount3: ").to_owned(),
@@ -252,33 +251,6 @@ fn helper_error(source: io::Error) -> MountError {
             source,
         },
     }
-}
-
-/// The descriptor that is sent with one byte, as fusermount3 does; `None` when there is none.
-///
-/// # Errors
-/// The socket's.
-pub(super) fn receive_descriptor(socket: &UnixStream) -> io::Result<Option<OwnedFd>> {
-    let mut byte = [0_u8];
-    let mut buffers = [IoSliceMut::new(&mut byte)];
-    let mut space = nix::cmsg_space!(RawFd);
-    let message = loop {
-        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-        match recvmsg::<()>(socket.as_raw_fd(), &mut buffers, Some(&mut space), flags) {
-            Err(Errno::EINTR) => {}
-            result => break result?,
-        }
-    };
-    for control in message.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(fds) = control
-            && let Some(&fd) = fds.first()
-        {
-            // SAFETY: the kernel has just made this descriptor for this process, and nobody else
-            // here knows its number.
-            return Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) }));
-        }
-    }
-    Ok(None)
 }
 
 /// Changes the flags of what is mounted at `path`; those of its superblock, too, unless others may

@@ -6,8 +6,8 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixListener;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use log::info;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
-use super::{LiveMount, MountError, Work, session};
+use super::{LiveMount, MountError, Work, descriptors, session};
 use crate::config::Config;
 use crate::file::{Kept, Shared};
 use crate::fs::{Fs, kept_sources};
@@ -48,9 +48,6 @@ pub struct Handover {
 }
 
 impl Handover {
-    /// How many descriptors there are.
-    pub const DESCRIPTORS: usize = 3 + Kept::DESCRIPTORS;
-
     pub(super) fn new(
         about: &About,
         device: OwnedFd,
@@ -67,21 +64,29 @@ impl Handover {
         })
     }
 
-    /// What somebody has to hold, in this order.
-    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+    /// Gives it to another process.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn send(&self, socket: &UnixStream) -> io::Result<()> {
         let ours = [&self.about, &self.device, &self.control].map(AsFd::as_fd);
-        ours.into_iter().chain(self.kept.descriptors()).collect()
+        let all: Vec<_> = ours.into_iter().chain(self.kept.descriptors()).collect();
+        descriptors::send(socket, &all)
     }
 
-    /// Of what the process before had, in the same order.
-    pub fn of_descriptors(descriptors: [OwnedFd; Self::DESCRIPTORS]) -> Self {
-        let [about, device, control, kept @ ..] = descriptors;
-        Self {
+    /// What another process gives with the next byte; `None` when that is nothing.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn receive(socket: &UnixStream) -> io::Result<Option<Self>> {
+        const DESCRIPTORS: usize = 3 + Kept::DESCRIPTORS;
+        let received = descriptors::receive::<DESCRIPTORS>(socket)?;
+        Ok(received.map(|[about, device, control, kept @ ..]| Self {
             about,
             device,
             control,
             kept: Kept::of_descriptors(kept),
-        }
+        }))
     }
 }
 
