@@ -442,6 +442,9 @@ pub struct Config {
 impl Config {
     /// What mounts have to have in common to share a superblock: the rest is of each alone.
     pub fn common(&self) -> Self {
+        // The kernel keeps these for a superblock, all other flags for a mount (mount(2)).
+        let is_common = |word: &&String| matches!(word.as_str(), "sync" | "async" | "dirsync");
+        let words = self.kernel_options.iter().filter(is_common);
         let ownership = Ownership::default();
         Self {
             sources: Vec::new(),
@@ -450,7 +453,7 @@ impl Config {
             ownership,
             read_only: false,
             nonempty: false,
-            kernel_options: Vec::new(),
+            kernel_options: words.cloned().collect(),
             ..self.clone()
         }
     }

@@ -3,9 +3,6 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
-
-use s3fs::sim::Operation;
 
 use crate::access::Access;
 use crate::mounted::PROGRAM;
@@ -136,11 +133,7 @@ fn umount_returns_when_everything_is_stored_and_the_daemon_has_ended() {
     let rig = Rig::new();
     rig.sim.put(BUCKET, "f", "content");
     // Attributes are stored last; it takes the store a while.
-    rig.sim.on_request(|_, request| {
-        if request.operation == Operation::CopyObject {
-            std::thread::sleep(Duration::from_secs(2));
-        }
-    });
+    rig.slow_down_attributes();
     works(
         &rig,
         r#"
@@ -152,8 +145,7 @@ fn umount_returns_when_everything_is_stored_and_the_daemon_has_ended() {
         [ "$(daemons)" = 0 ]
         "#,
     );
-    let headers = rig.sim.stat(BUCKET, "f").unwrap().headers;
-    assert_eq!(headers.metadata.get("mode").unwrap(), "33152");
+    assert_eq!(rig.stored_mode("f"), "33152");
 }
 
 #[test]
@@ -366,11 +358,7 @@ fn the_old_form_of_s3fs_fuse_in_fstab_is_mounted() {
 fn a_daemon_that_still_stores_leaves_alone_what_is_mounted_there_meanwhile() {
     let rig = Rig::new();
     rig.sim.put(BUCKET, "f", "content");
-    rig.sim.on_request(|_, request| {
-        if request.operation == Operation::CopyObject {
-            std::thread::sleep(Duration::from_secs(2));
-        }
-    });
+    rig.slow_down_attributes();
     works(
         &rig,
         r#"
@@ -387,6 +375,5 @@ fn a_daemon_that_still_stores_leaves_alone_what_is_mounted_there_meanwhile() {
         [ "$(findmnt -n -o FSTYPE "$dir")" = tmpfs ]
         "#,
     );
-    let headers = rig.sim.stat(BUCKET, "f").unwrap().headers;
-    assert_eq!(headers.metadata.get("mode").unwrap(), "33152");
+    assert_eq!(rig.stored_mode("f"), "33152");
 }

@@ -1,7 +1,9 @@
 //! A simulated store with a bucket or two, a client of it, and counts of what a step cost.
 
+use std::time::Duration;
+
 use s3fs::config::Provider;
-use s3fs::sim::{Counters, Rules, Sim, SimBuilder};
+use s3fs::sim::{Counters, Operation, Rules, Sim, SimBuilder};
 
 use crate::access::Access;
 use crate::mounted::Mounted;
@@ -42,6 +44,21 @@ impl Rig {
         let access = access_of(&sim);
         let store = Store::new(&access);
         Self { sim, access, store }
+    }
+
+    /// Attributes of a closed file, which are stored by a copy, take two seconds from now on.
+    pub fn slow_down_attributes(&self) {
+        self.sim.on_request(|_, request| {
+            if request.operation == Operation::CopyObject {
+                std::thread::sleep(Duration::from_secs(2));
+            }
+        });
+    }
+
+    /// The mode that is stored with an object of the first bucket, in decimal.
+    pub fn stored_mode(&self, key: &str) -> String {
+        let headers = self.sim.stat(BUCKET, key).unwrap().headers;
+        headers.metadata.get("mode").unwrap().clone()
     }
 
     /// Stops the service as kill -9 would, and starts it again at the same address.

@@ -1,10 +1,6 @@
 //! Mounts whose daemon is killed: another goes on, and nobody notices. Each script has a mount
 //! namespace of its own.
 
-use std::time::Duration;
-
-use s3fs::sim::Operation;
-
 use crate::forms::works;
 use crate::rig::{BUCKET, Rig};
 
@@ -141,11 +137,7 @@ fn open_files_and_directories_go_on_when_the_daemon_is_killed() {
 fn umount_waits_for_the_daemon_that_follows_a_killed_one() {
     let rig = Rig::new();
     rig.sim.put(BUCKET, "f", "content");
-    rig.sim.on_request(|_, request| {
-        if request.operation == Operation::CopyObject {
-            std::thread::sleep(Duration::from_secs(2));
-        }
-    });
+    rig.slow_down_attributes();
     works(
         &rig,
         r#"
@@ -157,19 +149,14 @@ fn umount_waits_for_the_daemon_that_follows_a_killed_one() {
         fails kill -0 "$first"
         "#,
     );
-    let headers = rig.sim.stat(BUCKET, "f").unwrap().headers;
-    assert_eq!(headers.metadata.get("mode").unwrap(), "33152");
+    assert_eq!(rig.stored_mode("f"), "33152");
 }
 
 #[test]
 fn a_signal_to_the_supervisor_ends_the_mount_with_everything_stored() {
     let rig = Rig::new();
     rig.sim.put(BUCKET, "f", "content");
-    rig.sim.on_request(|_, request| {
-        if request.operation == Operation::CopyObject {
-            std::thread::sleep(Duration::from_secs(2));
-        }
-    });
+    rig.slow_down_attributes();
     works(
         &rig,
         r#"
@@ -184,8 +171,7 @@ fn a_signal_to_the_supervisor_ends_the_mount_with_everything_stored() {
         [ "$(mounts)" = 0 ]
         "#,
     );
-    let headers = rig.sim.stat(BUCKET, "f").unwrap().headers;
-    assert_eq!(headers.metadata.get("mode").unwrap(), "33152");
+    assert_eq!(rig.stored_mode("f"), "33152");
 }
 
 #[test]

@@ -1,10 +1,6 @@
 //! Mounts of ordinary users: by the program, by their lines of fstab, and what is refused to them.
 //! Each script has a mount namespace of its own, with two users in it.
 
-use std::time::Duration;
-
-use s3fs::sim::Operation;
-
 use crate::forms::works;
 use crate::rig::{BUCKET, Rig};
 
@@ -141,11 +137,7 @@ fn others_are_let_in_where_fuse_conf_says_so_and_else_the_reason_is_told() {
 fn umount_of_a_users_mount_returns_when_everything_is_stored() {
     let rig = Rig::new();
     rig.sim.put(BUCKET, "f", "content");
-    rig.sim.on_request(|_, request| {
-        if request.operation == Operation::CopyObject {
-            std::thread::sleep(Duration::from_secs(2));
-        }
-    });
+    rig.slow_down_attributes();
     // With a session of hers, and without one.
     for (session, mode) in [("mkdir -p /run/user/2001", 0o600), ("", 0o640)] {
         let script = r#"
