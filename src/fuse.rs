@@ -29,7 +29,10 @@ mod caller;
 mod connection;
 mod errno;
 pub mod request;
+mod underway;
 mod wire;
+
+pub use underway::UnderWay;
 
 use again::Sent;
 use request::Traced;
@@ -43,17 +46,24 @@ pub struct FuseFs {
     fs: Arc<Fs>,
     runtime: Handle,
     listing_ttl: Duration,
+    under_way: UnderWay,
 }
 
 impl FuseFs {
     /// Answers requests from `fs`; work that has to wait runs on `runtime`. What a listing tells
     /// is trusted for `listing_ttl`.
-    pub const fn new(fs: Arc<Fs>, runtime: Handle, listing_ttl: Duration) -> Self {
+    pub fn new(fs: Arc<Fs>, runtime: Handle, listing_ttl: Duration) -> Self {
         Self {
             fs,
             runtime,
             listing_ttl,
+            under_way: UnderWay::default(),
         }
+    }
+
+    /// The requests that are being answered.
+    pub fn under_way(&self) -> UnderWay {
+        self.under_way.clone()
     }
 
     /// Runs `work` and replies with what it returns. Work that is ready at once (it needed only
@@ -64,7 +74,7 @@ impl FuseFs {
         R: FnOnce(Result<T, Errno>) + Send + 'static,
     {
         let id = traced.id();
-        request::run(&self.runtime, id, async move {
+        request::run(&self.runtime, &self.under_way, id, async move {
             let result = work.await;
             reply(traced.finish(result));
         });
@@ -414,9 +424,6 @@ impl Filesystem for FuseFs {
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        if write_flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID) {
-            self.fs.kill_set_id(Fh(fh.0));
-        }
         let traced = Traced::ranged(req, "write", ino, offset, data.len() as u64);
         let fs = Arc::clone(&self.fs);
         let len = data.len() as u32;
@@ -424,25 +431,36 @@ impl Filesystem for FuseFs {
             Ok(()) => reply.written(len),
             Err(errno) => reply.error(errno),
         };
-        let range = wire::range(offset, u64::from(len));
-        // Most writes need only memory: these bytes are copied once, to where they are staged.
-        let at_once = request::run_at_once(traced.id(), || match range {
-            Ok(range) => {
-                if Sent::of(req) == Sent::Again && fs.is_appended(Fh(fh.0), range) {
-                    return Some(Ok(()));
-                }
-                fs.try_write(Fh(fh.0), offset, data)
+        let kills_set_id = write_flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
+        let sent = Sent::of(req);
+        // `Some` when there is nothing to write.
+        let settled = move |fs: &Fs| {
+            if kills_set_id {
+                fs.kill_set_id(Fh(fh.0));
             }
-            Err(error) => Some(Err(error)),
-        });
-        match at_once {
-            Some(Some(written)) => return reply(traced.finish(written)),
-            Some(None) => {}
-            None => return,
+            match wire::range(offset, u64::from(len)) {
+                Ok(range) if sent == Sent::Again && fs.is_appended(Fh(fh.0), range) => Some(Ok(())),
+                Ok(_) => None,
+                Err(error) => Some(Err(error)),
+            }
+        };
+        // Most writes need only memory: these bytes are copied once, to where they are staged.
+        if let Some(_begun) = self.under_way.try_begin() {
+            let work = || settled(&fs).or_else(|| fs.try_write(Fh(fh.0), offset, data));
+            match request::run_at_once(traced.id(), work) {
+                Some(Some(written)) => return reply(traced.finish(written)),
+                Some(None) => {}
+                None => return,
+            }
         }
         // The session's buffer takes the next request as soon as this call returns.
         let data = Bytes::copy_from_slice(data);
-        let work = async move { fs.write(Fh(fh.0), offset, data).await };
+        let work = async move {
+            match settled(&fs) {
+                Some(settled) => settled,
+                None => fs.write(Fh(fh.0), offset, data).await,
+            }
+        };
         self.answer(traced, work, reply);
     }
 
@@ -524,7 +542,7 @@ impl Filesystem for FuseFs {
     ) {
         let traced = Traced::ranged(req, "readdir", ino, offset, 0);
         let fs = Arc::clone(&self.fs);
-        request::run(&self.runtime, traced.id(), async move {
+        request::run(&self.runtime, &self.under_way, traced.id(), async move {
             let mut taken = 0_u64;
             let mut take = |entry: &DirEntry| {
                 let kind = wire::kind(entry.attr.kind);
@@ -557,7 +575,7 @@ impl Filesystem for FuseFs {
         let traced = Traced::ranged(req, "readdirplus", ino, offset, 0);
         let fs = Arc::clone(&self.fs);
         let ttl = self.listing_ttl;
-        request::run(&self.runtime, traced.id(), async move {
+        request::run(&self.runtime, &self.under_way, traced.id(), async move {
             let mut taken = 0_u64;
             let mut take = |entry: &DirEntry| {
                 let attr = wire::attr(&entry.attr);
@@ -583,14 +601,19 @@ impl Filesystem for FuseFs {
 
     fn releasedir(
         &self,
-        _req: &Request,
-        _ino: INodeNo,
+        req: &Request,
+        ino: INodeNo,
         fh: FileHandle,
         _flags: OpenFlags,
         reply: ReplyEmpty,
     ) {
-        self.fs.releasedir(Fh(fh.0));
-        reply.ok();
+        let traced = Traced::new(req, "releasedir", ino);
+        let fs = Arc::clone(&self.fs);
+        let work = async move {
+            fs.releasedir(Fh(fh.0));
+            Ok(())
+        };
+        self.answer_empty(traced, work, reply);
     }
 
     fn fsyncdir(

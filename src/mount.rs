@@ -1,7 +1,7 @@
 //! The composition root: from validated options to a live mount and back.
 //!
 //! Knows no command line and no environment. The descriptor of a session comes from
-//! `mount::kernel` and goes to [`Session::from_fd`]: nothing in between relies on this process
+//! `mount::kernel` and goes to [`session::begin`]: nothing in between relies on this process
 //! having mounted it.
 
 use std::collections::BTreeSet;
@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fuser::Session;
 use futures_util::future::try_join_all;
 use log::{debug, info, warn};
 use nix::unistd::{AccessFlags, access};
@@ -23,7 +22,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::config::{Config, ShownSource};
 use crate::file::{FileError, Kept, Shared};
 use crate::fs::Fs;
-use crate::fuse::FuseFs;
+use crate::fuse::{FuseFs, UnderWay};
 use crate::object::{BucketName, ObjectKey};
 use crate::store::Buckets;
 use crate::store::s3::S3Store;
@@ -47,6 +46,7 @@ use control::{Control, Served};
 use kernel::{Detach, KernelMount};
 use point::Fitness;
 use resume::About;
+use session::Ready;
 use sharing::Turn;
 
 /// How often a busy mount is tried to be unmounted again.
@@ -72,6 +72,7 @@ pub struct LiveMount {
     path: PathBuf,
     /// `major:minor` of the superblock; what is mounted somewhere later is ours only if it has it.
     device: Option<String>,
+    under_way: UnderWay,
     ended: oneshot::Receiver<io::Result<()>>,
     /// Lets others join, and umount(8) wait.
     control: Option<Control>,
@@ -130,6 +131,18 @@ impl LiveMount {
         let kept = kept.try_clone().map_err(io::Error::other)?;
         let handover = Handover::new(about, device.try_clone()?, control.try_clone()?, kept);
         handover.map(Some)
+    }
+
+    /// From now on requests of the kernel are held and not begun. Whether all that were begun are
+    /// answered, for which it waits no longer than `patience`. When another program goes on, what
+    /// is held or not answered is as if this process had been killed: the kernel sends it again.
+    pub async fn quiesce(&self, patience: Duration) -> bool {
+        self.under_way.stop(patience).await
+    }
+
+    /// Answers requests again after [`Self::quiesce`], those that were held too.
+    pub fn go_on(&self) {
+        self.under_way.go_on();
     }
 
     /// Where the first was mounted.
@@ -343,7 +356,7 @@ impl<'a> Work<'a> {
     }
 
     /// A session on a new connection.
-    fn session(self, fs: &Arc<Fs>, device: OwnedFd) -> Result<Session<FuseFs>, MountError> {
+    fn session(self, fs: &Arc<Fs>, device: OwnedFd) -> Result<Ready, MountError> {
         let ttl = self.config.bounds.attr_ttl;
         let filesystem = FuseFs::new(Arc::clone(fs), self.runtime.clone(), ttl);
         session::begin(filesystem, device).map_err(|source| MountError::Session { source })
@@ -354,7 +367,7 @@ impl<'a> Work<'a> {
     fn serve(
         self,
         (fs, store, kept): (Arc<Fs>, S3Store, Option<Kept>),
-        (session, device): (Session<FuseFs>, OwnedFd),
+        (session, device): (Ready, OwnedFd),
         (path, number): (PathBuf, Option<String>),
         control: Option<(UnixListener, PathBuf)>,
     ) -> Result<LiveMount, MountError> {
@@ -384,6 +397,7 @@ impl<'a> Work<'a> {
             debug!("umount will not wait until everything is stored: {error}");
             None
         });
+        let under_way = session.under_way.clone();
         let ended = session::answer(session).map_err(failed)?;
         let about = |control: &Control| About {
             config: config.clone(),
@@ -398,6 +412,7 @@ impl<'a> Work<'a> {
             fs,
             path,
             device: number,
+            under_way,
             ended,
             control,
             _storing: storing,

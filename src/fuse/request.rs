@@ -12,6 +12,7 @@ use log::{Level, debug, error, log, log_enabled};
 use tokio::runtime::Handle;
 
 use super::errno;
+use super::underway::UnderWay;
 use crate::fs::FsResult;
 
 tokio::task_local! {
@@ -24,13 +25,17 @@ pub fn current() -> Option<u64> {
     CURRENT.try_with(|id| *id).ok()
 }
 
-/// Runs `work` to its end: on this thread when its first poll is its last, else as a task of
-/// `runtime`. Never waits.
-pub(super) fn run<W>(runtime: &Handle, id: u64, work: W)
+/// Runs `work`, which answers a request, to its end, as soon as it may begin: on this thread when
+/// its first poll is its last, else as a task of `runtime`. Never waits.
+pub(super) fn run<W>(runtime: &Handle, under_way: &UnderWay, id: u64, work: W)
 where
     W: Future<Output = ()> + Send + 'static,
 {
-    let mut work = Box::pin(CURRENT.scope(id, work));
+    let under_way = under_way.clone();
+    let mut work = Box::pin(CURRENT.scope(id, async move {
+        let _begun = under_way.begin().await;
+        work.await;
+    }));
     let guard = runtime.enter();
     // The task's own first poll replaces this waker, so no wake-up is lost.
     let mut first = Context::from_waker(Waker::noop());

@@ -11,20 +11,30 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::{read, write};
 use tokio::sync::oneshot;
 
-use crate::fuse::FuseFs;
+use crate::fuse::{FuseFs, UnderWay};
 
 /// Threads that read requests. They only unpack, look into memory and reply, so a few keep up with
 /// the kernel; each has a buffer of which at most one WRITE request is ever touched.
 const SESSION_THREADS: usize = 4;
 
+/// A session that does not answer yet.
+#[derive(Debug)]
+pub(super) struct Ready {
+    session: Session<FuseFs>,
+    /// The requests that it will have under way.
+    pub(super) under_way: UnderWay,
+}
+
 /// A session on a new connection.
 ///
 /// # Errors
 /// When the kernel and this program do not come to terms.
-pub(super) fn begin(filesystem: FuseFs, device: OwnedFd) -> io::Result<Session<FuseFs>> {
+pub(super) fn begin(filesystem: FuseFs, device: OwnedFd) -> io::Result<Ready> {
+    let under_way = filesystem.under_way();
     // Who may come in is the kernel's decision (allow_other, default_permissions); the library's
     // own check would also refuse a process that changed its user after open.
-    Session::from_fd(filesystem, device, SessionACL::All, settings())
+    let session = Session::from_fd(filesystem, device, SessionACL::All, settings())?;
+    Ok(Ready { session, under_way })
 }
 
 fn settings() -> fuser::Config {
@@ -39,13 +49,13 @@ fn settings() -> fuser::Config {
 ///
 /// # Errors
 /// When there can be no thread.
-pub(super) fn answer(session: Session<FuseFs>) -> io::Result<oneshot::Receiver<io::Result<()>>> {
+pub(super) fn answer(ready: Ready) -> io::Result<oneshot::Receiver<io::Result<()>>> {
     let (sender, ended) = oneshot::channel();
     thread::Builder::new()
         .name("fuse-session".to_owned())
         .spawn(move || {
             // Nobody listens when the process is on its way out.
-            let _ = sender.send(session.run());
+            let _ = sender.send(ready.session.run());
         })?;
     Ok(ended)
 }
@@ -56,7 +66,7 @@ pub(super) fn answer(session: Session<FuseFs>) -> io::Result<oneshot::Receiver<i
 ///
 /// # Errors
 /// The kernel's.
-pub(super) fn adopt(filesystem: FuseFs, device: &OwnedFd) -> io::Result<Session<FuseFs>> {
+pub(super) fn adopt(filesystem: FuseFs, device: &OwnedFd) -> io::Result<Ready> {
     let (ours, theirs) = socketpair(
         AddressFamily::Unix,
         SockType::SeqPacket,
@@ -64,14 +74,14 @@ pub(super) fn adopt(filesystem: FuseFs, device: &OwnedFd) -> io::Result<Session<
         SockFlag::SOCK_CLOEXEC,
     )?;
     write(&ours, &init_request())?;
-    let session = Session::from_fd(filesystem, theirs, SessionACL::All, settings())?;
+    let ready = begin(filesystem, theirs)?;
     // What it answers was answered to the kernel long ago.
     read(&ours, &mut [0; 256])?;
     // SAFETY: both are open, and the session's number stays the session's.
     let replaced = unsafe {
         libc::dup3(
             device.as_raw_fd(),
-            session.as_fd().as_raw_fd(),
+            ready.session.as_fd().as_raw_fd(),
             libc::O_CLOEXEC,
         )
     };
@@ -81,7 +91,7 @@ pub(super) fn adopt(filesystem: FuseFs, device: &OwnedFd) -> io::Result<Session<
     if let Err(error) = write(device, &resend_notification()) {
         warn!("requests that were under way are not sent again: {error}; their callers wait");
     }
-    Ok(session)
+    Ok(ready)
 }
 
 /// FUSE_INIT as the kernel sends it (include/uapi/linux/fuse.h), offering everything: what is made
