@@ -19,21 +19,25 @@ mod credentials;
 #[cfg(feature = "sim")]
 mod demo;
 mod fuse_conf;
+mod inherit;
 mod key_file;
 mod passwd_file;
 mod probe;
 mod resolve;
 mod run;
 mod secret_file;
+mod service;
 mod source;
 mod store;
 mod supervise;
 #[cfg(test)]
 mod tests;
 mod typed;
+mod upgrade;
 mod values;
 mod words;
 
+pub use called::{ResumeCommand, SuperviseCommand};
 pub use config_file::ConfigFileError;
 pub use key_file::KeyFileError;
 pub use passwd_file::PasswdFileError;
@@ -42,7 +46,7 @@ pub use secret_file::SecretFileError;
 pub use source::SourceError;
 pub use words::WordError;
 
-use called::{Called, TypedByMount, TypedBySupervisor, TypedByUmount};
+use called::{Called, TypedByMount, TypedByUmount};
 use config_file::Configured;
 use typed::{Typed, TypedCommand};
 
@@ -55,11 +59,15 @@ pub enum Command {
     Remount(RemountCommand),
     /// Unmount, and wait until everything is in the store.
     Unmount(UnmountCommand),
-    /// Go on with a mount whose daemon was killed; its supervisor is at stdin.
-    Resume {
-        /// Which lines to log: a level or a filter.
-        log_level: String,
+    /// Have the daemon of a mount go on in this program.
+    Upgrade {
+        /// Where it is mounted.
+        mountpoint: PathBuf,
     },
+    /// Go on with a mount that another process has served.
+    Resume(ResumeCommand),
+    /// Go on with a daemon that another process has supervised.
+    Supervise(SuperviseCommand),
     /// Nothing: it was only to be seen whether the options make sense.
     Nothing,
     /// Try what a store does.
@@ -225,9 +233,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, UsageE
                 command => Ok(command),
             }
         }
-        Called::Resume => Ok(Command::Resume {
-            log_level: TypedBySupervisor::try_parse_from(&args)?.log_level,
-        }),
+        Called::Resume => Ok(Command::Resume(ResumeCommand::try_parse_from(&args)?)),
+        Called::Supervise => Ok(Command::Supervise(SuperviseCommand::try_parse_from(&args)?)),
         Called::Umount => {
             let typed = TypedByUmount::try_parse_from(&args)?;
             Ok(Command::Unmount(UnmountCommand {
@@ -296,6 +303,7 @@ fn configured(typed: &Typed) -> Result<Configured, ConfigFileError> {
         Some(TypedCommand::Probe(probe)) => (&probe.store, std::slice::from_ref(&probe.source)),
         #[cfg(feature = "sim")]
         Some(TypedCommand::Demo(_)) => return Ok(Configured::default()),
+        Some(TypedCommand::Upgrade(_)) => return Ok(Configured::default()),
         None => (&typed.mount.store, &typed.mount.operands[..]),
     };
     // The mount point, which is the last operand, names no bucket.

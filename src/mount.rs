@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use log::{debug, info, warn};
+use nix::sys::stat::{major, minor};
 use nix::unistd::{AccessFlags, access};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -36,11 +38,13 @@ mod resume;
 mod session;
 mod sharing;
 mod table;
+mod upgrade;
 
 pub use error::MountError;
 pub use kernel::is_kernel_word;
 pub use resume::Handover;
-pub use table::{Unmount, is_mounted, remount, unmount};
+pub use table::{Unmount, is_mounted, remount, unmount, upgrade};
+pub use upgrade::{Asker, Upgrade};
 
 use control::{Control, Served};
 use kernel::{Detach, KernelMount};
@@ -62,6 +66,15 @@ pub enum Started {
     Live(Box<LiveMount>),
     /// It is served by another, which serves other mounts, too.
     Joined,
+}
+
+/// What happens to a mount that is served.
+#[derive(Debug)]
+pub enum Event {
+    /// It was unmounted.
+    Ended,
+    /// Somebody wishes it to go on in another program.
+    Upgrade(Upgrade),
 }
 
 /// One or more mounts of a superblock that this process answers requests for.
@@ -145,6 +158,16 @@ impl LiveMount {
         self.under_way.go_on();
     }
 
+    /// Whether this is inside.
+    ///
+    /// # Errors
+    /// stat(2)'s.
+    pub fn has(&self, path: &Path) -> io::Result<bool> {
+        let device = std::fs::metadata(path)?.dev();
+        let number = format!("{}:{}", major(device), minor(device));
+        Ok(self.device.as_ref() == Some(&number))
+    }
+
     /// Where the first was mounted.
     pub fn path(&self) -> &Path {
         &self.path
@@ -152,11 +175,22 @@ impl LiveMount {
 
     /// Waits until all of them are unmounted.
     pub async fn ended(&mut self) {
-        match (&mut self.ended).await {
-            Ok(Err(error)) => warn!("{}: the session failed: {error}", self.path.display()),
-            // The sender goes without a word only when its thread panicked, which is in the log.
-            Ok(Ok(())) | Err(_) => info!("{} unmounted", self.path.display()),
+        say_ended(&self.path, (&mut self.ended).await);
+    }
+
+    /// Waits for what happens next.
+    pub async fn next(&mut self) -> Event {
+        let upgrade = async {
+            match &mut self.control {
+                Some(control) => control.upgrade().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            Some(upgrade) = upgrade => return Event::Upgrade(upgrade),
+            ended = &mut self.ended => say_ended(&self.path, ended),
         }
+        Event::Ended
     }
 
     /// Tells those who wait for the end what could not be committed.
@@ -237,6 +271,14 @@ impl LiveMount {
             result = result.and(kernel::detach(&mount.path, how));
         }
         result
+    }
+}
+
+fn say_ended(path: &Path, outcome: Result<io::Result<()>, oneshot::error::RecvError>) {
+    match outcome {
+        Ok(Err(error)) => warn!("{}: the session failed: {error}", path.display()),
+        // The sender goes without a word only when its thread panicked, which is in the log.
+        Ok(Ok(())) | Err(_) => info!("{} unmounted", path.display()),
     }
 }
 

@@ -57,5 +57,7 @@ mod target;
 mod tools;
 #[path = "e2e/trees.rs"]
 mod trees;
+#[path = "e2e/upgrade.rs"]
+mod upgrade;
 #[path = "e2e/users.rs"]
 mod users;

@@ -235,7 +235,7 @@ fn a_poweroff_waits_for_what_is_being_stored() {
 }
 
 #[test]
-fn the_service_has_credentials_of_its_own_and_mounts_again_when_it_was_killed() {
+fn the_service_has_credentials_of_its_own_and_open_files_go_on_when_it_is_killed_or_reloaded() {
     let store = Store::new();
     let settings = "SOURCE=one\nMOUNTPOINT=/mnt/one\nOPTIONS=url=URL,use_path_request_style\n";
     let credentials = "[Service]\nLoadCredential=aws:/etc/s3fs/one.credentials\n\
@@ -254,13 +254,37 @@ fn the_service_has_credentials_of_its_own_and_mounts_again_when_it_was_killed() 
         echo content >/mnt/one/f
         journalctl -u s3fs@one -o json | grep '"MESSAGE":"one mounted at /mnt/one"' |
             grep -q '"TARGET":"s3fs::mount"'
-        systemctl kill -s KILL s3fs@one
-        for _ in $(seq 100); do
-            grep -q content /mnt/one/f 2>/dev/null && break
-            sleep 0.1
+        exec 3</mnt/one/f 4>/mnt/one/g
+        printf 'before ' >&4
+        for _ in 1 2; do
+            first=$(systemctl show -P MainPID s3fs@one)
+            systemctl kill -s KILL s3fs@one
+            printf 'after ' >&4
+            # It has told systemd that it serves a moment after it does.
+            for _ in $(seq 100); do
+                [ "$(systemctl is-active s3fs@one || true)" = active ] && break
+                sleep 0.1
+            done
+            next=$(systemctl show -P MainPID s3fs@one)
+            [ "$next" != "$first" ]
         done
-        grep -q content /mnt/one/f
+        cp /usr/bin/s3fs /run/new
+        umount -l /usr/bin/s3fs
+        install -m 755 /run/new /usr/bin/s3fs
+        systemctl reload s3fs@one
+        [ "$(systemctl show -P MainPID s3fs@one)" = "$next" ]
+        [ "/proc/$next/exe" -ef /usr/bin/s3fs ]
+        printf 'reloaded ' >&4
+        systemctl kill -s KILL s3fs@one
+        printf 'end' >&4
+        exec 4>&-
+        [ "$(cat <&3)" = content ]
+        exec 3<&-
         systemctl restart s3fs@one
+        grep -q content /mnt/one/f
+        [ "$(cat /mnt/one/g)" = 'before after after reloaded end' ]
+        # Nothing of the mount before is gone on with.
+        systemctl kill -s KILL s3fs@one
         grep -q content /mnt/one/f
         systemctl stop s3fs@one
         [ -z "$(findmnt -rn -t fuse.s3fs)" ]

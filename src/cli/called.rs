@@ -3,20 +3,50 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use nix::unistd::{User, getuid};
 
-/// The name by which a supervisor calls it.
+/// The name by which a daemon, or its supervisor, calls the one that goes on.
 pub(super) const AS_SUCCESSOR: &str = "s3fs-successor";
+/// The name by which a supervisor calls the one that it becomes.
+pub(super) const AS_SUPERVISOR: &str = "s3fs-supervisor";
 
-/// What a supervisor gives.
-#[derive(Parser, Debug)]
-pub(super) struct TypedBySupervisor {
+/// What a successor is given; descriptors by their numbers.
+#[derive(Parser, Clone, PartialEq, Eq, Debug)]
+pub struct ResumeCommand {
     /// What to log
-    pub(super) log_level: String,
+    #[arg(long)]
+    pub log_level: String,
+    /// What is handed over
+    #[arg(long, value_delimiter = ',')]
+    pub handover: Vec<RawFd>,
+    /// The socket to the supervisor
+    #[arg(long)]
+    pub link: Option<RawFd>,
+    /// Who waits for an upgrade
+    #[arg(long)]
+    pub asker: Option<RawFd>,
+}
+
+/// What another supervisor is given; descriptors by their numbers.
+#[derive(Parser, Clone, PartialEq, Eq, Debug)]
+pub struct SuperviseCommand {
+    /// What to log
+    #[arg(long)]
+    pub log_level: String,
+    /// What is handed over
+    #[arg(long, value_delimiter = ',')]
+    pub handover: Vec<RawFd>,
+    /// The socket to the daemon
+    #[arg(long)]
+    pub link: RawFd,
+    /// The daemon
+    #[arg(long)]
+    pub daemon: i32,
 }
 
 /// Which program it was called as.
@@ -26,8 +56,10 @@ pub(super) enum Called {
     S3fs,
     /// By mount(8): for the type `s3fs`, or `fuse.s3fs`, which is the kernel's.
     Mount,
-    /// By the supervisor of a daemon that was killed.
+    /// To go on with a mount.
     Resume,
+    /// To go on with a daemon.
+    Supervise,
     /// By umount(8), which knows the kernel's type only.
     Umount,
 }
@@ -40,6 +72,7 @@ impl Called {
             Some("mount.s3fs" | "mount.fuse.s3fs") => Self::Mount,
             Some("umount.s3fs" | "umount.fuse.s3fs") => Self::Umount,
             Some(AS_SUCCESSOR) => Self::Resume,
+            Some(AS_SUPERVISOR) => Self::Supervise,
             _ => Self::S3fs,
         }
     }

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::run::{Failure, NOT_MOUNTED, USAGE, fail, runtime, serve_until_told};
+use super::upgrade::Standing;
 use super::{DemoCommand, resolve};
 use crate::config::{
     AttributeSource, Bounds, Config, Provider, Source, StaticCredentials, StoreConfig,
@@ -64,9 +65,13 @@ fn serve(command: &DemoCommand) -> Result<u8, Failure> {
         let sim = service(command, &secret).await?;
         let config = config(command, &sim, secret);
         let mut live = LiveMount::start(&config, runtime.handle()).await?;
+        let standing = Standing {
+            log_level: command.log_level.clone(),
+            link: None,
+        };
         println!("{}", introduction(live.path(), &sim.endpoint()));
         let code = tokio::select! {
-            code = serve_until_told(&mut live) => code?,
+            code = serve_until_told(&mut live, &standing) => code?,
             () = narrate(&sim) => 0,
         };
         println!("In all: {}", Line(&sim.counters()));

@@ -35,6 +35,9 @@ pub(super) fn resolve(typed: Typed) -> Result<Command, UsageError> {
         Some(TypedCommand::Demo(demo)) => Ok(Command::Demo(demo_command(demo)?)),
         Some(TypedCommand::Mount(mount)) => mount_or_remount(*mount),
         Some(TypedCommand::Probe(probe)) => Ok(Command::Probe(Box::new(probe_command(*probe)?))),
+        Some(TypedCommand::Upgrade(upgrade)) => Ok(Command::Upgrade {
+            mountpoint: absolute(upgrade.mountpoint)?,
+        }),
         None => mount_or_remount(typed.mount),
     }
 }

@@ -1,21 +1,25 @@
 //! Runs a command: in front, or behind once the mount is live. Exit codes are those of mount(8).
 
 use std::fs::File;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use log::{error, info, warn};
 use nix::sys::prctl;
+use nix::sys::signal::SigSet;
 use sd_notify::NotifyState;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::background::{self, Outcome, Report, Side};
 use super::supervise::{self, Link, Role};
+use super::upgrade::Standing;
 use super::{
-    Command, MountCommand, RemountCommand, UnmountCommand, UsageError, called, credentials, parse,
+    Command, MountCommand, RemountCommand, ResumeCommand, SuperviseCommand, UnmountCommand,
+    UsageError, called, credentials, inherit, parse, service,
 };
-use crate::mount::{self, LiveMount, MountError, Started, Uncommitted};
+use crate::mount::{self, Asker, Event, Handover, LiveMount, MountError, Started, Uncommitted};
 use crate::telemetry::{self, Filter, Sink};
 
 /// The arguments make no sense: mount(8).
@@ -42,7 +46,9 @@ pub fn main() -> ExitCode {
         Ok(Command::Mount(command)) => mount(&command),
         Ok(Command::Remount(command)) => remount(&command),
         Ok(Command::Unmount(command)) => unmount(&command),
-        Ok(Command::Resume { log_level }) => resume(&log_level),
+        Ok(Command::Upgrade { mountpoint }) => upgrade(&mountpoint),
+        Ok(Command::Resume(command)) => resume(&command),
+        Ok(Command::Supervise(command)) => go_on_supervising(&command),
         Ok(Command::Nothing) => 0,
         Ok(Command::Probe(command)) => super::probe::run(&command),
         #[cfg(feature = "sim")]
@@ -87,6 +93,15 @@ fn unmount(command: &UnmountCommand) -> u8 {
     }
 }
 
+fn upgrade(mountpoint: &Path) -> u8 {
+    let upgraded = std::env::current_exe().map_err(Failure::from);
+    let upgraded = upgraded.and_then(|program| Ok(mount::upgrade(mountpoint, &program)?));
+    match upgraded {
+        Ok(()) => 0,
+        Err(failure) => fail(failure.code, &failure),
+    }
+}
+
 fn mount(command: &MountCommand) -> u8 {
     if command.may_be_there && mount::is_mounted(&command.config) {
         return 0;
@@ -96,13 +111,18 @@ fn mount(command: &MountCommand) -> u8 {
         Err(error) => return fail(USAGE, &error),
     };
     if command.foreground {
-        // The journal gets the fields of a line, too, and not its text alone.
-        let sink = match background::stderr_is_journal() {
-            true => Sink::System,
-            false => Sink::Stderr,
+        telemetry::start(&filter, sink_in_front());
+        let served = match service::stored() {
+            Some(handover) => {
+                let standing = Standing {
+                    log_level: command.log_level.clone(),
+                    link: None,
+                };
+                go_on(handover, standing, None)
+            }
+            None => serve(command, None),
         };
-        telemetry::start(&filter, sink);
-        return serve(command, None).unwrap_or_else(|failure| fail(failure.code, &failure));
+        return served.unwrap_or_else(|failure| fail(failure.code, &failure));
     }
     match background::split() {
         Err(error) => fail(SYSTEM, &error),
@@ -126,6 +146,14 @@ fn mount(command: &MountCommand) -> u8 {
                 SYSTEM
             }
         },
+    }
+}
+
+/// The journal gets the fields of a line, too, and not its text alone.
+fn sink_in_front() -> Sink {
+    match background::stderr_is_journal() {
+        true => Sink::System,
+        false => Sink::Stderr,
     }
 }
 
@@ -186,25 +214,20 @@ fn serve(command: &MountCommand, behind: Option<(Report, Link)>) -> Result<u8, F
             runtime.block_on(LiveMount::join_or_start(&command.config, runtime.handle()))?;
         Ok((runtime, started))
     });
-    let (runtime, mut live) = match (started, behind) {
+    let (runtime, mut live, link) = match (started, behind) {
         (Ok((runtime, Started::Live(live))), None) => {
-            tell_systemd(NotifyState::Ready);
-            (runtime, live)
+            keep_stored(&live);
+            service::tell(&[NotifyState::Ready]);
+            (runtime, live, None)
         }
         (Ok((runtime, Started::Live(live))), Some((report, mut link))) => {
-            let handed_over = live.handover().and_then(|handover| match handover {
-                Some(handover) => link.hand_over(&handover),
-                None => Ok(()),
-            });
-            if let Err(error) = handed_over {
-                warn!("the mount ends if this process is killed: {error}");
-            }
+            keep_supervised(&live, &link);
             // From here on the supervisor starts another; before, whoever waits is told.
             if let Err(error) = report.live().and_then(|()| link.serves()) {
                 live.abandon();
                 return Err(error.into());
             }
-            (runtime, live)
+            (runtime, live, Some(link))
         }
         (Ok((_, Started::Joined)), behind) => {
             if let Some((report, _)) = behind {
@@ -219,56 +242,142 @@ fn serve(command: &MountCommand, behind: Option<(Report, Link)>) -> Result<u8, F
             return Err(failure);
         }
     };
-    let code = runtime.block_on(serve_until_told(&mut live))?;
+    let standing = Standing {
+        log_level: command.log_level.clone(),
+        link,
+    };
+    let code = runtime.block_on(serve_until_told(&mut live, &standing))?;
     // Nothing is left to wait for; a task that hangs must not keep the process.
     runtime.shutdown_background();
     Ok(code)
 }
 
-/// Goes on with a mount whose daemon was killed.
-fn resume(log_level: &str) -> u8 {
-    let filter = match Filter::parse(log_level) {
+/// Has the supervisor hold what the next process needs.
+fn keep_supervised(live: &LiveMount, link: &Link) {
+    let handed_over = live.handover().and_then(|handover| match handover {
+        Some(handover) => link.hand_over(&handover),
+        None => Ok(()),
+    });
+    if let Err(error) = handed_over {
+        warn!("the mount ends if this process is killed: {error}");
+    }
+}
+
+/// Has systemd hold it.
+fn keep_stored(live: &LiveMount) {
+    match live.handover() {
+        Ok(Some(handover)) => service::store(&handover),
+        Ok(None) => {}
+        Err(error) => warn!("the mount ends if this process is killed: {error}"),
+    }
+}
+
+/// Goes on with a mount whose daemon was killed, or has become this program.
+fn resume(command: &ResumeCommand) -> u8 {
+    let filter = match Filter::parse(&command.log_level) {
         Ok(filter) => filter,
         Err(error) => return fail(USAGE, &error),
     };
-    telemetry::start(&filter, Sink::System);
+    // What its supervisor waits for by itself is not to be held back from this process.
+    let _ = SigSet::all().thread_unblock();
     // Else ps(1) shows the name of the link that it was started by.
     let _ = prctl::set_name(c"s3fs");
-    let resumed = || {
-        let mut link = Link::of_stdin()?;
-        let handover = link.take_over()?;
-        let runtime = runtime()?;
-        let mut live = runtime.block_on(LiveMount::resume(handover, runtime.handle()))?;
-        link.serves()?;
-        let code = runtime.block_on(serve_until_told(&mut live))?;
-        runtime.shutdown_background();
-        Ok::<_, Failure>(code)
+    let taken = || {
+        let link = command.link.map(inherit::take).transpose()?;
+        let asker = command.asker.map(inherit::take).transpose()?;
+        let handover = inherit::take_handover(&command.handover)?;
+        let link = link.map(Link::of_descriptor);
+        Ok::<_, std::io::Error>((handover, link, asker.map(Asker::of_descriptor)))
     };
-    resumed().unwrap_or_else(|failure| {
+    let (handover, link, asker) = match taken() {
+        Ok(taken) => taken,
+        Err(error) => return fail(USAGE, &error),
+    };
+    let sink = match link {
+        Some(_) => Sink::System,
+        None => sink_in_front(),
+    };
+    telemetry::start(&filter, sink);
+    let log_level = command.log_level.clone();
+    go_on(handover, Standing { log_level, link }, asker).unwrap_or_else(|failure| {
         error!("{failure}");
         failure.code
     })
 }
 
+/// Goes on with a mount, and serves until it ends; returns the exit code. One that cannot be gone on
+/// with is left for another process.
+fn go_on(handover: Handover, mut standing: Standing, asker: Option<Asker>) -> Result<u8, Failure> {
+    let resumed = runtime().map_err(Failure::from).and_then(|runtime| {
+        let live = runtime.block_on(LiveMount::resume(handover, runtime.handle()))?;
+        Ok((runtime, live))
+    });
+    let (runtime, mut live) = match resumed {
+        Ok(resumed) => resumed,
+        Err(failure) => {
+            if let Some(asker) = asker {
+                asker.refused(&failure);
+            }
+            let code = supervise::ANOTHER_FOLLOWS;
+            return Err(Failure { code, ..failure });
+        }
+    };
+    match (&mut standing.link, asker) {
+        (link, Some(asker)) => {
+            // The next one, too, is to be of this program.
+            if let Some(link) = link {
+                keep_supervised(&live, link);
+            }
+            asker.upgraded();
+        }
+        (Some(link), None) => link.serves()?,
+        (None, None) => service::tell(&[NotifyState::Ready]),
+    }
+    let code = runtime.block_on(serve_until_told(&mut live, &standing))?;
+    runtime.shutdown_background();
+    Ok(code)
+}
+
+/// Goes on with a daemon as its supervisor.
+fn go_on_supervising(command: &SuperviseCommand) -> u8 {
+    match Filter::parse(&command.log_level) {
+        Ok(filter) => {
+            telemetry::start(&filter, Sink::System);
+            supervise::go_on(command)
+        }
+        Err(error) => fail(USAGE, &error),
+    }
+}
+
 /// Serves until somebody unmounts or a signal comes; returns the exit code.
-pub(super) async fn serve_until_told(live: &mut LiveMount) -> std::io::Result<u8> {
+pub(super) async fn serve_until_told(
+    live: &mut LiveMount,
+    standing: &Standing,
+) -> std::io::Result<u8> {
     let mut told = Told::listen()?;
-    let left = tokio::select! {
-        () = live.ended() => live.sync().await,
-        name = told.next() => {
-            tell_systemd(NotifyState::Stopping);
-            info!("{name}: committing and unmounting");
-            tokio::select! {
-                left = live.stop(BUSY_PATIENCE) => left,
-                name = told_again() => {
-                    error!("{} again: ending without waiting for commits under way", name?);
-                    live.abandon();
-                    return Ok(NOT_COMMITTED);
+    let left = loop {
+        tokio::select! {
+            event = live.next() => match event {
+                Event::Ended => break live.sync().await,
+                Event::Upgrade(upgrade) => standing.upgrade(live, &upgrade).await,
+            },
+            name = told.next() => {
+                service::tell(&[NotifyState::Stopping]);
+                info!("{name}: committing and unmounting");
+                tokio::select! {
+                    left = live.stop(BUSY_PATIENCE) => break left,
+                    name = told_again() => {
+                        error!("{} again: ending without waiting for commits under way", name?);
+                        live.abandon();
+                        service::forget();
+                        return Ok(NOT_COMMITTED);
+                    }
                 }
             }
         }
     };
     live.tell(&left).await;
+    service::forget();
     Ok(verdict(&left))
 }
 
@@ -277,13 +386,6 @@ pub(super) async fn serve_until_told(live: &mut LiveMount) -> std::io::Result<u8
 async fn told_again() -> std::io::Result<&'static str> {
     tokio::time::sleep(SAME_SIGNAL).await;
     Ok(Told::listen()?.next().await)
-}
-
-/// As a service of Type=notify does; anywhere else nobody listens.
-fn tell_systemd(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        warn!("systemd cannot be told: {error}");
-    }
 }
 
 fn verdict(left: &[Uncommitted]) -> u8 {

@@ -2,34 +2,33 @@
 //! and does nothing else; knows no mount.
 
 use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use log::{error, warn};
+use log::{error, info, warn};
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 
-use super::background;
-use super::called::AS_SUCCESSOR;
+use super::called::{AS_SUCCESSOR, AS_SUPERVISOR, SuperviseCommand};
+use super::{background, inherit};
 use crate::mount::Handover;
 
 /// The name by which ps(1) tells it from what it starts.
 const NAME: &std::ffi::CStr = c"s3fs-supervisor";
-/// Processes in a row that may end before they serve.
-const FAILURES_MAX: u32 = 3;
 /// How long after the last start the next one waits at least, so that a daemon that always dies
-/// does not keep the machine busy.
-const PAUSE: Duration = Duration::from_millis(200);
-/// This program as it runs now, whatever has become of its file.
-const SELF: &str = "/proc/self/exe";
-/// Ended by a panic.
-const PANICKED: i32 = 101;
+/// does not keep the machine busy; after each start that fails twice as long as before, up to the
+/// second.
+const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(30)];
+/// A daemon that ends so has left its mount for another: a panic's exit code.
+pub(super) const ANOTHER_FOLLOWS: u8 = 101;
 
 /// Which of the two processes this is after [`split`].
 #[derive(Debug)]
@@ -47,16 +46,11 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// That of a daemon that was started by its supervisor with its end for stdin.
-    ///
-    /// # Errors
-    /// dup(2)'s.
-    pub(super) fn of_stdin() -> io::Result<Self> {
-        let socket = io::stdin().lock();
-        let socket = nix::unistd::dup(&socket)?;
-        Ok(Self {
+    /// That of a daemon that goes on with the mount of another.
+    pub(super) fn of_descriptor(socket: OwnedFd) -> Self {
+        Self {
             socket: socket.into(),
-        })
+        }
     }
 
     /// Gives the supervisor what the next process needs.
@@ -67,21 +61,18 @@ impl Link {
         handover.send(&self.socket)
     }
 
-    /// What the process before has handed over.
-    ///
-    /// # Errors
-    /// The socket's; `UnexpectedEof` when there is nothing.
-    pub(super) fn take_over(&self) -> io::Result<Handover> {
-        let received = Handover::receive(&self.socket)?;
-        Ok(received.ok_or(io::ErrorKind::UnexpectedEof)?)
-    }
-
     /// Says that this process serves.
     ///
     /// # Errors
     /// The socket's.
     pub(super) fn serves(&mut self) -> io::Result<()> {
         self.socket.write_all(b"+")
+    }
+}
+
+impl AsFd for Link {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 
@@ -120,7 +111,6 @@ impl Supervisor {
     /// Until the mount has ended; returns the exit code.
     pub(super) fn run(mut self) -> u8 {
         // At once: nobody is to wait for what this process has open.
-        let _ = prctl::set_name(NAME);
         if background::detach().is_err() {
             return self.wait_for_end();
         }
@@ -132,67 +122,96 @@ impl Supervisor {
         if self.socket.read_exact(&mut [0]).is_err() {
             return self.wait_for_end();
         }
-        let mut signals = SigSet::empty();
-        for signal in [
-            Signal::SIGCHLD,
-            Signal::SIGTERM,
-            Signal::SIGINT,
-            Signal::SIGHUP,
-            Signal::SIGUSR1,
-            Signal::SIGUSR2,
-        ] {
-            signals.add(signal);
-        }
-        if signals.thread_block().is_err() {
+        self.supervise(handover)
+    }
+
+    /// Of a daemon that serves.
+    fn supervise(mut self, mut handover: Handover) -> u8 {
+        let _ = prctl::set_name(NAME);
+        let Ok(signals) = watched_signals() else {
             return self.wait_for_end();
-        }
+        };
+        let [pause_min, pause_max] = PAUSES;
         loop {
             let began = Instant::now();
-            let code = loop {
-                if let Some(ended) = self.ended() {
-                    break ended;
-                }
-                if let Ok(signal @ (Signal::SIGTERM | Signal::SIGINT)) = signals.wait() {
-                    self.tell(signal);
-                }
-            };
-            if let Some(code) = code {
+            if let Some(code) = self.watch(&signals, &mut handover) {
                 return code;
             }
             warn!("the daemon was killed; another goes on");
-            std::thread::sleep(PAUSE.saturating_sub(began.elapsed()));
-            if !self.start_next(&handover) {
-                error!("no other daemon serves; what is open is lost");
-                return super::run::SYSTEM;
+            let mut pause = pause_min.saturating_sub(began.elapsed());
+            loop {
+                if let Some(signal) = wait(&signals, None, Some(pause)).signal {
+                    error!("{signal}: no daemon serves; what is open is lost");
+                    return super::run::SYSTEM;
+                }
+                match self.start(&handover) {
+                    Ok(()) => break,
+                    Err(error) => warn!("the next daemon does not serve: {error}"),
+                }
+                pause = (2 * pause).clamp(pause_min, pause_max);
             }
         }
     }
 
-    /// Starts a process that serves; whether there is one.
-    fn start_next(&mut self, handover: &Handover) -> bool {
-        for _ in 0..FAILURES_MAX {
-            let began = Instant::now();
-            match self.start(handover) {
-                Ok(()) => return true,
-                Err(error) => warn!("the next daemon does not serve: {error}"),
+    /// Until the daemon has ended: its exit code, or none when another is to follow.
+    fn watch(&mut self, signals: &SignalFd, handover: &mut Handover) -> Option<u8> {
+        let mut is_linked = true;
+        loop {
+            if let Some(ended) = self.ended() {
+                return ended;
             }
-            std::thread::sleep(PAUSE.saturating_sub(began.elapsed()));
+            let happened = wait(signals, is_linked.then(|| self.socket.as_fd()), None);
+            if let Some(signal) = happened.signal {
+                self.tell(signal);
+            }
+            if happened.is_readable {
+                match Handover::receive(&self.socket) {
+                    // The daemon is another program by now.
+                    Ok(Some(new)) => {
+                        *handover = new;
+                        self.become_another(handover);
+                    }
+                    // It is about to end.
+                    Ok(None) | Err(_) => is_linked = false,
+                }
+            }
         }
-        false
+    }
+
+    /// Goes on in the program that the daemon is; returns only when that cannot be.
+    fn become_another(&self, handover: &Handover) {
+        let become_it = || {
+            let (numbers, _held) = inherit::leave_handover(handover)?;
+            let link = inherit::leave(self.socket.as_fd())?;
+            let mut command = Command::new(path_of(handover));
+            command
+                .arg0(AS_SUPERVISOR)
+                .args(["--log-level", &self.log_level, "--handover", &numbers])
+                .args(["--link", &link.as_raw_fd().to_string()])
+                .args(["--daemon", &self.daemon.to_string()]);
+            Err::<(), _>(command.exec())
+        };
+        if let Err(error) = become_it() {
+            info!("the supervisor stays the program that it is: {error}");
+        }
     }
 
     fn start(&mut self, handover: &Handover) -> io::Result<()> {
         let (ours, theirs) = UnixStream::pair()?;
-        let child = Command::new(SELF)
+        let link = inherit::leave(theirs.as_fd())?;
+        drop(theirs);
+        let (numbers, held) = inherit::leave_handover(handover)?;
+        let child = Command::new(path_of(handover))
             .arg0(AS_SUCCESSOR)
-            .arg(&self.log_level)
-            .stdin(OwnedFd::from(theirs))
+            .args(["--log-level", &self.log_level, "--handover", &numbers])
+            .args(["--link", &link.as_raw_fd().to_string()])
+            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()?;
+        drop((link, held));
         self.daemon = Pid::from_raw(child.id() as i32);
         self.socket = ours;
-        let sent = handover.send(&self.socket);
-        let serves = sent.and_then(|()| self.socket.read_exact(&mut [0]));
+        let serves = self.socket.read_exact(&mut [0]);
         if serves.is_err() {
             self.tell(Signal::SIGKILL);
             let _ = waitpid(self.daemon, None);
@@ -202,11 +221,12 @@ impl Supervisor {
 
     /// Whether the daemon has ended: with an exit code, or so that another is to follow.
     fn ended(&self) -> Option<Option<u8>> {
+        const FOLLOWS: i32 = ANOTHER_FOLLOWS as i32;
         match waitpid(self.daemon, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(_, code)) if code != PANICKED => {
+            Ok(WaitStatus::Exited(_, FOLLOWS) | WaitStatus::Signaled(..)) => Some(None),
+            Ok(WaitStatus::Exited(_, code)) => {
                 Some(Some(u8::try_from(code).unwrap_or(super::run::SYSTEM)))
             }
-            Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) => Some(None),
             Ok(_) | Err(Errno::EINTR) => None,
             Err(_) => Some(Some(super::run::SYSTEM)),
         }
@@ -227,5 +247,78 @@ impl Supervisor {
     fn tell(&self, signal: Signal) {
         // One that has ended is waited for next.
         let _ = kill(self.daemon, signal);
+    }
+}
+
+/// Goes on with a daemon that another program has supervised, as the same process; returns the exit
+/// code.
+pub(super) fn go_on(command: &SuperviseCommand) -> u8 {
+    let taken = || {
+        let socket = inherit::take(command.link)?.into();
+        let supervisor = Supervisor {
+            daemon: Pid::from_raw(command.daemon),
+            socket,
+            log_level: command.log_level.clone(),
+        };
+        Ok::<_, io::Error>((supervisor, inherit::take_handover(&command.handover)?))
+    };
+    match taken() {
+        Ok((supervisor, handover)) => supervisor.supervise(handover),
+        Err(error) => super::run::fail(super::run::USAGE, &error),
+    }
+}
+
+/// The program that can go on with it.
+fn path_of(handover: &Handover) -> String {
+    format!("/proc/self/fd/{}", handover.program().as_raw_fd())
+}
+
+/// Those that are waited for, and end nothing from now on.
+fn watched_signals() -> nix::Result<SignalFd> {
+    let mut signals = SigSet::empty();
+    for signal in [
+        Signal::SIGCHLD,
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGHUP,
+        Signal::SIGUSR1,
+        Signal::SIGUSR2,
+    ] {
+        signals.add(signal);
+    }
+    signals.thread_block()?;
+    SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+}
+
+/// What was waited for.
+struct Happened {
+    /// One that tells to end.
+    signal: Option<Signal>,
+    is_readable: bool,
+}
+
+/// Waits for a signal, bytes on a socket, or so long.
+fn wait(
+    signals: &SignalFd,
+    socket: Option<BorrowedFd<'_>>,
+    patience: Option<Duration>,
+) -> Happened {
+    let mut polled = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+    polled.extend(socket.map(|socket| PollFd::new(socket, PollFlags::POLLIN)));
+    let patience = patience.map_or(Ok(PollTimeout::NONE), PollTimeout::try_from);
+    let _ = poll(&mut polled, patience.unwrap_or(PollTimeout::MAX));
+    let is_readable = polled
+        .get(1)
+        .is_some_and(|socket| socket.any() == Some(true));
+    let mut signal = None;
+    while let Ok(Some(caught)) = signals.read_signal() {
+        match Signal::try_from(caught.ssi_signo as i32) {
+            Ok(ends @ (Signal::SIGTERM | Signal::SIGINT)) => signal = Some(ends),
+            _ => {}
+        }
+    }
+    Happened {
+        signal,
+        is_readable,
     }
 }

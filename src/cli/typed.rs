@@ -21,6 +21,7 @@ use crate::config::{CANNED_ACLS, Encryption, StaticCredentials};
     version,
     about = "Mounts S3 buckets as a filesystem in which copying is done by the store",
     override_usage = "s3fs [mount] SOURCE... MNT [-o WORD[=VALUE],...] [OPTIONS]\n       \
+                      s3fs upgrade MNT\n       \
                       s3fs probe s3://BUCKET[/PREFIX] [-o WORD[=VALUE],...]\n       \
                       s3fs demo [DIR]",
     after_help = super::words::HELP,
@@ -47,6 +48,8 @@ pub(super) enum TypedCommand {
         override_usage = "s3fs mount SOURCE... MNT [-o WORD[=VALUE],...] [OPTIONS]"
     )]
     Mount(Box<TypedMount>),
+    /// Have a mount go on in this program, as after an update, with everything that is open
+    Upgrade(TypedUpgrade),
     /// Try what an S3 service does against what its provider's rules claim, and print both
     #[command(
         args_override_self = true,
@@ -385,6 +388,14 @@ pub(super) struct TypedProbe {
 
     #[command(flatten)]
     pub(super) store: TypedStore,
+}
+
+/// The arguments of an upgrade.
+#[derive(Args, Debug)]
+pub(super) struct TypedUpgrade {
+    /// Where it is mounted
+    #[arg(value_name = "MNT")]
+    pub(super) mountpoint: PathBuf,
 }
 
 /// The arguments of a demo.

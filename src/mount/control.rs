@@ -20,10 +20,12 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::net::UnixListener;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::descriptors;
+use super::resume::FORMAT;
+use super::upgrade::{Asker, Upgrade};
 use crate::config::{Config, ShownSource};
 use crate::fs::Fs;
 use crate::store::s3::S3Store;
@@ -38,6 +40,9 @@ const NO_SESSION_DIR: &str = "/tmp";
 const JOIN_PATIENCE: Duration = Duration::from_secs(30);
 /// How long one may take to say that it waits for an unmount.
 const ATTEND_PATIENCE: Duration = Duration::from_secs(5);
+/// How long one that goes on in another program may take: until requests under way are answered,
+/// and everything is restored.
+const UPGRADE_PATIENCE: Duration = Duration::from_secs(60);
 /// How long those who wait for the end may take to read that it is reached.
 const TELL_PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes of a line: many times what options come to.
@@ -54,11 +59,13 @@ enum Question {
     /// To say when all is stored of what is mounted from this directory of the root and is about
     /// to be unmounted; an empty line says that it is.
     Attend { name: String },
+    /// To go on in another program, which goes on from what is kept in this format.
+    Upgrade { program: PathBuf, format: u32 },
 }
 
 /// What it answers.
 #[derive(Debug, Serialize, Deserialize)]
-enum Answer {
+pub(super) enum Answer {
     /// The source is the directory of that name; the descriptor of the connection follows.
     Joined { name: String },
     /// It cannot be joined, by mounts with other options for the same store if so.
@@ -67,6 +74,10 @@ enum Answer {
     Attending,
     /// All is stored but this.
     Stored { failed: Vec<String> },
+    /// The other program serves.
+    Upgraded,
+    /// It does not.
+    Refused { why: String },
 }
 
 /// Where the sockets of a user's daemons may be, the best first.
@@ -120,7 +131,16 @@ pub(super) struct Control {
     path: PathBuf,
     listener: std::os::unix::net::UnixListener,
     ended: watch::Sender<Option<Vec<String>>>,
+    upgrades: mpsc::Receiver<Upgrade>,
     accepting: AbortOnDropHandle<()>,
+}
+
+/// What the answers to one question come from.
+#[derive(Clone, Debug)]
+struct Answering {
+    served: Arc<Served>,
+    told: watch::Receiver<Option<Vec<String>>>,
+    upgrades: mpsc::Sender<Upgrade>,
 }
 
 impl Drop for Control {
@@ -166,11 +186,18 @@ impl Control {
         listener.set_nonblocking(true)?;
         let accepted = UnixListener::from_std(listener.try_clone()?)?;
         let (ended, told) = watch::channel(None);
-        let accepting = accept(accepted, served, told);
+        let (wish, upgrades) = mpsc::channel(1);
+        let answering = Answering {
+            served,
+            told,
+            upgrades: wish,
+        };
+        let accepting = accept(accepted, answering);
         Ok(Self {
             path,
             listener,
             ended,
+            upgrades,
             accepting: AbortOnDropHandle::new(runtime.spawn(accepting)),
         })
     }
@@ -188,6 +215,11 @@ impl Control {
         Ok(self.listener.try_clone()?.into())
     }
 
+    /// The next wish that the mount goes on in another program.
+    pub(super) async fn upgrade(&mut self) -> Option<Upgrade> {
+        self.upgrades.recv().await
+    }
+
     /// The mount has ended, and all is stored but this: tells those who wait for it.
     pub(super) async fn end(self, failed: Vec<String>) {
         let Self {
@@ -201,11 +233,7 @@ impl Control {
     }
 }
 
-async fn accept(
-    listener: UnixListener,
-    served: Arc<Served>,
-    told: watch::Receiver<Option<Vec<String>>>,
-) {
+async fn accept(listener: UnixListener, answering: Answering) {
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -215,56 +243,65 @@ async fn accept(
                 continue;
             }
         };
-        let (served, told) = (Arc::clone(&served), told.clone());
+        let answering = answering.clone();
         tokio::spawn(async move {
-            if let Err(error) = answer(stream, &served, told).await {
+            if let Err(error) = answering.answer(stream).await {
                 debug!("control socket: {error}");
             }
         });
     }
 }
 
-async fn answer(
-    stream: tokio::net::UnixStream,
-    served: &Served,
-    mut told: watch::Receiver<Option<Vec<String>>>,
-) -> io::Result<()> {
-    let uid = stream.peer_cred()?.uid();
-    if uid != 0 && uid != geteuid().as_raw() {
-        return Err(io::ErrorKind::PermissionDenied.into());
-    }
-    let mut stream = BufReader::new(stream);
-    match serde_json::from_slice(&line_of(&mut stream).await?)? {
-        Question::Join { common, shown } => {
-            let answer = served.join(&common, &shown).await;
-            write(&mut stream, &answer).await?;
-            if let Answer::Joined { .. } = answer {
-                let stream = stream.get_ref();
-                let send = || descriptors::send(stream, &[served.device.as_fd()]);
-                stream.async_io(Interest::WRITABLE, send).await?;
+impl Answering {
+    async fn answer(self, stream: tokio::net::UnixStream) -> io::Result<()> {
+        let uid = stream.peer_cred()?.uid();
+        if uid != 0 && uid != geteuid().as_raw() {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        let mut stream = BufReader::new(stream);
+        match serde_json::from_slice(&line_of(&mut stream).await?)? {
+            Question::Join { common, shown } => {
+                let answer = self.served.join(&common, &shown).await;
+                write(&mut stream, &answer).await?;
+                if let Answer::Joined { .. } = answer {
+                    let stream = stream.get_ref();
+                    let send = || descriptors::send(stream, &[self.served.device.as_fd()]);
+                    stream.async_io(Interest::WRITABLE, send).await?;
+                }
+                Ok(())
+            }
+            Question::Attend { name } => self.attend(stream, &name).await,
+            Question::Upgrade { program, format } => {
+                let asker = Asker::new(stream.into_inner().into_std()?)?;
+                let upgrade = Upgrade::new(program, format, asker);
+                self.upgrades.send(upgrade).await.map_err(io::Error::other)
             }
         }
-        Question::Attend { name } => {
-            write(&mut stream, &Answer::Attending).await?;
-            let is_over = tokio::select! {
-                line = line_of(&mut stream) => {
-                    line?;
-                    is_disconnected(&served.device)
-                }
-                _ = told.wait_for(Option::is_some) => true,
-            };
-            let failed = match is_over {
-                false => served.store(&name).await,
-                // That was the last mount: all there is gets stored, and then the daemon ends.
-                true => {
-                    let ended = told.wait_for(Option::is_some).await;
-                    ended.map_err(io::Error::other)?.clone().unwrap_or_default()
-                }
-            };
-            write(&mut stream, &Answer::Stored { failed }).await?;
-        }
     }
-    Ok(())
+
+    async fn attend(
+        mut self,
+        mut stream: BufReader<tokio::net::UnixStream>,
+        name: &str,
+    ) -> io::Result<()> {
+        write(&mut stream, &Answer::Attending).await?;
+        let is_over = tokio::select! {
+            line = line_of(&mut stream) => {
+                line?;
+                is_disconnected(&self.served.device)
+            }
+            _ = self.told.wait_for(Option::is_some) => true,
+        };
+        let failed = match is_over {
+            false => self.served.store(name).await,
+            // That was the last mount: all there is gets stored, and then the daemon ends.
+            true => {
+                let ended = self.told.wait_for(Option::is_some).await;
+                ended.map_err(io::Error::other)?.clone().unwrap_or_default()
+            }
+        };
+        write(&mut stream, &Answer::Stored { failed }).await
+    }
 }
 
 async fn line_of(stream: &mut BufReader<tokio::net::UnixStream>) -> io::Result<Vec<u8>> {
@@ -277,9 +314,19 @@ async fn line_of(stream: &mut BufReader<tokio::net::UnixStream>) -> io::Result<V
 }
 
 async fn write(stream: &mut BufReader<tokio::net::UnixStream>, answer: &Answer) -> io::Result<()> {
-    let mut line = serde_json::to_vec(answer)?;
-    line.push(b'\n');
-    stream.write_all(&line).await
+    stream.write_all(&answer.line()?).await
+}
+
+impl Answer {
+    /// As it is sent.
+    ///
+    /// # Errors
+    /// When it cannot be said in JSON.
+    pub(super) fn line(&self) -> io::Result<Vec<u8>> {
+        let mut line = serde_json::to_vec(self)?;
+        line.push(b'\n');
+        Ok(line)
+    }
 }
 
 impl Served {
@@ -310,7 +357,7 @@ impl Served {
 }
 
 /// Whether the last mount of a connection is gone: fuse_dev_poll() says so by POLLERR.
-fn is_disconnected(device: &OwnedFd) -> bool {
+pub(super) fn is_disconnected(device: &OwnedFd) -> bool {
     let mut polled = [PollFd::new(device.as_fd(), PollFlags::empty())];
     poll(&mut polled, PollTimeout::ZERO).is_ok_and(|_| {
         let seen = polled[0].revents().unwrap_or(PollFlags::empty());
@@ -360,7 +407,7 @@ impl Daemon {
                 Ok(Reply::Joined { device, name })
             }
             Answer::Apart { is_same_store } => Ok(Reply::Apart { is_same_store }),
-            Answer::Attending | Answer::Stored { .. } => Err(io::ErrorKind::InvalidData.into()),
+            _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }
 
@@ -373,6 +420,24 @@ impl Daemon {
         let name = name.to_owned();
         match self.ask(&Question::Attend { name })? {
             Answer::Attending => Ok(Attending(self)),
+            _ => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+
+    /// Asks it to go on in another program, which knows the same format as this one. Returns why
+    /// it does not, if so.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub(super) fn upgrade(mut self, program: &Path) -> io::Result<Option<String>> {
+        self.0.set_read_timeout(Some(UPGRADE_PATIENCE))?;
+        let question = Question::Upgrade {
+            program: program.to_owned(),
+            format: FORMAT,
+        };
+        match self.ask(&question)? {
+            Answer::Upgraded => Ok(None),
+            Answer::Refused { why } => Ok(Some(why)),
             _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }

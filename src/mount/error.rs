@@ -122,6 +122,39 @@ pub enum MountError {
     /// What another process kept cannot be gone on with, or nothing can be kept.
     #[error(transparent)]
     Kept(#[from] RestoreError),
+    /// Nothing is kept of it for another process.
+    #[error("a demo, or a mount without a control socket, ends with its process")]
+    NotKept,
+    /// A program that a mount is to go on in would be read through that mount.
+    #[error("the program is inside the mount, which does not answer meanwhile; copy it elsewhere")]
+    ProgramInside,
+    /// What another program kept is in another form.
+    #[error(
+        "one program keeps its state in format {kept}, the other knows format {known}: unmount, and \
+         mount again"
+    )]
+    OtherFormat {
+        /// The form it is in; 0 when that is not said.
+        kept: u32,
+        /// The one that can be gone on with.
+        known: u32,
+    },
+    /// Nobody answers for a mount that is to go on in another program.
+    #[error("{}: its daemon does not answer: {source}; unmount, and mount again", path.display())]
+    NotAnswered {
+        /// The mount point.
+        path: PathBuf,
+        /// How that shows.
+        source: io::Error,
+    },
+    /// A mount stays with the program that serves it.
+    #[error("{}: {said}", path.display())]
+    NotUpgraded {
+        /// The mount point.
+        path: PathBuf,
+        /// Why, as the daemon says.
+        said: String,
+    },
     /// The kernel and this program did not come to terms.
     #[error("FUSE session: {source}")]
     Session {

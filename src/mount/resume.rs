@@ -4,9 +4,10 @@
 //! As long as somebody holds the descriptors, the kernel keeps the connection when its server is
 //! killed: requests wait, and those that were under way are sent again when the next one asks.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,13 +16,17 @@ use log::info;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
-use super::{LiveMount, MountError, Work, descriptors, session};
+use super::{LiveMount, MountError, Work, control, descriptors, session};
 use crate::config::Config;
 use crate::file::{Kept, Shared};
 use crate::fs::{Fs, kept_sources};
 use crate::fuse::FuseFs;
 use crate::store::Buckets;
 use crate::store::s3::S3Store;
+
+/// The form of all that is handed over. To be raised by whoever changes what a journal or an
+/// [`About`] says, so that no program goes on from what it would misread.
+pub(super) const FORMAT: u32 = 1;
 
 /// What is said of the mount beside what its files and inodes are.
 #[derive(Debug, Serialize, Deserialize)]
@@ -40,7 +45,9 @@ pub(super) struct About {
 /// All that the next process needs.
 #[derive(Debug)]
 pub struct Handover {
-    /// An [`About`], in memory that holds secrets.
+    /// The program that can go on with it.
+    program: OwnedFd,
+    /// A [`FORMAT`] and an [`About`], a line each, in memory that holds secrets.
     about: OwnedFd,
     device: OwnedFd,
     control: OwnedFd,
@@ -48,6 +55,9 @@ pub struct Handover {
 }
 
 impl Handover {
+    /// How many descriptors there are.
+    pub const DESCRIPTORS: usize = 4 + Kept::DESCRIPTORS;
+
     pub(super) fn new(
         about: &About,
         device: OwnedFd,
@@ -55,8 +65,12 @@ impl Handover {
         kept: Kept,
     ) -> io::Result<Self> {
         let mut memory = crate::journal::memory("s3fs-about")?;
+        writeln!(memory, "{FORMAT}")?;
         memory.write_all(&serde_json::to_vec(about)?)?;
+        let mut program = OpenOptions::new();
+        program.read(true).custom_flags(libc::O_PATH);
         Ok(Self {
+            program: program.open("/proc/self/exe")?.into(),
             about: memory.into(),
             device,
             control,
@@ -69,9 +83,31 @@ impl Handover {
     /// # Errors
     /// The socket's.
     pub fn send(&self, socket: &UnixStream) -> io::Result<()> {
-        let ours = [&self.about, &self.device, &self.control].map(AsFd::as_fd);
-        let all: Vec<_> = ours.into_iter().chain(self.kept.descriptors()).collect();
-        descriptors::send(socket, &all)
+        descriptors::send(socket, &self.descriptors())
+    }
+
+    /// The program that can go on with it.
+    pub fn program(&self) -> BorrowedFd<'_> {
+        self.program.as_fd()
+    }
+
+    /// What somebody has to hold, in this order.
+    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        let ours = [&self.program, &self.about, &self.device, &self.control].map(AsFd::as_fd);
+        ours.into_iter().chain(self.kept.descriptors()).collect()
+    }
+
+    /// Of what the process before had, in the same order; `None` when something is missing.
+    pub fn of_descriptors(descriptors: Vec<OwnedFd>) -> Option<Self> {
+        let all: [OwnedFd; Self::DESCRIPTORS] = descriptors.try_into().ok()?;
+        let [program, about, device, control, kept @ ..] = all;
+        Some(Self {
+            program,
+            about,
+            device,
+            control,
+            kept: Kept::of_descriptors(kept),
+        })
     }
 
     /// What another process gives with the next byte; `None` when that is nothing.
@@ -79,14 +115,13 @@ impl Handover {
     /// # Errors
     /// The socket's.
     pub fn receive(socket: &UnixStream) -> io::Result<Option<Self>> {
-        const DESCRIPTORS: usize = 3 + Kept::DESCRIPTORS;
-        let received = descriptors::receive::<DESCRIPTORS>(socket)?;
-        Ok(received.map(|[about, device, control, kept @ ..]| Self {
-            about,
-            device,
-            control,
-            kept: Kept::of_descriptors(kept),
-        }))
+        let received = descriptors::receive::<{ Self::DESCRIPTORS }>(socket)?;
+        Ok(received.and_then(|all| Self::of_descriptors(all.into())))
+    }
+
+    /// Whether something is mounted by the connection.
+    pub fn is_connected(&self) -> bool {
+        !control::is_disconnected(&self.device)
     }
 }
 
@@ -102,8 +137,9 @@ impl LiveMount {
             device,
             control,
             kept,
+            ..
         } = handover;
-        let about = read_about(about).map_err(failed)?;
+        let about = read_about(about)?;
         let config = &about.config;
         let store = S3Store::connect(&config.store).await?;
         let sources = config.sources.iter();
@@ -139,10 +175,20 @@ impl LiveMount {
     }
 }
 
-fn read_about(memory: OwnedFd) -> io::Result<About> {
+fn read_about(memory: OwnedFd) -> Result<About, MountError> {
+    let failed = |source| MountError::Session { source };
     let mut memory = File::from(memory);
-    memory.rewind()?;
-    let mut about = Vec::new();
-    memory.read_to_end(&mut about)?;
-    Ok(serde_json::from_slice(&about)?)
+    let mut said = String::new();
+    let read = memory
+        .rewind()
+        .and_then(|()| memory.read_to_string(&mut said));
+    read.map_err(failed)?;
+    let (format, about) = said.split_once('\n').unwrap_or_default();
+    match format.parse() {
+        Ok(FORMAT) => serde_json::from_str(about).map_err(|error| failed(error.into())),
+        kept => Err(MountError::OtherFormat {
+            kept: kept.unwrap_or(0),
+            known: FORMAT,
+        }),
+    }
 }

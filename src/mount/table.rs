@@ -1,9 +1,9 @@
 //! What is done about mounts that are there, and that another process serves: looked for, changed,
 //! unmounted.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::{fs, io};
 
 use super::control::Daemon;
 use super::point::{FSTYPE, TableEntry, is_dead, mounted_at};
@@ -88,6 +88,24 @@ pub fn unmount(path: &Path, how: Unmount) -> Result<(), MountError> {
         Ok(failed) if failed.is_empty() => Ok(()),
         Ok(failed) => Err(MountError::NotStored { failed }),
         Err(source) => Err(MountError::DaemonLost { path, source }),
+    }
+}
+
+/// Has the daemon of a mount go on in another program, with everything that is open.
+///
+/// # Errors
+/// [`MountError::NotMounted`]; [`MountError::NotAnswered`]; [`MountError::NotUpgraded`].
+pub fn upgrade(path: &Path, program: &Path) -> Result<(), MountError> {
+    let (path, entry) = ours(path)?;
+    let daemon = entry.uid.and_then(|uid| Daemon::of(&entry.device, uid));
+    let answer = match daemon {
+        Some(daemon) => daemon.upgrade(program),
+        None => Err(io::ErrorKind::NotFound.into()),
+    };
+    match answer {
+        Ok(None) => Ok(()),
+        Ok(Some(said)) => Err(MountError::NotUpgraded { path, said }),
+        Err(source) => Err(MountError::NotAnswered { path, source }),
     }
 }
 

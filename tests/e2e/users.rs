@@ -62,6 +62,9 @@ fn a_user_mounts_at_home_for_nobody_else_and_unmounts() {
             [ "$(of ann cat "$hers/f")" = content ]
             [ "$(of ann stat -c %U "$hers/f")" = ann ]
             of ann sh -c "echo hers >$hers/g"
+            of ann s3fs upgrade "$hers"
+            fails of bob s3fs upgrade "$hers" 2>/dev/null
+            s3fs upgrade "$hers"
             for other in bob root; do
                 fails of $other ls "$hers" 2>"$over/said"
                 grep -q 'Permission denied' "$over/said"

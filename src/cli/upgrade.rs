@@ -1,0 +1,77 @@
+//! A daemon that goes on in another program, as the same process: an upgrade on purpose.
+
+use std::convert::Infallible;
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::Duration;
+
+use log::{info, warn};
+use nix::unistd::execv;
+
+use super::called::AS_SUCCESSOR;
+use super::inherit;
+use super::run::Failure;
+use super::supervise::Link;
+use crate::mount::{Asker, Handover, LiveMount, MountError, Upgrade};
+
+/// How long requests that were begun may take until they are answered.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What of this process the next program has to know, beside the mount.
+#[derive(Debug)]
+pub(super) struct Standing {
+    pub(super) log_level: String,
+    /// None of a process in front.
+    pub(super) link: Option<Link>,
+}
+
+impl Standing {
+    /// Becomes the program that somebody wishes for. Returns only when that cannot be; whoever asks
+    /// is told so.
+    pub(super) async fn upgrade(&self, live: &LiveMount, upgrade: &Upgrade) {
+        let Err(failure) = self.become_it(live, upgrade).await;
+        live.go_on();
+        warn!("the daemon stays the program that it is: {failure}");
+        upgrade.asker().refused(&failure);
+    }
+
+    async fn become_it(&self, live: &LiveMount, upgrade: &Upgrade) -> Result<Infallible, Failure> {
+        let program = upgrade.program()?;
+        if live.has(program)? {
+            return Err(MountError::ProgramInside.into());
+        }
+        let handover = live.handover()?.ok_or(MountError::NotKept)?;
+        info!(
+            "{}: goes on in {}",
+            live.path().display(),
+            program.display()
+        );
+        if !live.quiesce(ANSWER_PATIENCE).await {
+            info!("what is not answered yet is begun anew");
+        }
+        Ok(self.exec(program, &handover, upgrade.asker())?)
+    }
+
+    fn exec(&self, program: &Path, handover: &Handover, asker: &Asker) -> io::Result<Infallible> {
+        let (numbers, _held) = inherit::leave_handover(handover)?;
+        let asker = inherit::leave(asker.as_fd())?;
+        let link = self.link.as_ref().map(|link| inherit::leave(link.as_fd()));
+        let link = link.transpose()?;
+        let number = |descriptor: &OwnedFd| descriptor.as_raw_fd().to_string();
+        let mut arguments = vec![AS_SUCCESSOR.to_owned()];
+        arguments.extend(["--log-level".to_owned(), self.log_level.clone()]);
+        arguments.extend(["--handover".to_owned(), numbers]);
+        arguments.extend(["--asker".to_owned(), number(&asker)]);
+        if let Some(link) = &link {
+            arguments.extend(["--link".to_owned(), number(link)]);
+        }
+        let program = CString::new(program.as_os_str().as_bytes())?;
+        let arguments = arguments.into_iter().map(CString::new);
+        let arguments = arguments.collect::<Result<Vec<_>, _>>()?;
+        // Not Command::exec(), which changes this process even when it fails.
+        Ok(execv(&program, &arguments)?)
+    }
+}
