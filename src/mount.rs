@@ -7,15 +7,12 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use log::{debug, info, warn};
-use nix::sys::stat::{major, minor};
 use nix::unistd::{AccessFlags, access};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -33,6 +30,7 @@ mod control;
 mod descriptors;
 mod error;
 mod kernel;
+mod live;
 mod point;
 mod resume;
 mod session;
@@ -42,6 +40,7 @@ mod upgrade;
 
 pub use error::MountError;
 pub use kernel::is_kernel_word;
+pub use live::Event;
 pub use resume::Handover;
 pub use table::{Unmount, is_mounted, remount, unmount, upgrade};
 pub use upgrade::{Asker, Upgrade};
@@ -53,9 +52,6 @@ use resume::About;
 use session::Ready;
 use sharing::Turn;
 
-/// How often a busy mount is tried to be unmounted again.
-const BUSY_RETRY: Duration = Duration::from_millis(200);
-
 /// A key whose content could not be committed before a mount ended, and why.
 pub type Uncommitted = (ObjectKey, FileError);
 
@@ -66,15 +62,6 @@ pub enum Started {
     Live(Box<LiveMount>),
     /// It is served by another, which serves other mounts, too.
     Joined,
-}
-
-/// What happens to a mount that is served.
-#[derive(Debug)]
-pub enum Event {
-    /// It was unmounted.
-    Ended,
-    /// Somebody wishes it to go on in another program.
-    Upgrade(Upgrade),
 }
 
 /// One or more mounts of a superblock that this process answers requests for.
@@ -144,141 +131,6 @@ impl LiveMount {
         let kept = kept.try_clone().map_err(io::Error::other)?;
         let handover = Handover::new(about, device.try_clone()?, control.try_clone()?, kept);
         handover.map(Some)
-    }
-
-    /// From now on requests of the kernel are held and not begun. Whether all that were begun are
-    /// answered, for which it waits no longer than `patience`. When another program goes on, what
-    /// is held or not answered is as if this process had been killed: the kernel sends it again.
-    pub async fn quiesce(&self, patience: Duration) -> bool {
-        self.under_way.stop(patience).await
-    }
-
-    /// Answers requests again after [`Self::quiesce`], those that were held too.
-    pub fn go_on(&self) {
-        self.under_way.go_on();
-    }
-
-    /// Whether this is inside.
-    ///
-    /// # Errors
-    /// stat(2)'s.
-    pub fn has(&self, path: &Path) -> io::Result<bool> {
-        let device = std::fs::metadata(path)?.dev();
-        let number = format!("{}:{}", major(device), minor(device));
-        Ok(self.device.as_ref() == Some(&number))
-    }
-
-    /// Where the first was mounted.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Waits until all of them are unmounted.
-    pub async fn ended(&mut self) {
-        say_ended(&self.path, (&mut self.ended).await);
-    }
-
-    /// Waits for what happens next.
-    pub async fn next(&mut self) -> Event {
-        let upgrade = async {
-            match &mut self.control {
-                Some(control) => control.upgrade().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            Some(upgrade) = upgrade => return Event::Upgrade(upgrade),
-            ended = &mut self.ended => say_ended(&self.path, ended),
-        }
-        Event::Ended
-    }
-
-    /// Tells those who wait for the end what could not be committed.
-    pub async fn tell(&mut self, left: &[Uncommitted]) {
-        if let Some(control) = self.control.take() {
-            let said = left.iter().map(|(key, error)| format!("{key}: {error}"));
-            control.end(said.collect()).await;
-        }
-    }
-
-    /// Commits everything that is dirty. Returns what could not be.
-    pub async fn sync(&self) -> Vec<Uncommitted> {
-        self.fs.sync_all().await
-    }
-
-    /// Commits what is dirty and unmounts. While something inside is in use, waits for at most
-    /// `patience`, then detaches the mount; what is still open fails when this process ends.
-    /// Returns the keys that could not be committed.
-    pub async fn stop(&mut self, patience: Duration) -> Vec<Uncommitted> {
-        // Before unmounting: afterwards nobody is left who could be told of a failure, or try
-        // again.
-        let failed = self.sync().await;
-        for (key, error) in &failed {
-            warn!("{key}: not committed yet: {error}");
-        }
-        if tokio::time::timeout(patience, self.detach_when_idle())
-            .await
-            .is_ok()
-        {
-            self.ended().await;
-        } else {
-            warn!("{}: still in use", self.path.display());
-            self.abandon();
-        }
-        // What was written meanwhile, and a second chance for what failed.
-        let failed = self.sync().await;
-        if !failed.is_empty() {
-            self.fs.save_unstored();
-        }
-        failed
-    }
-
-    /// Takes the mounts out of the tree at once, whatever is in use.
-    pub fn abandon(&self) {
-        match self.detach(Detach::Lazy) {
-            Ok(()) => info!("{} detached", self.path.display()),
-            Err(error) => warn!("{}: cannot be unmounted: {error}", self.path.display()),
-        }
-    }
-
-    fn raise_readahead(&self, path: &Path) {
-        if let Some(number) = &self.device {
-            kernel::raise_readahead(path, number);
-        }
-    }
-
-    async fn detach_when_idle(&self) {
-        loop {
-            match self.detach(Detach::Idle) {
-                Ok(()) => return,
-                Err(error) if kernel::is_busy(&error) => tokio::time::sleep(BUSY_RETRY).await,
-                Err(error) => {
-                    warn!("{}: cannot be unmounted: {error}", self.path.display());
-                    // Only a detached mount can be left; the caller gives up after its patience.
-                    std::future::pending::<()>().await;
-                }
-            }
-        }
-    }
-
-    /// Unmounts what there is of this superblock; all that can be, when something cannot.
-    fn detach(&self, how: Detach) -> io::Result<()> {
-        let Some(device) = &self.device else {
-            return Err(io::ErrorKind::NotFound.into());
-        };
-        let mut result = Ok(());
-        for mount in point::mounts_of(device)? {
-            result = result.and(kernel::detach(&mount.path, how));
-        }
-        result
-    }
-}
-
-fn say_ended(path: &Path, outcome: Result<io::Result<()>, oneshot::error::RecvError>) {
-    match outcome {
-        Ok(Err(error)) => warn!("{}: the session failed: {error}", path.display()),
-        // The sender goes without a word only when its thread panicked, which is in the log.
-        Ok(Ok(())) | Err(_) => info!("{} unmounted", path.display()),
     }
 }
 

@@ -25,6 +25,9 @@ _s3fs() {
             s3fs,probe)
                 cmd="s3fs__subcmd__probe"
                 ;;
+            s3fs,upgrade)
+                cmd="s3fs__subcmd__upgrade"
+                ;;
             *)
                 ;;
         esac
@@ -32,7 +35,7 @@ _s3fs() {
 
     case "${cmd}" in
         s3fs)
-            opts="-o -f -d -s -u -h -V --bucket --foreground --debug --log-level --url --endpoint-url --service-path --provider --use-path-request-style --path-style --region --profile --passwd-file --iam-role --ecs --ca-bundle --proxy --proxy-cred-file --retries --connect-timeout --readwrite-timeout --dual-stack --fips --accelerate --requester-pays --expected-bucket-owner --sse --sse-c-key --storage-class --acl --tags --no-sign-request --read-only --read-write --allow-other --nonempty --uid --gid --umask --mp-umask --file-mode --dir-mode --bucket-size --actimeo --attr-ttl --noac --cto --nocto --sharecache --nosharecache --attributes --memory-limit --staging-dir --staging-disk --ensure-diskfree --multireq-max --parallel-count --multipart-size --multipart-copy-size --incomplete-mpu-list --incomplete-mpu-abort --help --version mount probe demo"
+            opts="-o -f -d -s -u -h -V --bucket --foreground --debug --log-level --url --endpoint-url --service-path --provider --use-path-request-style --path-style --region --profile --passwd-file --iam-role --ecs --ca-bundle --proxy --proxy-cred-file --retries --connect-timeout --readwrite-timeout --dual-stack --fips --accelerate --requester-pays --expected-bucket-owner --sse --sse-c-key --storage-class --acl --tags --no-sign-request --read-only --read-write --allow-other --nonempty --uid --gid --umask --mp-umask --file-mode --dir-mode --bucket-size --actimeo --attr-ttl --noac --cto --nocto --sharecache --nosharecache --attributes --memory-limit --staging-dir --staging-disk --ensure-diskfree --multireq-max --parallel-count --multipart-size --multipart-copy-size --incomplete-mpu-list --incomplete-mpu-abort --help --version mount upgrade probe demo"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -512,6 +515,20 @@ _s3fs() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        s3fs__subcmd__upgrade)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

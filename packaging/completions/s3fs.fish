@@ -110,6 +110,7 @@ complete -c s3fs -n "__fish_s3fs_needs_command" -s u -l incomplete-mpu-list -d '
 complete -c s3fs -n "__fish_s3fs_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c s3fs -n "__fish_s3fs_needs_command" -s V -l version -d 'Print version'
 complete -c s3fs -n "__fish_s3fs_needs_command" -a "mount" -d 'Mount buckets (the default command)'
+complete -c s3fs -n "__fish_s3fs_needs_command" -a "upgrade" -d 'Have a mount go on in this program, as after an update, with everything that is open'
 complete -c s3fs -n "__fish_s3fs_needs_command" -a "probe" -d 'Try what an S3 service does against what its provider\'s rules claim, and print both'
 complete -c s3fs -n "__fish_s3fs_needs_command" -a "demo" -d 'Mount buckets made up by an S3 service inside the program, to try it out'
 complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -s o -d 'Options as fstab writes them, separated by commas; see below' -r
@@ -196,6 +197,7 @@ complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l nosharecache -d 'Hav
 complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -s s -d 'One thread, as libfuse has it: requests never wait for each other here'
 complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -s u -l incomplete-mpu-list -d 'List unfinished uploads, as s3fs-fuse does: refused'
 complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c s3fs -n "__fish_s3fs_using_subcommand upgrade" -s h -l help -d 'Print help'
 complete -c s3fs -n "__fish_s3fs_using_subcommand probe" -s o -d 'How to reach the store, as for a mount' -r
 complete -c s3fs -n "__fish_s3fs_using_subcommand probe" -l log-level -d 'What to log: error, warn, info, debug, trace, or a list like info,s3fs::store=debug' -r
 complete -c s3fs -n "__fish_s3fs_using_subcommand probe" -l endpoint-url -l url -d 'The endpoint of the S3 service, for any but AWS' -r

@@ -305,8 +305,8 @@ fn resume(command: &ResumeCommand) -> u8 {
     })
 }
 
-/// Goes on with a mount, and serves until it ends; returns the exit code. One that cannot be gone on
-/// with is left for another process.
+/// Goes on with a mount, and serves until it ends; returns the exit code. One that cannot be gone
+/// on with is left for another process.
 fn go_on(handover: Handover, mut standing: Standing, asker: Option<Asker>) -> Result<u8, Failure> {
     let resumed = runtime().map_err(Failure::from).and_then(|runtime| {
         let live = runtime.block_on(LiveMount::resume(handover, runtime.handle()))?;

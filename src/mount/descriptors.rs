@@ -1,5 +1,5 @@
-//! Descriptors that go from process to process over a socket (unix(7), SCM_RIGHTS). Knows nothing of
-//! what they are of.
+//! Descriptors that go from process to process over a socket (unix(7), SCM_RIGHTS). Knows nothing
+//! of what they are of.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};

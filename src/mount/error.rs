@@ -130,8 +130,8 @@ pub enum MountError {
     ProgramInside,
     /// What another program kept is in another form.
     #[error(
-        "one program keeps its state in format {kept}, the other knows format {known}: unmount, and \
-         mount again"
+        "one program keeps its state in format {kept}, the other knows format {known}: unmount, \
+         and mount again"
     )]
     OtherFormat {
         /// The form it is in; 0 when that is not said.

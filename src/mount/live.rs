@@ -1,0 +1,163 @@
+//! A mount that is served, until it ends: what happens to it, and what it is told to do.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use log::{info, warn};
+use nix::sys::stat::{major, minor};
+use tokio::sync::oneshot;
+
+use super::kernel::{self, Detach};
+use super::upgrade::Upgrade;
+use super::{LiveMount, Uncommitted, point};
+
+/// How often a busy mount is tried to be unmounted again.
+const BUSY_RETRY: Duration = Duration::from_millis(200);
+
+/// What happens to a mount that is served.
+#[derive(Debug)]
+pub enum Event {
+    /// It was unmounted.
+    Ended,
+    /// Somebody wishes it to go on in another program.
+    Upgrade(Upgrade),
+}
+
+impl LiveMount {
+    /// From now on requests of the kernel are held and not begun. Whether all that were begun are
+    /// answered, for which it waits no longer than `patience`. When another program goes on, what
+    /// is held or not answered is as if this process had been killed: the kernel sends it again.
+    pub async fn quiesce(&self, patience: Duration) -> bool {
+        self.under_way.stop(patience).await
+    }
+
+    /// Answers requests again after [`Self::quiesce`], those that were held too.
+    pub fn go_on(&self) {
+        self.under_way.go_on();
+    }
+
+    /// Whether this is inside.
+    ///
+    /// # Errors
+    /// stat(2)'s.
+    pub fn has(&self, path: &Path) -> io::Result<bool> {
+        let device = std::fs::metadata(path)?.dev();
+        let number = format!("{}:{}", major(device), minor(device));
+        Ok(self.device.as_ref() == Some(&number))
+    }
+
+    /// Where the first was mounted.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Waits until all of them are unmounted.
+    pub async fn ended(&mut self) {
+        say_ended(&self.path, (&mut self.ended).await);
+    }
+
+    /// Waits for what happens next.
+    pub async fn next(&mut self) -> Event {
+        let upgrade = async {
+            match &mut self.control {
+                Some(control) => control.upgrade().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            Some(upgrade) = upgrade => return Event::Upgrade(upgrade),
+            ended = &mut self.ended => say_ended(&self.path, ended),
+        }
+        Event::Ended
+    }
+
+    /// Tells those who wait for the end what could not be committed.
+    pub async fn tell(&mut self, left: &[Uncommitted]) {
+        if let Some(control) = self.control.take() {
+            let said = left.iter().map(|(key, error)| format!("{key}: {error}"));
+            control.end(said.collect()).await;
+        }
+    }
+
+    /// Commits everything that is dirty. Returns what could not be.
+    pub async fn sync(&self) -> Vec<Uncommitted> {
+        self.fs.sync_all().await
+    }
+
+    /// Commits what is dirty and unmounts. While something inside is in use, waits for at most
+    /// `patience`, then detaches the mount; what is still open fails when this process ends.
+    /// Returns the keys that could not be committed.
+    pub async fn stop(&mut self, patience: Duration) -> Vec<Uncommitted> {
+        // Before unmounting: afterwards nobody is left who could be told of a failure, or try
+        // again.
+        let failed = self.sync().await;
+        for (key, error) in &failed {
+            warn!("{key}: not committed yet: {error}");
+        }
+        if tokio::time::timeout(patience, self.detach_when_idle())
+            .await
+            .is_ok()
+        {
+            self.ended().await;
+        } else {
+            warn!("{}: still in use", self.path.display());
+            self.abandon();
+        }
+        // What was written meanwhile, and a second chance for what failed.
+        let failed = self.sync().await;
+        if !failed.is_empty() {
+            self.fs.save_unstored();
+        }
+        failed
+    }
+
+    /// Takes the mounts out of the tree at once, whatever is in use.
+    pub fn abandon(&self) {
+        match self.detach(Detach::Lazy) {
+            Ok(()) => info!("{} detached", self.path.display()),
+            Err(error) => warn!("{}: cannot be unmounted: {error}", self.path.display()),
+        }
+    }
+
+    pub(super) fn raise_readahead(&self, path: &Path) {
+        if let Some(number) = &self.device {
+            kernel::raise_readahead(path, number);
+        }
+    }
+
+    async fn detach_when_idle(&self) {
+        loop {
+            match self.detach(Detach::Idle) {
+                Ok(()) => return,
+                Err(error) if kernel::is_busy(&error) => tokio::time::sleep(BUSY_RETRY).await,
+                Err(error) => {
+                    warn!("{}: cannot be unmounted: {error}", self.path.display());
+                    // Only a detached mount can be left; the caller gives up after its patience.
+                    std::future::pending::<()>().await;
+                }
+            }
+        }
+    }
+
+    /// Unmounts what there is of this superblock; all that can be, when something cannot.
+    fn detach(&self, how: Detach) -> io::Result<()> {
+        let Some(device) = &self.device else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        let mut result = Ok(());
+        for mount in point::mounts_of(device)? {
+            result = result.and(kernel::detach(&mount.path, how));
+        }
+        result
+    }
+}
+
+fn say_ended(path: &Path, outcome: Result<io::Result<()>, oneshot::error::RecvError>) {
+    match outcome {
+        Ok(Err(error)) => warn!("{}: the session failed: {error}", path.display()),
+        // The sender goes without a word only when its thread panicked, which is in the log.
+        Ok(Ok(())) | Err(_) => info!("{} unmounted", path.display()),
+    }
+}
