@@ -110,6 +110,7 @@ pub(super) struct Supervisor {
 impl Supervisor {
     /// Until the mount has ended; returns the exit code.
     pub(super) fn run(mut self) -> u8 {
+        let _ = prctl::set_name(NAME);
         // At once: nobody is to wait for what this process has open.
         if background::detach().is_err() {
             return self.wait_for_end();
@@ -127,7 +128,6 @@ impl Supervisor {
 
     /// Of a daemon that serves.
     fn supervise(mut self, mut handover: Handover) -> u8 {
-        let _ = prctl::set_name(NAME);
         let Ok(signals) = watched_signals() else {
             return self.wait_for_end();
         };
@@ -253,6 +253,7 @@ impl Supervisor {
 /// Goes on with a daemon that another program has supervised, as the same process; returns the exit
 /// code.
 pub(super) fn go_on(command: &SuperviseCommand) -> u8 {
+    let _ = prctl::set_name(NAME);
     let taken = || {
         let socket = inherit::take(command.link)?.into();
         let supervisor = Supervisor {
