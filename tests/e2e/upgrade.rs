@@ -72,8 +72,9 @@ fn a_program_that_cannot_be_started_leaves_the_mount_with_the_one_that_serves() 
         old=$(program "$first")
         exec 4>"$dir/f"
         printf 'before ' >&4
-        # Where the daemon looks there is no such file.
+        # Where the daemon looks that file is no program.
         mkdir "$over/there"
+        touch "$over/there/s3fs"
         code=0
         unshare --mount bash -e -c '
             mount -t tmpfs none "$over/there"
@@ -81,7 +82,7 @@ fn a_program_that_cannot_be_started_leaves_the_mount_with_the_one_that_serves() 
             "$over/there/s3fs" upgrade "$dir"
         ' 2>"$over/said" || code=$?
         [ "$code" = 32 ]
-        grep -q 'No such file' "$over/said"
+        grep -q 'Permission denied' "$over/said"
         [ "$(program "$first")" = "$old" ]
         printf 'after' >&4
         exec 4>&-
