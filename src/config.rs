@@ -437,6 +437,9 @@ pub struct Config {
     /// Share a daemon and a superblock with mounts that differ in nothing but source, owner and
     /// modes, mount point and flags: copies between them are then the store's work.
     pub share_cache: bool,
+    /// Let the kernel send again what a killed process has read and not answered, if it can; else
+    /// such calls fail, as on a kernel before 6.9.
+    pub kernel_resends: bool,
 }
 
 impl Config {

@@ -184,14 +184,13 @@ async fn begin(
     fs.buckets().add(store.bucket(&shown.source.bucket));
     let name = fs.add_source(shown).await;
     let failed = |source| MountError::Session { source };
-    let again = device.try_clone().map_err(failed)?;
     let number = point::mounted_at(begun.path()).map_err(failed)?;
     let number = number.map(|entry| entry.device);
-    let session = work.session(&fs, device)?;
+    let session = work.session(&fs, &device)?;
     let mounted = (wanted.path.clone(), number);
-    let connection = (session, again.try_clone().map_err(failed)?);
+    let connection = (session, device.try_clone().map_err(failed)?);
     let live = work.serve((fs, store, Some(kept)), connection, mounted, None)?;
-    turn.mount(&again, &name, wanted)?;
+    turn.mount(&device, &name, wanted)?;
     live.raise_readahead(&wanted.path);
     info!("{} mounted at {}", wanted.source, wanted.path.display());
     Ok(live)
@@ -213,16 +212,14 @@ impl<'a> Work<'a> {
         wanted: &KernelMount,
         kept: Option<Kept>,
     ) -> Result<LiveMount, MountError> {
-        let failed = |source| MountError::Session { source };
         let fs = self.assemble(&store, kept.as_ref())?;
         fs.look_for_attributes().await;
         let device = kernel::attach(wanted)?;
-        let again = device.try_clone().map_err(failed)?;
         let number = point::mounted_at(&wanted.path).ok().flatten();
         let mounted = (wanted.path.clone(), number.map(|entry| entry.device));
-        let session = self.session(&fs, device);
+        let session = self.session(&fs, &device);
         let served = session
-            .and_then(|session| self.serve((fs, store, kept), (session, again), mounted, None));
+            .and_then(|session| self.serve((fs, store, kept), (session, device), mounted, None));
         match &served {
             Ok(live) => {
                 live.raise_readahead(&wanted.path);
@@ -250,10 +247,11 @@ impl<'a> Work<'a> {
     }
 
     /// A session on a new connection.
-    fn session(self, fs: &Arc<Fs>, device: OwnedFd) -> Result<Ready, MountError> {
+    fn session(self, fs: &Arc<Fs>, device: &OwnedFd) -> Result<Ready, MountError> {
         let ttl = self.config.bounds.attr_ttl;
         let filesystem = FuseFs::new(Arc::clone(fs), self.runtime.clone(), ttl);
-        session::begin(filesystem, device).map_err(|source| MountError::Session { source })
+        session::begin(filesystem, device, self.config.kernel_resends)
+            .map_err(|source| MountError::Session { source })
     }
 
     /// Answers the requests of what was mounted first at a path, with a number, and on a control

@@ -138,6 +138,7 @@ fn config(command: &DemoCommand, sim: &Sim, secret: String) -> Config {
         nonempty: false,
         kernel_options: Vec::new(),
         share_cache: false,
+        kernel_resends: true,
     }
 }
 

@@ -27,6 +27,8 @@ const MEMORY_LIMIT: u64 = 256 * MIB;
 const MEMORY_LIMIT_MIN: u64 = 64 * MIB;
 /// Permission bits taken away by default: others may look, not write.
 const UMASK: u16 = 0o022;
+/// The variable that has the daemon do as on a kernel that sends no request again.
+const WITHOUT_RESEND: &str = "S3FS_WITHOUT_RESEND";
 
 /// What the program was asked to do.
 pub(super) fn resolve(typed: Typed) -> Result<Command, UsageError> {
@@ -117,6 +119,7 @@ fn mount_command(typed: TypedMount) -> Result<MountCommand, UsageError> {
         kernel_options,
         // One in front ends with its mount, and only root may mount a superblock once more.
         share_cache: !typed.shown.nosharecache && !foreground && geteuid().is_root(),
+        kernel_resends: env::var_os(WITHOUT_RESEND).is_none(),
     };
     Ok(MountCommand {
         config,

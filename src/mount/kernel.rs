@@ -8,7 +8,6 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -136,15 +135,19 @@ pub(super) fn attach(wanted: &KernelMount) -> Result<OwnedFd, MountError> {
 /// # Errors
 /// Why the kernel refused.
 pub(super) fn attach_directly(wanted: &KernelMount) -> Result<OwnedFd, MountError> {
-    let device = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .custom_flags(libc::O_CLOEXEC)
-        .open(DEVICE)
-        .map_err(|source| MountError::Device { source })?
-        .into();
+    let device = open_device().map_err(|source| MountError::Device { source })?;
     attach_again(wanted, &device)?;
     Ok(device)
+}
+
+/// A descriptor of the device that is of no connection yet.
+///
+/// # Errors
+/// Those of open(2).
+pub(super) fn open_device() -> io::Result<OwnedFd> {
+    let mut options = OpenOptions::new();
+    let device = options.read(true).write(true).open(DEVICE)?;
+    Ok(device.into())
 }
 
 /// Mounts the superblock of an active connection once more, with a source and flags of its own.

@@ -2,7 +2,8 @@
 //! goes on with it. Starts no process.
 //!
 //! As long as somebody holds the descriptors, the kernel keeps the connection when its server is
-//! killed: requests wait, and those that were under way are sent again when the next one asks.
+//! killed: requests wait, and those that were under way are sent again when the next one asks
+//! (before Linux 6.9 they fail).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -157,7 +158,7 @@ impl LiveMount {
         };
         let session = {
             let fs = FuseFs::new(Arc::clone(&fs), runtime.clone(), config.bounds.attr_ttl);
-            session::adopt(fs, &device).map_err(failed)?
+            session::adopt(fs, &device, config.kernel_resends).map_err(failed)?
         };
         let control = (UnixListener::from(control), about.socket);
         let mounted = (about.path, Some(about.number));

@@ -1,16 +1,19 @@
-//! Sessions of the FUSE library: new ones, and ones on a connection that another process began.
-//! Knows no mount.
+//! Sessions of the FUSE library: new ones, and ones on a connection that another process began; and
+//! what becomes of the requests that are under way when the process is killed. Knows no mount.
+//!
+//! Sources: fs/fuse/dev.c of Linux 4.19 to 6.18.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::thread;
 
 use fuser::{Session, SessionACL};
-use log::warn;
+use log::{debug, warn};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::{read, write};
 use tokio::sync::oneshot;
 
+use super::kernel;
 use crate::fuse::{FuseFs, UnderWay};
 
 /// Threads that read requests. They only unpack, look into memory and reply, so a few keep up with
@@ -25,11 +28,68 @@ pub(super) struct Ready {
     pub(super) under_way: UnderWay,
 }
 
-/// A session on a new connection.
+impl Ready {
+    /// Takes the requests of the connection, so that no caller waits for ever when this process is
+    /// killed while `device` is held by another. Where the kernel sends again what was read and not
+    /// answered (FUSE_NOTIFY_RESEND, since Linux 6.9; `resends` says whether it may be asked) it
+    /// does so from now on. Else they are read by a descriptor that is this process's alone: when
+    /// that is closed, what was read by it fails with ECONNABORTED (fuse_dev_release,
+    /// end_requests), and everything else of the connection goes on.
+    fn connect(self, device: &OwnedFd, resends: bool) -> io::Result<Self> {
+        // EINVAL where the notification is not known (fuse_notify).
+        if resends && write(device, &resend_notification()).is_ok() {
+            self.read_from(device)?;
+            return Ok(self);
+        }
+        match clone_of(device) {
+            Ok(own) => {
+                debug!("the kernel sends nothing again: what is under way ends with this process");
+                self.read_from(&own)?;
+            }
+            Err(error) => {
+                warn!("killed, this process leaves callers that wait for ever: {error}");
+                self.read_from(device)?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Puts a descriptor in the place of the session's.
+    fn read_from(&self, device: &OwnedFd) -> io::Result<()> {
+        let (new, old) = (device.as_raw_fd(), self.session.as_fd().as_raw_fd());
+        // SAFETY: both are open, and the session's number stays the session's.
+        match unsafe { libc::dup3(new, old, libc::O_CLOEXEC) } {
+            replaced if replaced < 0 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The same connection by another file, which has requests under way of its own.
+///
+/// # Errors
+/// The kernel's.
+fn clone_of(device: &OwnedFd) -> io::Result<OwnedFd> {
+    /// FUSE_DEV_IOC_CLONE, since Linux 4.2 (include/uapi/linux/fuse.h).
+    const CLONE: libc::Ioctl = libc::_IOR::<u32>(229, 0);
+    let own = kernel::open_device()?;
+    let number = device.as_raw_fd();
+    // SAFETY: the kernel reads a descriptor's number from where the pointer points to.
+    match unsafe { libc::ioctl(own.as_raw_fd(), CLONE, &raw const number) } {
+        refused if refused < 0 => Err(io::Error::last_os_error()),
+        _ => Ok(own),
+    }
+}
+
+/// A session on a new connection, which may be asked to send requests again (`resends`).
 ///
 /// # Errors
 /// When the kernel and this program do not come to terms.
-pub(super) fn begin(filesystem: FuseFs, device: OwnedFd) -> io::Result<Ready> {
+pub(super) fn begin(filesystem: FuseFs, device: &OwnedFd, resends: bool) -> io::Result<Ready> {
+    handshake(filesystem, device.try_clone()?)?.connect(device, resends)
+}
+
+fn handshake(filesystem: FuseFs, device: OwnedFd) -> io::Result<Ready> {
     let under_way = filesystem.under_way();
     // Who may come in is the kernel's decision (allow_other, default_permissions); the library's
     // own check would also refuse a process that changed its user after open.
@@ -40,7 +100,7 @@ pub(super) fn begin(filesystem: FuseFs, device: OwnedFd) -> io::Result<Ready> {
 fn settings() -> fuser::Config {
     let mut settings = fuser::Config::default();
     settings.n_threads = Some(SESSION_THREADS);
-    // One description for all threads: requests read from a clone are lost with it in a crash.
+    // One file for all threads: `Ready::connect` has chosen it.
     settings.clone_fd = false;
     settings
 }
@@ -66,7 +126,7 @@ pub(super) fn answer(ready: Ready) -> io::Result<oneshot::Receiver<io::Result<()
 ///
 /// # Errors
 /// The kernel's.
-pub(super) fn adopt(filesystem: FuseFs, device: &OwnedFd) -> io::Result<Ready> {
+pub(super) fn adopt(filesystem: FuseFs, device: &OwnedFd, resends: bool) -> io::Result<Ready> {
     let (ours, theirs) = socketpair(
         AddressFamily::Unix,
         SockType::SeqPacket,
@@ -74,24 +134,10 @@ pub(super) fn adopt(filesystem: FuseFs, device: &OwnedFd) -> io::Result<Ready> {
         SockFlag::SOCK_CLOEXEC,
     )?;
     write(&ours, &init_request())?;
-    let ready = begin(filesystem, theirs)?;
+    let ready = handshake(filesystem, theirs)?;
     // What it answers was answered to the kernel long ago.
     read(&ours, &mut [0; 256])?;
-    // SAFETY: both are open, and the session's number stays the session's.
-    let replaced = unsafe {
-        libc::dup3(
-            device.as_raw_fd(),
-            ready.session.as_fd().as_raw_fd(),
-            libc::O_CLOEXEC,
-        )
-    };
-    if replaced < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    if let Err(error) = write(device, &resend_notification()) {
-        warn!("requests that were under way are not sent again: {error}; their callers wait");
-    }
-    Ok(ready)
+    ready.connect(device, resends)
 }
 
 /// FUSE_INIT as the kernel sends it (include/uapi/linux/fuse.h), offering everything: what is made

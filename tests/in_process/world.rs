@@ -461,5 +461,6 @@ fn config(sim: &Sim, staging_dir: PathBuf) -> Config {
         nonempty: false,
         kernel_options: Vec::new(),
         share_cache: false,
+        kernel_resends: true,
     }
 }
