@@ -236,7 +236,7 @@ aside.write(b"after")
 aside.close()
 copied.close()
 assert open("written", "rb").read() == b"written"
-assert time.monotonic() < killed + 2, time.monotonic() - killed
+assert time.monotonic() < killed + 5, time.monotonic() - killed
 print("calls ended")
 "#;
 
