@@ -269,27 +269,27 @@ fn where_the_kernel_sends_nothing_again_calls_under_way_fail_and_all_else_goes_o
     assert_eq!(content("copied"), content("read"));
 }
 
-/// Three loads while the daemon is killed that many times; `set` is done before.
-fn kill_under_load(kills: u32, errors_max: u32, set: &str) {
+/// Kills the daemon; while none is there the next is on its way.
+const KILL: &str = "until pid=$(daemon); do sleep 0.01; done; kill -9 $pid";
+
+/// Does `deed` that many times under three loads, of which each may be told of `errors_max`.
+fn under_load((times, deed): (u32, &str), errors_max: u32, variables: &str) {
     let rig = Rig::new();
     let seed = fastrand::u32(..);
     eprintln!("load with seed {seed}");
     let script = format!(
         r#"
-        {set}
+        export dir stop=$over/stop errors_max={errors_max} {variables}
         mount -t s3fs bucket "$dir" -o "$options,staging_dir=$over"
-        export dir stop=$over/stop errors_max={errors_max}
         for name in a b c; do
             python3 -c "$LOAD" $name {seed} >>"$over/loads" 2>&1 &
         done
         for name in a b c; do
             until [ -e "$stop.$name" ]; do sleep 0.01; done
         done
-        for _ in $(seq {kills}); do
+        for _ in $(seq {times}); do
             sleep 0.$((RANDOM % 4))$((RANDOM % 10))
-            # While none is there the next is on its way.
-            until pid=$(daemon); do sleep 0.01; done
-            kill -9 $pid
+            {deed}
             # Never longer away than this. One that is dying may still read a request.
             timeout 2 stat -f "$dir" >/dev/null || timeout 2 stat -f "$dir" >/dev/null
         done
@@ -309,11 +309,16 @@ fn kill_under_load(kills: u32, errors_max: u32, set: &str) {
 #[test]
 fn under_load_nothing_is_lost_by_a_hundred_kills() {
     // Most kills go by without any.
-    kill_under_load(100, 5, "");
+    under_load((100, KILL), 5, "");
 }
 
 #[test]
 fn under_load_nothing_is_lost_where_the_kernel_sends_nothing_again() {
     // A load has one call under way.
-    kill_under_load(20, 25, "export S3FS_WITHOUT_RESEND=1");
+    under_load((20, KILL), 25, "S3FS_WITHOUT_RESEND=1");
+}
+
+#[test]
+fn under_load_nobody_notices_that_the_daemon_goes_on_in_another_program() {
+    under_load((20, r#"s3fs upgrade "$dir""#), 0, "");
 }
