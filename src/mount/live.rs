@@ -28,8 +28,8 @@ pub enum Event {
 impl LiveMount {
     /// From now on requests of the kernel are held and not begun. Whether all that were begun are
     /// answered, for which it waits no longer than `patience`. When another program goes on, what
-    /// is held or not answered is as if this process had been killed: the kernel sends it again, or,
-    /// before Linux 6.9, its callers are told ECONNABORTED.
+    /// is held or not answered is as if this process had been killed: the kernel sends it again,
+    /// or, before Linux 6.9, tells its callers ECONNABORTED.
     pub async fn quiesce(&self, patience: Duration) -> bool {
         self.under_way.stop(patience).await
     }
