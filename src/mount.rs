@@ -1,7 +1,7 @@
 //! The composition root: from validated options to a live mount and back.
 //!
 //! Knows no command line and no environment. The descriptor of a session comes from
-//! `mount::kernel` and goes to [`session::begin`]: nothing in between relies on this process
+//! `mount::kernel` and goes to `session::begin`: nothing in between relies on this process
 //! having mounted it.
 
 use std::collections::BTreeSet;
