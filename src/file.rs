@@ -27,6 +27,7 @@ use crate::store::{Buckets, ObjectHeaders, ObjectStat, StoreError, Tags};
 mod copy;
 mod eager;
 mod kept;
+mod outcome;
 mod publish;
 mod read;
 mod record;

@@ -117,6 +117,11 @@ impl Staging {
         Ok(Some(staging))
     }
 
+    /// Whether the blocks of all these addresses are there.
+    pub fn are_kept(places: &BTreeMap<u64, BlockPlace>, range: ByteRange) -> bool {
+        blocks_of(range).all(|(index, _)| places.contains_key(&index))
+    }
+
     /// Where the blocks are, by index.
     pub fn places(&self) -> Vec<(u64, BlockPlace)> {
         let blocks = self.blocks.iter();

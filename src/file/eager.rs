@@ -141,6 +141,10 @@ impl File {
         if state.orphan || state.moving || state.edits_base() {
             return None;
         }
+        // Nor what may turn out to have been published before.
+        if !state.unsettled.is_empty() {
+            return None;
+        }
         let limits = state.place.bucket.limits();
         let (parts, start) = state
             .eager

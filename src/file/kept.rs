@@ -4,23 +4,21 @@
 use std::fs::File as Descriptor;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use crate::attributes::Attributes;
 use crate::commit::{OpenUpload, Place};
 use crate::config::Bounds;
 use crate::extent::{Extent, ExtentMap};
 use crate::file::eager::Eager;
-use crate::file::record::{FILE, Intent, KeptEager};
+use crate::file::record::{FILE, KeptEager};
 use crate::file::state::State;
-use crate::file::{File, FileError, Shared};
+use crate::file::{File, Shared};
 use crate::journal::{Batch, Journal, JournalError, Key, LogFiles, Values};
-use crate::object::ObjectVersion;
 use crate::range::ByteRange;
 use crate::staging::{Staging, StagingError, StagingFiles};
-use crate::store::{Buckets, ObjectStat, StoreError, Upload};
+use crate::store::{Buckets, Upload};
 
 /// The memory and the file that hold all that the next process needs, from the first request on:
 /// no descriptor is added later.
@@ -186,8 +184,10 @@ impl File {
         let kept = values.get(&key);
         let restored = kept.and_then(|kept| State::restore(kept, &shared.buckets));
         let (mut state, places) = restored.ok_or(RestoreError::unfit(key))?;
-        let live = dirty_addresses(&state.map, state.lent.as_ref());
-        let staging = Staging::restore(&shared.staging, &places, &live)?;
+        let mut live = dirty_addresses(&state.map, state.lent.as_ref());
+        let are_kept = |range: &ByteRange| Staging::are_kept(&places, *range);
+        live.extend(state.unsettled.added_addresses(are_kept));
+        let staging = Staging::restore(&shared.staging, &places, &joined(live))?;
         let staging = staging.ok_or(RestoreError::unfit(key))?;
         state.frozen = staging.frozen_end();
         if let Some(eager) = state.lent.take() {
@@ -217,71 +217,11 @@ impl File {
             .range(Key { kind, id: first }..=last)
             .map(|(key, _)| key.id)
     }
-
-    /// If the process before was killed while it published this file, whether it did is found out
-    /// by what is there now.
-    ///
-    /// # Errors
-    /// The store's; it is still open then.
-    pub(super) async fn learn_outcome(self: &Arc<Self>) -> Result<(), FileError> {
-        let (place, size) = {
-            let state = self.state();
-            let Some(intent) = &state.unsettled else {
-                return Ok(());
-            };
-            (state.place.clone(), intent.map.len())
-        };
-        let found = match place.bucket.head(&place.key).await {
-            Ok(stat) => (stat.version.size == size).then_some(stat),
-            Err(StoreError::NotFound { .. }) => None,
-            Err(error) => return Err(error.into()),
-        };
-        let mut state = self.state();
-        let Some(intent) = state.unsettled.take() else {
-            return Ok(());
-        };
-        if let Some(stat) = found.filter(|stat| intent.made(stat)) {
-            log::info!("{}: was published before", place.key);
-            self.take_over(&mut state, &intent.map, (&stat.version, intent.edits));
-        }
-        Ok(())
-    }
-
-    fn take_over(
-        &self,
-        state: &mut State,
-        map: &ExtentMap,
-        (version, edits): (&Arc<ObjectVersion>, u64),
-    ) {
-        state.eager = None;
-        state.rebase(map, version, edits);
-        let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut from = 0;
-        for range in dirty_addresses(&state.map, None) {
-            staging.release(ByteRange::new(from, range.start()));
-            from = range.end();
-        }
-        let end = staging.frozen_end().max(from);
-        staging.release(ByteRange::new(from, end));
-        if !state.is_dirty() {
-            self.shared.strike(self);
-        }
-    }
-}
-
-impl Intent {
-    /// Whether an object of the intended size is the one that was to be published: no other writer
-    /// gives one the same times to the nanosecond.
-    fn made(&self, stat: &ObjectStat) -> bool {
-        let found = Attributes::of_metadata(&stat.headers.metadata);
-        self.attributes.ctime.is_some()
-            && (found.ctime, found.mtime) == (self.attributes.ctime, self.attributes.mtime)
-    }
 }
 
 /// The staging addresses that a map refers to, in order, touching ones joined. Those of the parts
 /// that an upload has were given back.
-fn dirty_addresses(map: &ExtentMap, eager: Option<&KeptEager>) -> Vec<ByteRange> {
+pub(super) fn dirty_addresses(map: &ExtentMap, eager: Option<&KeptEager>) -> Vec<ByteRange> {
     let ahead = eager.map_or(0, |eager| eager.len);
     let parts = eager.into_iter().flat_map(|eager| &eager.parts);
     let unsent = parts
@@ -295,6 +235,10 @@ fn dirty_addresses(map: &ExtentMap, eager: Option<&KeptEager>) -> Vec<ByteRange>
             Extent::Object { .. } | Extent::Hole { .. } => None,
         }));
     }
+    joined(ranges)
+}
+
+fn joined(mut ranges: Vec<ByteRange>) -> Vec<ByteRange> {
     ranges.sort_by_key(|range| range.start());
     let mut joined: Vec<ByteRange> = Vec::with_capacity(ranges.len());
     for range in ranges {

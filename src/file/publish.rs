@@ -9,7 +9,9 @@ use crate::attributes::{Attributes, Kind};
 use crate::commit::{Place, Target};
 use crate::extent::ExtentMap;
 use crate::file::eager::{Eager, Finish};
+use crate::file::outcome::Unsettled;
 use crate::file::record::Intent;
+use crate::file::state::State;
 use crate::file::{File, FileError, Shared};
 use crate::object::ObjectVersion;
 use crate::range::ByteRange;
@@ -128,12 +130,20 @@ impl File {
         state.is_dirty() && !state.orphan
     }
 
-    /// Publishes the content as it is now. Writes go on meanwhile, to a map of their own.
+    /// Publishes the content as it is now, unless a process before this one has done so.
     async fn publish(self: &Arc<Self>) -> Result<(), FileError> {
         self.learn_outcome().await?;
-        if !self.has_something_to_commit() {
-            return Ok(());
+        while self.has_something_to_commit() {
+            match self.publish_now().await {
+                Err(_) if self.is_published_late().await => {}
+                published => return published,
+            }
         }
+        Ok(())
+    }
+
+    /// Publishes the content as it is now. Writes go on meanwhile, to a map of their own.
+    async fn publish_now(self: &Arc<Self>) -> Result<(), FileError> {
         let mut snapshot = self.snapshot();
         let target = Target {
             place: &snapshot.place,
@@ -197,6 +207,7 @@ impl File {
             map: state.map.clone(),
             edits: state.edits,
             attributes,
+            added_to: state.added_to(),
         });
         Snapshot {
             place: state.place.clone(),
@@ -244,6 +255,7 @@ impl File {
             map: map.clone(),
             edits: snapshot.edits,
             attributes: Attributes::of_metadata(&wanted.metadata),
+            added_to: None,
         });
         let target = Target {
             place: &snapshot.place,
@@ -268,10 +280,24 @@ impl File {
         let mut state = self.state();
         state.rebase(&snapshot.map, version, edits);
         (state.lent, state.intent) = (None, None);
+        // What the store does late from now on is refused, if it was asked for on a condition.
+        state.unsettled = Unsettled::default();
         let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
         staging.release(ByteRange::new(0, snapshot.frozen));
         if !state.is_dirty() {
             self.shared.strike(self);
         }
+    }
+}
+
+impl State {
+    /// The end of the object that a commit may add the rest to in its place.
+    fn added_to(&self) -> Option<u64> {
+        let has_appends = self.is_appendable && self.place.bucket.limits().append_max > 0;
+        let base = self.base.as_ref().filter(|_| has_appends)?;
+        let own = ExtentMap::of_object(base.clone());
+        let is_longer = self.map.len() > base.size;
+        let goes_on = is_longer && self.map.slice(ByteRange::new(0, base.size)) == own;
+        goes_on.then_some(base.size)
     }
 }

@@ -39,7 +39,7 @@ impl File {
             };
             match self.collect(runs).await {
                 // Our own commit may have replaced the object between the walk and the request.
-                Err(StoreError::Stale { .. }) if !same(&base, &self.state().base) => {}
+                Err(StoreError::Stale { .. }) if self.is_replaced(base.as_ref()).await => {}
                 Err(error) => return Err(error.into()),
                 Ok(buffers) => return Ok(joined(buffers)),
             }
@@ -118,10 +118,6 @@ impl File {
             at += extent.len();
         }
     }
-}
-
-fn same(left: &Base, right: &Base) -> bool {
-    left.as_ref().map(Arc::as_ptr) == right.as_ref().map(Arc::as_ptr)
 }
 
 /// One buffer of several; the usual single one is not copied.

@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use crate::attributes::{Attributes, Kind};
 use crate::commit::Place;
 use crate::extent::{Extent, ExtentMap};
+use crate::file::outcome::Unsettled;
 use crate::file::state::State;
 use crate::file::{Creation, File};
 use crate::journal::codec::{Record, record};
@@ -207,7 +208,7 @@ struct Whole {
     ahead: u64,
     eager: Option<KeptEager>,
     orphan: bool,
-    intent: Option<Intent>,
+    intents: Vec<Intent>,
 }
 
 record!(Whole {
@@ -227,13 +228,12 @@ record!(Whole {
     ahead,
     eager,
     orphan,
-    intent,
+    intents,
 });
 
 impl Whole {
     fn of(state: &State) -> Self {
         let eager = state.eager.as_ref().map(|eager| eager.kept());
-        let intent = state.intent.clone().or_else(|| state.unsettled.clone());
         Self {
             headers: state.plain_headers().clone(),
             attributes: state.attributes,
@@ -251,7 +251,7 @@ impl Whole {
             ahead: state.ahead,
             eager: eager.or_else(|| state.lent.clone()),
             orphan: state.orphan,
-            intent,
+            intents: state.unsettled.and(state.intent.as_ref()),
         }
     }
 
@@ -270,7 +270,7 @@ impl Whole {
         state.ahead = self.ahead;
         state.lent = self.eager;
         state.orphan = self.orphan;
-        state.unsettled = self.intent;
+        state.unsettled = Unsettled::new(self.intents);
         state
     }
 }
@@ -283,6 +283,8 @@ pub(super) struct Intent {
     pub edits: u64,
     /// What it is given, its times above all.
     pub attributes: Attributes,
+    /// Where it goes on after the object that it may be added to: that keeps its times.
+    pub added_to: Option<u64>,
 }
 
 /// What is kept of an upload that was started ahead.
@@ -300,7 +302,8 @@ record!(KeptEager { upload, parts, len });
 record!(Intent {
     map,
     edits,
-    attributes
+    attributes,
+    added_to
 });
 
 record!(StoredPart { number, etag, size });

@@ -8,6 +8,7 @@ use crate::attributes::{Attributes, Kind};
 use crate::commit::Place;
 use crate::extent::{Extent, ExtentMap};
 use crate::file::eager::Eager;
+use crate::file::outcome::Unsettled;
 use crate::file::record::{Intent, KeptEager, Recorded};
 use crate::file::{Creation, FileError, Seen};
 use crate::object::ObjectVersion;
@@ -38,8 +39,7 @@ pub(super) struct State {
     /// Edits so far, and how many of them are published: equal when the file is clean.
     pub edits: u64,
     pub edits_published: u64,
-    /// How many edits there were when a commit last failed, and why it did, unless that was another
-    /// process's.
+    /// How many edits there were when a commit last failed, and why unless in another process.
     pub refused: Option<(u64, Option<FileError>)>,
     pub epoch: u64,
     /// Staging addresses below this are frozen: a commit or an eager part may be reading them.
@@ -56,8 +56,8 @@ pub(super) struct State {
     pub lent: Option<KeptEager>,
     /// What a commit is publishing.
     pub intent: Option<Intent>,
-    /// What a process before this one was publishing when it was killed.
-    pub unsettled: Option<Intent>,
+    /// What processes before this one were publishing.
+    pub unsettled: Unsettled,
     pub recorded: Recorded,
 }
 
@@ -103,7 +103,7 @@ impl State {
             moving: false,
             lent: None,
             intent: None,
-            unsettled: None,
+            unsettled: Unsettled::default(),
             recorded: Recorded::default(),
         }
     }
@@ -311,6 +311,7 @@ impl State {
         }
         self.place = place;
         self.base = version;
+        self.unsettled = Unsettled::default();
     }
 
     pub fn revalidate(&mut self, seen: &Seen) {

@@ -29,9 +29,14 @@ impl ObjectHeaders {
     pub fn drop_old_times(&mut self, size: u64) {
         let noted = self.metadata.get(SIZE).and_then(|noted| noted.parse().ok());
         if noted.is_some_and(|noted: u64| noted != size) {
-            let is_old = |word: &str| word == SIZE || TIMES.contains(&word);
-            self.metadata.retain(|word, _| !is_old(word));
+            self.drop_times();
         }
+    }
+
+    /// Takes the times away, and the note of a size.
+    pub fn drop_times(&mut self) {
+        let is_time = |word: &str| word == SIZE || TIMES.contains(&word);
+        self.metadata.retain(|word, _| !is_time(word));
     }
 
     /// Whether an object with these headers may get more bytes and no other headers: if it has

@@ -2,12 +2,15 @@
 //! at random (`model`); here is what that does not come by.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use s3fs::fs::{DirEntry, Fh, FsError, OpenMode};
 use s3fs::limits::Limits;
 use s3fs::range::ByteRange;
-use s3fs::sim::{Fault, How, Operation};
+use s3fs::sim::{Fault, How, Operation, Rules, State};
+use s3fs::store::dialect::Dialect;
 
 use super::world::{BUCKET, NEW, World};
 use super::{READ, ROOT, name};
@@ -29,6 +32,159 @@ fn write(world: &World, fh: Fh, at: u64, bytes: Vec<u8>) {
     world
         .run(world.fs.write(fh, at, Bytes::from(bytes)))
         .unwrap();
+}
+
+/// Has the service do the next request of an operation late: before one of another, which comes
+/// later. `is_done` tells by what is stored that it was done.
+fn do_late(
+    world: &World,
+    (late, before): (Operation, Operation),
+    is_done: impl Fn(&State) -> bool + Send + Sync + 'static,
+) {
+    let (came, next_came) = (AtomicBool::new(false), AtomicBool::new(false));
+    world.sim.on_request(move |sim, request| {
+        let operation = request.operation;
+        tokio::task::block_in_place(|| {
+            if operation == late && !came.swap(true, Ordering::Relaxed) {
+                wait_for(|| next_came.load(Ordering::Relaxed));
+            } else if operation == before && came.load(Ordering::Relaxed) {
+                next_came.store(true, Ordering::Relaxed);
+                wait_for(|| is_done(sim));
+            }
+        });
+    });
+}
+
+fn wait_for(happened: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !happened() && start.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Opens a file that is there, and has the kernel know of it.
+fn opened(world: &World, path: &str, mode: OpenMode, request: u64) -> Fh {
+    let ino = world.run(world.look(path)).unwrap().ino;
+    let fh = world.run(world.fs.open(ino, mode)).unwrap().fh;
+    world.fs.told(fh, request);
+    fh
+}
+
+/// Flushes, and kills the process when the service has a request of that operation.
+fn kill_while_flushed(world: &mut World, fh: Fh, operation: Operation) {
+    let count = |world: &World| world.sim.counters().of(operation).requests;
+    let before = count(world);
+    let fs = std::sync::Arc::clone(&world.fs);
+    world.spawn(async move { fs.flush(fh).await });
+    world.wait_until(|| count(world) > before);
+    world.kill();
+}
+
+#[test]
+fn what_a_killed_process_sent_and_the_store_does_late_is_no_conflict() {
+    let mut world = World::new();
+    world.run(world.write_new("f", b"old".into())).unwrap();
+    let fh = opened(&world, "f", BOTH, 2);
+    write(&world, fh, 3, b" and new".into());
+    let put = Operation::PutObject;
+    do_late(&world, (put, put), |sim| {
+        sim.stat(BUCKET, "f").unwrap().size > 3
+    });
+    kill_while_flushed(&mut world, fh, put);
+    write(&world, fh, 11, b"er".into());
+    world.run(world.fs.flush(fh)).unwrap();
+    let content = world.sim.content(BUCKET, "f").unwrap();
+    assert_eq!(content, b"old and newer");
+}
+
+#[test]
+fn a_new_file_that_the_store_makes_late_is_not_in_its_own_way() {
+    let mut world = World::new();
+    let exclusive = OpenMode {
+        exclusive: true,
+        ..BOTH
+    };
+    let made = world.run(world.fs.create(ROOT, name("f"), NEW, exclusive));
+    let fh = made.unwrap().1.fh;
+    world.fs.told(fh, 2);
+    write(&world, fh, 0, b"new".into());
+    let put = Operation::PutObject;
+    do_late(&world, (put, put), |sim| sim.stat(BUCKET, "f").is_some());
+    kill_while_flushed(&mut world, fh, put);
+    // Killed once more, before it has asked for anything.
+    world.kill();
+    world.run(world.fs.flush(fh)).unwrap();
+    assert_eq!(world.sim.content(BUCKET, "f").unwrap(), b"new");
+    write(&world, fh, 3, b"er".into());
+    world.run(world.fs.flush(fh)).unwrap();
+    assert_eq!(world.sim.content(BUCKET, "f").unwrap(), b"newer");
+}
+
+#[test]
+fn a_file_that_the_store_replaces_late_by_what_it_was_to_be_is_read_on() {
+    let mut world = World::new();
+    world.run(world.write_new("f", b"old".into())).unwrap();
+    let fh = opened(&world, "f", BOTH, 2);
+    write(&world, fh, 3, b" and new".into());
+    let (put, get) = (Operation::PutObject, Operation::GetObject);
+    // To publish, the old bytes are fetched: another one than the one that is to wait.
+    let all = ByteRange::at(0, 100);
+    assert_eq!(
+        world.run(world.fs.read(fh, all)).unwrap(),
+        &b"old and new"[..]
+    );
+    do_late(&world, (put, get), |sim| {
+        sim.stat(BUCKET, "f").unwrap().size > 3
+    });
+    kill_while_flushed(&mut world, fh, put);
+    let read = world.run(world.fs.read(fh, all));
+    assert_eq!(read.unwrap(), &b"old and new"[..]);
+}
+
+#[test]
+fn an_append_in_place_that_was_done_is_not_in_conflict_with_itself() {
+    for is_late in [false, true] {
+        let mut world = World::of(Rules::express(), Dialect::express(), false);
+        world.run(world.write_new("f", b"line\n".into())).unwrap();
+        let fh = opened(&world, "f", BOTH, 2);
+        write(&world, fh, 5, b"more\n".into());
+        let put = Operation::PutObject;
+        let is_done = |sim: &State| sim.stat(BUCKET, "f").unwrap().size == 10;
+        if is_late {
+            do_late(&world, (put, put), is_done);
+            kill_while_flushed(&mut world, fh, put);
+        } else {
+            world.sim.fault(Fault::on(put, How::ResetAfter));
+            let never = Fault::on(Operation::HeadObject, How::Stall);
+            world.sim.fault(never.times(100));
+            kill_while_flushed(&mut world, fh, Operation::HeadObject);
+            world.sim.clear_faults();
+            assert!(is_done(&world.sim));
+        }
+        write(&world, fh, 10, b"again\n".into());
+        world.run(world.fs.flush(fh)).unwrap();
+        let content = world.sim.content(BUCKET, "f").unwrap();
+        assert_eq!(content, b"line\nmore\nagain\n", "late: {is_late}");
+    }
+}
+
+#[test]
+fn an_append_in_place_that_another_client_made_is_a_conflict() {
+    // The same size, and other bytes at the end; or another object with the same.
+    for theirs in ["line\nless\n", "LINE\nmore\n"] {
+        let mut world = World::of(Rules::express(), Dialect::express(), false);
+        world.run(world.write_new("f", b"line\n".into())).unwrap();
+        let fh = opened(&world, "f", BOTH, 2);
+        write(&world, fh, 5, b"more\n".into());
+        let put = Operation::PutObject;
+        world.sim.fault(Fault::on(put, How::Stall));
+        kill_while_flushed(&mut world, fh, put);
+        world.sim.put(BUCKET, "f", theirs);
+        let flushed = world.run(world.fs.flush(fh));
+        let is_told = matches!(&flushed, Err(FsError::File(error)) if error.is_conflict());
+        assert!(is_told, "{flushed:?}");
+        assert_eq!(world.sim.content(BUCKET, "f").unwrap(), theirs.as_bytes());
+    }
 }
 
 #[test]
