@@ -34,13 +34,14 @@ mod rename;
 mod rename_directory;
 mod shown;
 mod state;
+mod stopped;
 
 use handles::Handles;
 use kept::Stated;
 pub use kept::kept_sources;
 use locks::{Held, Locks, Wanted};
-use rename_directory::Stopped;
 use state::State;
+use stopped::Stopped;
 
 /// The number of an open file or directory.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -310,7 +311,7 @@ pub struct Fs {
     /// Told when changed attributes begin to wait.
     attributes_changed: Notify,
     /// Directory renames that stopped half way, and may be repeated.
-    stopped: Mutex<Stopped>,
+    stopped: Stopped,
 }
 
 impl Fs {
@@ -323,7 +324,7 @@ impl Fs {
             close_to_open: config.close_to_open,
             new_objects: config.store.new_objects.clone(),
             attributes_changed: Notify::new(),
-            stopped: Mutex::default(),
+            stopped: Stopped::new(Arc::clone(&shared.journal)),
             shared,
         }
     }

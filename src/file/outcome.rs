@@ -74,12 +74,22 @@ impl Unsettled {
 }
 
 impl File {
+    /// Whether an object is a copy of this file's: of its content, as far as that can be told.
+    pub fn is_copied_to(&self, stat: &ObjectStat) -> bool {
+        let state = self.state();
+        state.base.as_ref().is_some_and(|base| {
+            let is_same =
+                base.etag.matches(&stat.version.etag) || has_times(stat, &state.attributes);
+            base.size == stat.version.size && is_same
+        })
+    }
+
     /// If a process before was killed while it published this file, whether it did is found out by
     /// what is there now.
     ///
     /// # Errors
     /// The store's; it is still open then.
-    pub(super) async fn learn_outcome(&self) -> Result<(), FileError> {
+    pub async fn learn_outcome(&self) -> Result<(), FileError> {
         if self.is_open() {
             self.look(true).await?;
         }
@@ -153,7 +163,7 @@ impl File {
                 continue;
             }
             let is_made = match intent.added_to {
-                _ if intent.made(stat) => true,
+                _ if has_times(stat, &intent.attributes) => true,
                 // An append in place leaves the metadata, but for times that are of another size.
                 Some(from) if stat.headers.metadata == headers.metadata => {
                     self.ends_in(stat, &intent.map, from).await?
@@ -223,16 +233,15 @@ impl File {
 }
 
 impl Intent {
-    /// Whether an object of the intended size is the one that was to be published: no other writer
-    /// gives one the same times to the nanosecond.
-    fn made(&self, stat: &ObjectStat) -> bool {
-        let found = Attributes::of_metadata(&stat.headers.metadata);
-        self.attributes.ctime.is_some()
-            && (found.ctime, found.mtime) == (self.attributes.ctime, self.attributes.mtime)
-    }
-
     /// Whether this is what another process was publishing, once more.
     fn is_again(&self, other: &Self) -> bool {
         (self.edits, self.attributes) == (other.edits, other.attributes)
     }
+}
+
+/// Whether an object of the same size is the one that was given these times: no other writer gives
+/// one the same to the nanosecond.
+fn has_times(stat: &ObjectStat, given: &Attributes) -> bool {
+    let found = Attributes::of_metadata(&stat.headers.metadata);
+    given.ctime.is_some() && (found.ctime, found.mtime) == (given.ctime, given.mtime)
 }

@@ -10,17 +10,17 @@ use std::sync::{Arc, MutexGuard};
 use std::time::{Instant, SystemTime};
 
 use crate::config::{Config, Ownership, ShownSource, Source};
-use crate::file::{File, Place, RestoreError, Shared};
+use crate::file::{File, RestoreError, Shared};
 use crate::fs::handles::{FileHandle, KeptHandle};
 use crate::fs::readdir::{Given, Page, Stream};
-use crate::fs::registry::OpenFile;
+use crate::fs::registry::KeptOpen;
 use crate::fs::state::{Root, State};
 use crate::fs::{Fh, Fs, FsError, FsResult, Ino};
 use crate::journal::codec::{Record, record, whole};
 use crate::journal::{Batch, Journal, Key, Values};
 use crate::namespace::LocalTimes;
 use crate::namespace::tree::KeptNode;
-use crate::object::{BucketName, ObjectKey};
+use crate::object::BucketName;
 use crate::readahead::Window;
 use crate::store::Buckets;
 
@@ -172,52 +172,6 @@ pub fn kept_sources(values: &Values) -> Result<Vec<ShownSource>, RestoreError> {
     Ok(kept.values().map(KeptSource::shown).collect())
 }
 
-/// What is kept of an open or dirty file beside its content.
-struct KeptOpen {
-    file: u64,
-    orphan: bool,
-    hidden: Option<(String, String)>,
-    deferred: bool,
-}
-
-record!(KeptOpen {
-    file,
-    orphan,
-    hidden,
-    deferred
-});
-
-impl KeptOpen {
-    fn of(open: &OpenFile) -> Self {
-        let named = |place: &Place| (place.bucket.name().to_string(), place.key.to_string());
-        Self {
-            file: open.file.id(),
-            orphan: open.orphan,
-            hidden: open.hidden.as_ref().map(named),
-            deferred: open.deferred.is_some(),
-        }
-    }
-
-    fn into_open(self, file: Arc<File>, buckets: &Buckets) -> Option<OpenFile> {
-        let place = |(bucket, object): (String, String)| {
-            let bucket = buckets.named(&BucketName::new(bucket))?;
-            let key = ObjectKey::new(object);
-            Some(Place { bucket, key })
-        };
-        let hidden = match self.hidden {
-            Some(hidden) => Some(place(hidden)?),
-            None => None,
-        };
-        Some(OpenFile {
-            handles: 0,
-            orphan: self.orphan,
-            hidden,
-            deferred: self.deferred.then(Instant::now),
-            ..OpenFile::new(file)
-        })
-    }
-}
-
 record!(LocalTimes {
     accessed,
     modified,
@@ -315,6 +269,7 @@ impl Fs {
     ) -> Result<Self, RestoreError> {
         let mut fs = Self::new(config, shared);
         fs.restore_state(values)?;
+        fs.stopped.restore(values)?;
         fs.restore_handles(values)?;
         let is_open = |id| fs.state().open.iter().any(|(_, open)| open.file.id() == id);
         for id in File::kept(values).filter(|id| !is_open(*id)) {
@@ -352,6 +307,10 @@ impl Fs {
         let open: BTreeMap<u64, KeptOpen> = read_all(values, OPEN)?;
         for (ino, kept) in open {
             let file = File::restore(&self.shared, kept.file, values)?;
+            if !kept.orphan {
+                // Its unlink was under way, and comes again.
+                file.adopt();
+            }
             let open = kept.into_open(file, &self.shared.buckets);
             let open = open.ok_or(RestoreError::unfit(key(OPEN, ino)))?;
             state.open.insert(Ino(ino), open);

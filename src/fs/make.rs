@@ -112,7 +112,7 @@ impl Fs {
             let gone = self.orphan(attr.value.ino).await;
             self.state().tree.detach(attr.value.ino);
             if let Ok(gone) = gone {
-                self.bury(attr.value.ino, gone).await;
+                self.bury(gone).await;
             }
             let _ = self.release(fh).await;
             // The kernel gets no entry from a failed request, so it will never forget this lookup.

@@ -235,7 +235,9 @@ impl Fs {
     pub(super) async fn close(&self, ino: Ino) {
         let closed = self.state().close_file(ino);
         match closed {
-            Closed::Gone(gone) if gone.orphan => self.end_orphan(&gone).await,
+            Closed::Gone(gone) if gone.orphan || gone.hiding.is_some() => {
+                self.end_orphan(&gone).await;
+            }
             Closed::Unstored(file) => self.give_up(ino, &file).await,
             Closed::Deferred => self.attributes_changed.notify_one(),
             Closed::InUse | Closed::Gone(_) => {}
@@ -263,7 +265,10 @@ impl Fs {
     /// Nobody can reach an unlinked file any more.
     pub(super) async fn end_orphan(&self, gone: &OpenFile) {
         gone.file.discard().await;
-        let Some(hidden) = &gone.hidden else { return };
+        let hiding = gone.hiding.as_ref().map(|hiding| &hiding.place);
+        let Some(hidden) = gone.hidden.as_ref().or(hiding) else {
+            return;
+        };
         // Copies of it that are not yet durable take its bytes from there.
         let deleted = match self.shared.commit_dependents(hidden).await {
             Ok(()) => hidden

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::file::{File, Place};
+use crate::journal::codec::record;
 use crate::namespace::Ino;
+use crate::object::{BucketName, ETag, ObjectKey};
+use crate::store::Buckets;
 
 /// An open or dirty file.
 #[derive(Debug)]
@@ -18,8 +21,18 @@ pub(super) struct OpenFile {
     pub(super) orphan: bool,
     /// Where its bytes were moved when it was unlinked while open; deleted with the last handle.
     pub(super) hidden: Option<Place>,
+    /// Where they are about to be moved.
+    pub(super) hiding: Option<Hiding>,
     /// When changed attributes that wait to be stored were first changed.
     pub(super) deferred: Option<Instant>,
+}
+
+/// A copy of an object, made before the object is deleted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Hiding {
+    pub(super) place: Place,
+    /// The version that is copied.
+    pub(super) of: ETag,
 }
 
 impl OpenFile {
@@ -30,6 +43,7 @@ impl OpenFile {
             handles: 1,
             orphan: false,
             hidden: None,
+            hiding: None,
             deferred: None,
         }
     }
@@ -40,6 +54,67 @@ impl OpenFile {
     pub(super) fn waits(&self) -> bool {
         let stat = self.file.stat();
         self.deferred.is_some() && stat.dirty && !stat.has_new_content && !stat.refused
+    }
+}
+
+/// What is kept of an open or dirty file beside its content.
+pub(super) struct KeptOpen {
+    pub(super) file: u64,
+    pub(super) orphan: bool,
+    hidden: Option<Names>,
+    hiding: Option<(Names, String)>,
+    deferred: bool,
+}
+
+/// Bucket and key.
+type Names = (String, String);
+
+record!(KeptOpen {
+    file,
+    orphan,
+    hidden,
+    hiding,
+    deferred
+});
+
+impl KeptOpen {
+    pub(super) fn of(open: &OpenFile) -> Self {
+        let named = |place: &Place| (place.bucket.name().to_string(), place.key.to_string());
+        let hiding = open.hiding.as_ref();
+        Self {
+            file: open.file.id(),
+            orphan: open.orphan,
+            hidden: open.hidden.as_ref().map(named),
+            hiding: hiding.map(|Hiding { place, of }| (named(place), of.as_str().to_owned())),
+            deferred: open.deferred.is_some(),
+        }
+    }
+
+    pub(super) fn into_open(self, file: Arc<File>, buckets: &Buckets) -> Option<OpenFile> {
+        let place = |(bucket, object): Names| {
+            let bucket = buckets.named(&BucketName::new(bucket))?;
+            let key = ObjectKey::new(object);
+            Some(Place { bucket, key })
+        };
+        let hidden = match self.hidden {
+            Some(hidden) => Some(place(hidden)?),
+            None => None,
+        };
+        let hiding = match self.hiding {
+            Some((names, of)) => Some(Hiding {
+                place: place(names)?,
+                of: ETag::new(of),
+            }),
+            None => None,
+        };
+        Some(OpenFile {
+            handles: 0,
+            orphan: self.orphan,
+            hidden,
+            hiding,
+            deferred: self.deferred.then(Instant::now),
+            ..OpenFile::new(file)
+        })
     }
 }
 

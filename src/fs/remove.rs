@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::commit::{Carried, CommitError};
 use crate::file::{File, FileError, Place};
 use crate::fs::locks::Access;
+use crate::fs::registry::{Hiding, OpenFile};
 use crate::fs::state::{State, both};
 use crate::fs::{Fs, FsError, FsResult, Ino, entry_name};
 use crate::namespace::tree::NodeState;
@@ -15,6 +16,7 @@ use crate::store::{ListRequest, ObjectHeaders, Precondition, StoreError};
 /// A file that has lost its name while open, and what to do if that does not come about after all.
 #[derive(Debug)]
 pub(super) struct Orphaned {
+    ino: Ino,
     file: Arc<File>,
     /// Where its bytes are from now on; `None` when it needs none of an object that can go.
     hidden: Option<(Place, Arc<ObjectVersion>)>,
@@ -61,13 +63,13 @@ impl Fs {
                 return Err(error);
             }
         }
-        {
+        let gone = {
             let mut state = self.state();
             state.entry_removed(parent, &name);
             state.names.note_absent(parent, &name);
-            state.tree.detach(ino);
-        }
-        self.bury(ino, orphaned).await;
+            state.detach_buried(ino, orphaned)
+        };
+        self.end_buried(gone).await;
         Ok(())
     }
 
@@ -103,13 +105,13 @@ impl Fs {
             self.readopt(orphaned).await;
             return Err(error.into());
         }
-        {
+        let gone = {
             let mut state = self.state();
             state.entry_removed(parent, &name);
             state.names.note_absent(parent, &name);
-            state.tree.detach(ino);
-        }
-        self.bury(ino, orphaned).await;
+            state.detach_buried(ino, orphaned)
+        };
+        self.end_buried(gone).await;
         Ok(())
     }
 
@@ -144,7 +146,11 @@ impl Fs {
             return Ok(None);
         };
         file.orphan().await?;
-        let mut orphaned = Orphaned { file, hidden: None };
+        let mut orphaned = Orphaned {
+            ino,
+            file,
+            hidden: None,
+        };
         if open {
             match self.hide(ino, &orphaned.file).await {
                 Ok(hidden) => orphaned.hidden = hidden,
@@ -171,7 +177,23 @@ impl Fs {
         if version.version_id.is_some() || !file.map().versions().contains(&version) {
             return Ok(None);
         }
-        let place = self.state().hidden_place(ino)?;
+        // A process that was killed may have made the copy.
+        let hiding = self
+            .state()
+            .open
+            .file(ino)
+            .and_then(|open| open.hiding.clone());
+        if let Some(Hiding { place, of }) = hiding {
+            if place.holds(&version) {
+                return Ok(Some((place, version)));
+            }
+            let copy = self.head_if_any(&place).await?.map(|stat| stat.version);
+            let copy = copy.filter(|copy| of == version.etag && copy.size == version.size);
+            if let Some(copy) = copy {
+                return Ok(Some((place, copy)));
+            }
+        }
+        let place = self.state().note_hiding(ino, &version)?;
         // Nobody reads the headers of the copy.
         let headers = ObjectHeaders::default();
         let committer = &self.shared.committer;
@@ -190,6 +212,9 @@ impl Fs {
     pub(super) async fn readopt(&self, orphaned: Option<Orphaned>) {
         let Some(orphaned) = orphaned else { return };
         orphaned.file.adopt();
+        if let Some(open) = self.state().open.file_mut(orphaned.ino) {
+            open.hiding = None;
+        }
         if let Some((place, _)) = orphaned.hidden
             && let Err(error) = place.bucket.delete(&place.key).await
         {
@@ -199,23 +224,13 @@ impl Fs {
 
     /// The object of an orphaned file is gone: it reads its copy from now on. What nobody has open
     /// ends here.
-    pub(super) async fn bury(&self, ino: Ino, orphaned: Option<Orphaned>) {
-        let Some(Orphaned { file, hidden }) = orphaned else {
-            return;
-        };
-        let gone = {
-            let mut state = self.state();
-            if let Some(open) = state.open.file_mut(ino) {
-                open.orphan = true;
-                open.deferred = None;
-                if let Some((place, version)) = hidden {
-                    file.relocate(place.clone(), Some(version));
-                    open.hidden = Some(place);
-                }
-            }
-            let closed = state.open.file(ino).is_some_and(|open| open.handles == 0);
-            if closed { state.drop_file(ino) } else { None }
-        };
+    pub(super) async fn bury(&self, orphaned: Option<Orphaned>) {
+        let gone = orphaned.and_then(|orphaned| self.state().bury(orphaned));
+        self.end_buried(gone).await;
+    }
+
+    /// To follow [`State::bury`].
+    pub(super) async fn end_buried(&self, gone: Option<OpenFile>) {
         if let Some(gone) = gone {
             self.end_orphan(&gone).await;
         }
@@ -223,6 +238,50 @@ impl Fs {
 }
 
 impl State {
+    /// A name is gone, and with it the inode's; returns what nobody has open. All at once, for the
+    /// next process.
+    pub(super) fn detach_buried(
+        &mut self,
+        ino: Ino,
+        orphaned: Option<Orphaned>,
+    ) -> Option<OpenFile> {
+        self.tree.detach(ino);
+        orphaned.and_then(|orphaned| self.bury(orphaned))
+    }
+
+    /// The object of an orphaned file is gone: it reads its copy from now on. Returns it if nobody
+    /// has it open.
+    pub(super) fn bury(&mut self, orphaned: Orphaned) -> Option<OpenFile> {
+        let Orphaned { ino, file, hidden } = orphaned;
+        let open = self.open.file_mut(ino)?;
+        open.orphan = true;
+        open.deferred = None;
+        open.hiding = None;
+        if let Some((place, version)) = hidden {
+            file.relocate(place.clone(), Some(version));
+            open.hidden = Some(place);
+        }
+        if open.handles > 0 {
+            return None;
+        }
+        self.drop_file(ino)
+    }
+
+    /// Notes where a version is about to be copied to, for the next process.
+    fn note_hiding(&mut self, ino: Ino, version: &ObjectVersion) -> FsResult<Place> {
+        let mut place = self.hidden_place(ino)?;
+        if let Some(open) = self.open.file_mut(ino) {
+            if let Some(before) = open.hiding.take() {
+                place = before.place;
+            }
+            open.hiding = Some(Hiding {
+                place: place.clone(),
+                of: version.etag.clone(),
+            });
+        }
+        Ok(place)
+    }
+
     /// Whether there may be an object of a file: not before the first commit of a new one.
     fn is_published(&self, ino: Ino) -> bool {
         self.open

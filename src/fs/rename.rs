@@ -79,7 +79,8 @@ impl Fs {
                 to: to.clone(),
                 mode,
             };
-            if plan.target.is_some() && mode == RenameMode::NoReplace {
+            let keeps_target = plan.target.is_some() && mode == RenameMode::NoReplace;
+            if keeps_target && !self.was_killed_over(&plan) {
                 return Err(FsError::Exists);
             }
             if plan.target == Some(plan.source) {
@@ -122,10 +123,18 @@ impl Fs {
         }
         let place = self.state().child_place(to.0, &name)?;
         let stat = self.head_if_any(&place).await?;
-        let mut state = self.state();
-        let Some(source) = source.filter(|ino| state.tree.node(*ino).is_some()) else {
+        self.forget_stopped(&place);
+        let is_there = |ino: &Ino| self.state().tree.node(*ino).is_some();
+        let Some(source) = source.filter(is_there) else {
             return Ok(true);
         };
+        let target = self.known_child(to.0, to.1);
+        if let Some(target) = target.filter(|target| *target != source) {
+            let orphaned = self.orphan(target).await?;
+            let gone = self.state().detach_buried(target, orphaned);
+            self.end_buried(gone).await;
+        }
+        let mut state = self.state();
         state.names.forget(to.0, &name);
         state.tree.rename(source, to.0, &name);
         if let (Some(file), Some(stat)) = (state.tree.file_mut(source), &stat) {
@@ -151,6 +160,9 @@ impl Fs {
             .file(plan.source)
             .map(|open| Arc::clone(&open.file));
         let _moving = open.as_ref().map(File::begin_move);
+        if let Some(file) = &open {
+            file.learn_outcome().await?;
+        }
         // Headers that wait to be stored go with the copy.
         let mut described = open.as_ref().and_then(|file| file.pending_headers());
         if let Some(file) = open.as_ref().filter(|_| described.is_none()) {
@@ -175,8 +187,8 @@ impl Fs {
             }
         };
         if let Some(target) = plan.target {
-            self.state().tree.detach(target);
-            self.bury(target, orphaned).await;
+            let gone = self.state().detach_buried(target, orphaned);
+            self.end_buried(gone).await;
         }
         self.state().names.forget(plan.to.0, &plan.to.1);
         if !is_moved {
@@ -213,6 +225,10 @@ impl Fs {
         let mut asked = false;
         loop {
             let (version, headers) = self.moved_version(plan.source, from).await?;
+            if to.holds(&version) {
+                // A killed process has copied it.
+                return Ok((version, headers, false));
+            }
             let storage_class = self.listed_class(plan.source);
             let committer = &self.shared.committer;
             let (from_name, to_name) = (in_key(&plan.from.1), in_key(&plan.to.1));

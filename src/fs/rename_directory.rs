@@ -4,40 +4,27 @@
 //! The objects of a page are deleted only when all of them were copied, so every object exists
 //! under at least one name whenever it stops. A page that could not be copied is taken back, so a
 //! rename that stopped in its first page has changed nothing. The two names of one that stopped
-//! later are remembered: only then may the target have entries, and repeating it finishes it.
+//! later, or that a killed process was at, are remembered: only then may the target have entries,
+//! and repeating it finishes it.
 //! (`mv -T OLD NEW`, since `mv` moves into a directory that exists. A new mount remembers nothing:
 //! there the entries are moved one by one.)
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, MutexGuard};
 use std::time::{Instant, SystemTime};
 
 use futures_util::{StreamExt, stream};
-use lru::LruCache;
 
 use crate::commit::{Carried, CommitError};
 use crate::file::{File, Place};
 use crate::fs::rename::Move;
 use crate::fs::state::State;
+use crate::fs::stopped::{Begun, Names};
 use crate::fs::{Fs, FsError, FsResult, Ino};
 use crate::namespace::names::KEY_BYTES_MAX;
 use crate::object::{ObjectKey, ObjectVersion};
 use crate::store::{ListRequest, ListedObject, Precondition, StoreError, StoreResult};
-
-/// Renames that stopped half way and are remembered; the oldest is given up beyond that.
-const STOPPED_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
-
-/// Directory renames that stopped half way, by where from and where to.
-#[derive(Debug)]
-pub(super) struct Stopped(LruCache<(String, String), ()>);
-
-impl Default for Stopped {
-    fn default() -> Self {
-        Self(LruCache::new(STOPPED_MAX))
-    }
-}
 
 /// The two ends of a directory rename; both keys end in `/`.
 #[derive(Debug)]
@@ -47,8 +34,7 @@ struct Ends {
 }
 
 impl Ends {
-    fn names(&self) -> (String, String) {
-        let name = |place: &Place| format!("{}/{}", place.bucket.name(), place.key);
+    fn names(&self) -> Names {
         (name(&self.from), name(&self.to))
     }
 
@@ -78,6 +64,10 @@ impl Ends {
     }
 }
 
+fn name(place: &Place) -> String {
+    format!("{}/{}", place.bucket.name(), place.key)
+}
+
 /// An object that was copied.
 #[derive(Debug)]
 struct Copied {
@@ -94,19 +84,23 @@ type OpenBelow = BTreeMap<ObjectKey, Arc<File>>;
 impl Fs {
     pub(super) async fn rename_directory(&self, plan: &Move) -> FsResult<()> {
         let ends = self.state().ends(plan)?;
-        let repeated = self.stopped().0.contains(&ends.names());
+        let before = self.stopped.begun(&ends.names());
         let mut replaces_marker = false;
-        if let Some(target) = plan.target.filter(|_| !repeated) {
+        if let Some(target) = plan.target.filter(|_| before.is_none()) {
             replaces_marker = self.check_empty(target, &ends.to).await?;
         }
         let open = self.state().open_below(&ends);
         let _moving: Vec<_> = open.values().map(File::begin_move).collect();
+        if before == Some(Begun::UnderWay) {
+            self.relocate_moved(&ends, &open).await?;
+        }
         self.commit_below(&ends).await?;
         self.forget_closed();
         let orphaned = match plan.target {
             Some(target) => self.orphan(target).await?,
             None => None,
         };
+        self.stopped.note(ends.names(), Begun::UnderWay);
         let mut moved = 0;
         let mut done = self.move_objects(&ends, &open, &mut moved).await;
         if let Ok(false) = done
@@ -115,38 +109,61 @@ impl Fs {
             // Else the directory would have the attributes of the one it replaces.
             done = ends.to.bucket.delete(&ends.to.key).await.map(|()| true);
         }
-        match done {
-            Ok(_) => {
-                self.stopped().0.pop(&ends.names());
-                relocate_rest(&ends, &open);
-                self.state().directory_moved(plan);
-                if let Some(target) = plan.target {
-                    self.bury(target, orphaned).await;
-                }
-                Ok(())
-            }
-            Err(source) => {
-                self.readopt(orphaned).await;
-                self.state().directory_moved_in_part(plan, &ends);
-                if moved == 0 {
-                    return Err(source.into());
-                }
-                self.stopped().0.put(ends.names(), ());
-                let left = self.count_left(&ends).await;
-                let source = Box::new(source);
-                Err(FsError::RenamedInPart {
-                    moved,
-                    left,
-                    source,
-                })
-            }
+        let Err(source) = done else {
+            relocate_rest(&ends, &open);
+            let gone = {
+                let mut state = self.state();
+                state.directory_moved(plan);
+                orphaned.and_then(|orphaned| state.bury(orphaned))
+            };
+            self.end_buried(gone).await;
+            self.stopped.forget(&ends.names());
+            return Ok(());
+        };
+        self.readopt(orphaned).await;
+        self.state().directory_moved_in_part(plan, &ends);
+        if moved == 0 && before.is_none() {
+            self.stopped.forget(&ends.names());
+            return Err(source.into());
         }
+        self.stopped.note(ends.names(), Begun::Stopped);
+        if moved == 0 {
+            return Err(source.into());
+        }
+        let left = self.count_left(&ends).await;
+        let source = Box::new(source);
+        Err(FsError::RenamedInPart {
+            moved,
+            left,
+            source,
+        })
     }
 
-    fn stopped(&self) -> MutexGuard<'_, Stopped> {
-        self.stopped
-            .lock()
-            .expect("nothing panics while the stopped renames are looked up")
+    /// Whether a killed process was at this rename: what has the new name is part of it.
+    pub(super) fn was_killed_over(&self, plan: &Move) -> bool {
+        let ends = self.state().ends(plan);
+        let begun = ends.ok().and_then(|ends| self.stopped.begun(&ends.names()));
+        begun == Some(Begun::UnderWay)
+    }
+
+    /// A rename of a directory to there is done.
+    pub(super) fn forget_stopped(&self, to: &Place) {
+        self.stopped.forget_to(&format!("{}/", name(to)));
+    }
+
+    /// Open files whose objects a killed process has moved have them under the new name.
+    async fn relocate_moved(&self, ends: &Ends, open: &OpenBelow) -> StoreResult<()> {
+        for (key, file) in open {
+            if self.head_if_any(&file.place()).await?.is_some() {
+                continue;
+            }
+            let to = ends.target(key)?;
+            let copy = self.head_if_any(&to).await?;
+            if let Some(copy) = copy.filter(|copy| file.is_copied_to(copy)) {
+                file.relocate(to, Some(copy.version));
+            }
+        }
+        Ok(())
     }
 
     /// Commits what is dirty below the old name, and whatever takes bytes from objects there.

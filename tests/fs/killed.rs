@@ -2,11 +2,12 @@
 //! at random (`model`); here is what that does not come by.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use s3fs::fs::{DirEntry, Fh, FsError, OpenMode};
+use s3fs::fs::{DirEntry, Fh, FsError, FsResult, Kind, NewNode, OpenMode, RenameMode};
 use s3fs::limits::Limits;
 use s3fs::range::ByteRange;
 use s3fs::sim::{Fault, How, Operation, Rules, State};
@@ -70,11 +71,39 @@ fn opened(world: &World, path: &str, mode: OpenMode, request: u64) -> Fh {
     fh
 }
 
+/// Kills the process while it waits for the answer to a request that was done.
+fn kill_over<T: Send + 'static>(
+    world: &mut World,
+    operation: Operation,
+    work: impl Future<Output = T> + Send + 'static,
+) {
+    let count = |world: &World| world.sim.counters().of(operation).requests;
+    let before = count(world);
+    world.sim.fault(Fault::on(operation, How::ResetAfter));
+    world.sim.fault(Fault::on(operation, How::Stall).times(100));
+    world.spawn(work);
+    world.wait_until(|| count(world) > before + 1);
+    world.kill();
+    world.sim.clear_faults();
+}
+
+/// A rename that the kernel sends again.
+fn rename_again(world: &World, (from, to): (&str, &str), mode: RenameMode) -> FsResult<()> {
+    let (from, to) = ((ROOT, name(from)), (ROOT, name(to)));
+    let source = world.fs.known_child(from.0, from.1);
+    world.run(async {
+        match world.fs.rename(from, to, mode).await {
+            Err(FsError::NoEntry) if world.fs.settle_rename(source, to).await? => Ok(()),
+            renamed => renamed,
+        }
+    })
+}
+
 /// Flushes, and kills the process when the service has a request of that operation.
 fn kill_while_flushed(world: &mut World, fh: Fh, operation: Operation) {
     let count = |world: &World| world.sim.counters().of(operation).requests;
     let before = count(world);
-    let fs = std::sync::Arc::clone(&world.fs);
+    let fs = Arc::clone(&world.fs);
     world.spawn(async move { fs.flush(fh).await });
     world.wait_until(|| count(world) > before);
     world.kill();
@@ -188,6 +217,83 @@ fn an_append_in_place_that_another_client_made_is_a_conflict() {
 }
 
 #[test]
+fn an_unlinked_file_that_is_open_keeps_its_bytes() {
+    for operation in [Operation::CopyObject, Operation::DeleteObject] {
+        let mut world = World::new();
+        world.sim.put(BUCKET, "f", "content");
+        let fh = opened(&world, "f", BOTH, 2);
+        let fs = Arc::clone(&world.fs);
+        kill_over(&mut world, operation, async move {
+            fs.unlink(ROOT, name("f")).await
+        });
+        let is_gone = world.sim.content(BUCKET, "f").is_none();
+        assert_eq!(is_gone, operation == Operation::DeleteObject);
+        world.run(world.fs.unlink(ROOT, name("f"))).unwrap();
+        let read = world.run(world.fs.read(fh, ByteRange::at(0, 100)));
+        assert_eq!(read.unwrap(), "content", "{operation:?}");
+        world.run(world.fs.release(fh)).unwrap();
+        assert_eq!(world.sim.keys(BUCKET), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_file_that_is_open_keeps_its_bytes_though_another_has_got_its_name() {
+    for operation in [Operation::CopyObject, Operation::DeleteObject] {
+        let mut world = World::new();
+        world.sim.put(BUCKET, "a", "new");
+        world.sim.put(BUCKET, "b", "old");
+        world.run(world.look("a")).unwrap();
+        let fh = opened(&world, "b", BOTH, 2);
+        let fs = Arc::clone(&world.fs);
+        kill_over(&mut world, operation, async move {
+            let (from, to) = ((ROOT, name("a")), (ROOT, name("b")));
+            fs.rename(from, to, RenameMode::Replace).await
+        });
+        rename_again(&world, ("a", "b"), RenameMode::Replace).unwrap();
+        let read = world.run(world.fs.read(fh, ByteRange::at(0, 100)));
+        assert_eq!(read.unwrap(), "old", "{operation:?}");
+        let all = ByteRange::at(0, 100);
+        assert_eq!(world.run(world.read("b", all)).unwrap(), "new");
+        world.run(world.fs.release(fh)).unwrap();
+        assert_eq!(world.sim.keys(BUCKET), ["b"]);
+    }
+}
+
+#[test]
+fn a_directory_rename_goes_on_wherever_the_process_was_killed() {
+    let operations = [Operation::CopyObject, Operation::DeleteObjects];
+    for (operation, mode) in operations.into_iter().flat_map(|operation| {
+        [RenameMode::Replace, RenameMode::NoReplace].map(|mode| (operation, mode))
+    }) {
+        let mut world = World::new();
+        for key in ["d/a", "d/b", "d/c", "d/e/f"] {
+            world.sim.put(BUCKET, key, "content");
+        }
+        let fh = opened(&world, "d/a", BOTH, 2);
+        let fs = Arc::clone(&world.fs);
+        kill_over(&mut world, operation, async move {
+            fs.rename((ROOT, name("d")), (ROOT, name("n")), mode).await
+        });
+        rename_again(&world, ("d", "n"), mode).unwrap();
+        assert_eq!(world.sim.keys(BUCKET), ["n/a", "n/b", "n/c", "n/e/f"]);
+        let read = world.run(world.fs.read(fh, ByteRange::at(0, 100)));
+        assert_eq!(read.unwrap(), "content", "{operation:?}");
+        write(&world, fh, 7, b" and more".into());
+        world.run(world.fs.flush(fh)).unwrap();
+        let content = world.sim.content(BUCKET, "n/a").unwrap();
+        assert_eq!(content, b"content and more");
+        // It is at its end: another directory is not moved into this one.
+        let new = NewNode {
+            kind: Kind::Directory,
+            ..NEW
+        };
+        world.run(world.fs.mkdir(ROOT, name("d"), new)).unwrap();
+        let merged = rename_again(&world, ("d", "n"), RenameMode::Replace);
+        assert!(matches!(merged, Err(FsError::NotEmpty)), "{merged:?}");
+    }
+}
+
+#[test]
 fn parts_that_were_sent_ahead_are_not_sent_again() {
     let limits = Limits {
         part_size_min: 4,
@@ -221,7 +327,7 @@ fn an_upload_of_a_commit_that_was_under_way_is_given_up() {
     write(&world, fh, 0, vec![7; 4000]);
     let never = Fault::on(Operation::CompleteMultipartUpload, How::Stall);
     world.sim.fault(never.times(100));
-    let fs = std::sync::Arc::clone(&world.fs);
+    let fs = Arc::clone(&world.fs);
     world.spawn(async move { fs.flush(fh).await });
     world.wait_until(|| {
         let counters = world.sim.counters();
@@ -247,7 +353,7 @@ fn what_a_killed_process_has_published_is_not_in_conflict_with_itself() {
     write(&world, fh, 0, b"content".to_vec());
     let lost = Fault::on(Operation::PutObject, How::ResetAfter);
     world.sim.fault(lost);
-    let fs = std::sync::Arc::clone(&world.fs);
+    let fs = Arc::clone(&world.fs);
     // It tries again, and is killed before it can find out.
     world
         .sim
@@ -365,7 +471,7 @@ fn a_file_whose_last_close_was_under_way_is_stored() {
     write(&world, fh, 0, b"content".to_vec());
     let never = Fault::on(Operation::PutObject, How::Stall);
     world.sim.fault(never.times(100));
-    let fs = std::sync::Arc::clone(&world.fs);
+    let fs = Arc::clone(&world.fs);
     world.spawn(async move { fs.release(fh).await });
     world.wait_until(|| world.sim.counters().of(Operation::PutObject).requests > 0);
     world.kill();

@@ -1,0 +1,122 @@
+//! Directory renames that are not at their end: those that stopped half way, and those over which
+//! a process was killed. Only these may go on into a directory that has entries. Asks no store.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use lru::LruCache;
+
+use crate::file::RestoreError;
+use crate::journal::codec::{Record, whole};
+use crate::journal::{Batch, Journal, Key, Values};
+
+/// Renames that are remembered; the oldest is given up beyond that.
+const STOPPED_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
+
+/// What they are kept under, all at once; the other kinds of keys are in `kept`.
+const RENAMES: Key = Key { kind: 22, id: 0 };
+
+/// From where to where: buckets and keys.
+pub(super) type Names = (String, String);
+
+/// How far a rename came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Begun {
+    /// A process is at it, or was killed over it: its caller was told nothing.
+    UnderWay,
+    /// Half way, and its caller was told.
+    Stopped,
+}
+
+impl Record for Begun {
+    fn write(&self, to: &mut Vec<u8>) {
+        (*self == Self::UnderWay).write(to);
+    }
+
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        Some(match bool::read(from)? {
+            true => Self::UnderWay,
+            false => Self::Stopped,
+        })
+    }
+}
+
+/// The renames that are not at their end, by where from and where to.
+#[derive(Debug)]
+pub(super) struct Stopped {
+    renames: Mutex<LruCache<Names, Begun>>,
+    journal: Arc<Journal>,
+}
+
+impl Stopped {
+    pub(super) fn new(journal: Arc<Journal>) -> Self {
+        Self {
+            renames: Mutex::new(LruCache::new(STOPPED_MAX)),
+            journal,
+        }
+    }
+
+    /// Those of the process before.
+    pub(super) fn restore(&self, values: &Values) -> Result<(), RestoreError> {
+        let Some(kept) = values.get(&RENAMES) else {
+            return Ok(());
+        };
+        let kept: Vec<(Names, Begun)> = whole(kept).ok_or(RestoreError::unfit(RENAMES))?;
+        let mut renames = self.renames();
+        for (names, begun) in kept {
+            renames.put(names, begun);
+        }
+        Ok(())
+    }
+
+    /// How far a rename of these names came before.
+    pub(super) fn begun(&self, names: &Names) -> Option<Begun> {
+        self.renames().peek(names).copied()
+    }
+
+    pub(super) fn note(&self, names: Names, begun: Begun) {
+        let mut renames = self.renames();
+        renames.put(names, begun);
+        self.keep(&renames);
+    }
+
+    pub(super) fn forget(&self, names: &Names) {
+        let mut renames = self.renames();
+        if renames.pop(names).is_some() {
+            self.keep(&renames);
+        }
+    }
+
+    /// Forgets those that lead there.
+    pub(super) fn forget_to(&self, to: &str) {
+        let mut renames = self.renames();
+        let there = renames.iter().filter(|((_, other), _)| other == to);
+        let there: Vec<Names> = there.map(|(names, _)| names.clone()).collect();
+        for names in &there {
+            renames.pop(names);
+        }
+        if !there.is_empty() {
+            self.keep(&renames);
+        }
+    }
+
+    fn keep(&self, renames: &LruCache<Names, Begun>) {
+        let mut batch = Batch::default();
+        if renames.is_empty() {
+            batch.delete(RENAMES);
+        } else {
+            // The oldest first, as they came.
+            let all = renames.iter().rev();
+            let all: Vec<(Names, Begun)> =
+                all.map(|(names, begun)| (names.clone(), *begun)).collect();
+            batch.put(RENAMES, |to| all.write(to));
+        }
+        self.journal.write(&batch);
+    }
+
+    fn renames(&self) -> MutexGuard<'_, LruCache<Names, Begun>> {
+        self.renames
+            .lock()
+            .expect("nothing panics while the stopped renames are looked up")
+    }
+}
