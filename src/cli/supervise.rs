@@ -313,9 +313,10 @@ fn wait(
         .is_some_and(|socket| socket.any() == Some(true));
     let mut signal = None;
     while let Ok(Some(caught)) = signals.read_signal() {
-        match Signal::try_from(caught.ssi_signo as i32) {
-            Ok(ends @ (Signal::SIGTERM | Signal::SIGINT)) => signal = Some(ends),
-            _ => {}
+        if let Ok(ends @ (Signal::SIGTERM | Signal::SIGINT)) =
+            Signal::try_from(caught.ssi_signo as i32)
+        {
+            signal = Some(ends);
         }
     }
     Happened {
