@@ -77,7 +77,8 @@ while not os.path.exists(os.environ["stop"]):
             new = old + more
             put(key, "ab", more, None, True)
         elif deed == 2:
-            at, data = random.randrange(len(old)), random.randbytes(5000)
+            # Nothing is left of what failed at its first byte.
+            at, data = random.randrange(len(old) + 1), random.randbytes(5000)
             new = old[:at] + data + old[at + len(data):]
             put(key, "r+b", data, at, False)
         elif deed == 3:
@@ -96,6 +97,7 @@ while not os.path.exists(os.environ["stop"]):
         # Told to the program, which has what it had before, or what it wrote so far.
         errors += 1
         print(f"load {name}: {deed}: {error}")
+        assert error.errno != errno.ESTALE, error
         if error.errno == errno.ECONNABORTED:
             # As long the kernel may believe that what was done was not.
             time.sleep(1.1)
@@ -311,8 +313,9 @@ fn under_load((times, deed): (u32, &str), errors_max: u32, variables: &str) {
 
 #[test]
 fn under_load_nothing_is_lost_by_a_hundred_kills() {
-    // Most kills go by without any.
-    under_load((100, KILL), 5, "");
+    // Most runs go by without any: a request that the dying process is about to read into memory
+    // that was never touched fails with EIO (fuse_dev_do_read, fs/fuse/dev.c).
+    under_load((100, KILL), 2, "");
 }
 
 #[test]
