@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use log::{error, info, warn};
 use nix::sys::prctl;
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{self as signals, SigSet};
 use sd_notify::NotifyState;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -278,8 +278,9 @@ fn resume(command: &ResumeCommand) -> u8 {
         Ok(filter) => filter,
         Err(error) => return fail(USAGE, &error),
     };
-    // What its supervisor waits for by itself is not to be held back from this process.
-    let _ = SigSet::all().thread_unblock();
+    // One that comes before it is listened to waits. What else the process before held back, as a
+    // supervisor does, is not held back from this one.
+    let _ = ending_signals().thread_set_mask();
     // Else ps(1) shows the name of the link that it was started by.
     let _ = prctl::set_name(c"s3fs");
     let taken = || {
@@ -355,23 +356,34 @@ pub(super) async fn serve_until_told(
     standing: &Standing,
 ) -> std::io::Result<u8> {
     let mut told = Told::listen()?;
-    let left = loop {
+    let name = loop {
         tokio::select! {
             event = live.next() => match event {
-                Event::Ended => break live.sync().await,
-                Event::Upgrade(upgrade) => standing.upgrade(live, &upgrade).await,
-            },
-            name = told.next() => {
-                service::tell(&[NotifyState::Stopping]);
-                info!("{name}: committing and unmounting");
-                tokio::select! {
-                    left = live.stop(BUSY_PATIENCE) => break left,
-                    name = told_again() => {
-                        error!("{} again: ending without waiting for commits under way", name?);
-                        live.abandon();
-                        service::forget();
-                        return Ok(NOT_COMMITTED);
+                Event::Ended => break None,
+                Event::Upgrade(upgrade) => tokio::select! {
+                    biased;
+                    name = told.next() => {
+                        Standing::stay(live, &upgrade, &format!("{name}: the mount ends"));
+                        break Some(name);
                     }
+                    () = standing.upgrade(live, &upgrade) => {}
+                },
+            },
+            name = told.next() => break Some(name),
+        }
+    };
+    let left = match name {
+        None => live.sync().await,
+        Some(name) => {
+            service::tell(&[NotifyState::Stopping]);
+            info!("{name}: committing and unmounting");
+            tokio::select! {
+                left = live.stop(BUSY_PATIENCE) => left,
+                name = told_again() => {
+                    error!("{} again: ending without waiting for commits under way", name?);
+                    live.abandon();
+                    service::forget();
+                    return Ok(NOT_COMMITTED);
                 }
             }
         }
@@ -379,6 +391,18 @@ pub(super) async fn serve_until_told(
     live.tell(&left).await;
     service::forget();
     Ok(verdict(&left))
+}
+
+/// Those that end a process which does not listen to them.
+pub(super) fn ending_signals() -> SigSet {
+    let all = [
+        signals::SIGTERM,
+        signals::SIGINT,
+        signals::SIGHUP,
+        signals::SIGUSR1,
+        signals::SIGUSR2,
+    ];
+    all.into_iter().collect()
 }
 
 /// When the program is told to end once more. What comes just behind the first signal is the same
@@ -405,12 +429,14 @@ struct Told {
 
 impl Told {
     fn listen() -> std::io::Result<Self> {
-        Ok(Self {
+        let told = Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
             has_terminal: File::open("/dev/tty").is_ok(),
-        })
+        };
+        ending_signals().thread_unblock()?;
+        Ok(told)
     }
 
     async fn next(&mut self) -> &'static str {

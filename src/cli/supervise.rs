@@ -12,7 +12,7 @@ use log::{error, info, warn};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
-use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signal::{Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
@@ -94,6 +94,7 @@ pub(super) fn split(log_level: &str) -> io::Result<Role> {
                 daemon: child,
                 socket: ours,
                 log_level: log_level.to_owned(),
+                told: None,
             }))
         }
     }
@@ -105,6 +106,8 @@ pub(super) struct Supervisor {
     daemon: Pid,
     socket: UnixStream,
     log_level: String,
+    /// What it was told to end by.
+    told: Option<Signal>,
 }
 
 impl Supervisor {
@@ -145,7 +148,11 @@ impl Supervisor {
                     return super::run::SYSTEM;
                 }
                 match self.start(&handover) {
-                    Ok(()) => break,
+                    Ok(()) => {
+                        // The one before was killed over it.
+                        self.told.into_iter().for_each(|signal| self.tell(signal));
+                        break;
+                    }
                     Err(error) => warn!("the next daemon does not serve: {error}"),
                 }
                 pause = (2 * pause).clamp(pause_min, pause_max);
@@ -162,6 +169,7 @@ impl Supervisor {
             }
             let happened = wait(signals, is_linked.then(|| self.socket.as_fd()), None);
             if let Some(signal) = happened.signal {
+                self.told = Some(signal);
                 self.tell(signal);
             }
             if happened.is_readable {
@@ -260,6 +268,7 @@ pub(super) fn go_on(command: &SuperviseCommand) -> u8 {
             daemon: Pid::from_raw(command.daemon),
             socket,
             log_level: command.log_level.clone(),
+            told: None,
         };
         Ok::<_, io::Error>((supervisor, inherit::take_handover(&command.handover)?))
     };
@@ -276,17 +285,8 @@ fn path_of(handover: &Handover) -> String {
 
 /// Those that are waited for, and end nothing from now on.
 fn watched_signals() -> nix::Result<SignalFd> {
-    let mut signals = SigSet::empty();
-    for signal in [
-        Signal::SIGCHLD,
-        Signal::SIGTERM,
-        Signal::SIGINT,
-        Signal::SIGHUP,
-        Signal::SIGUSR1,
-        Signal::SIGUSR2,
-    ] {
-        signals.add(signal);
-    }
+    let mut signals = super::run::ending_signals();
+    signals.add(Signal::SIGCHLD);
     signals.thread_block()?;
     SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
 }

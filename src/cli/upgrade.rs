@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::ffi::CString;
+use std::fmt::Display;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -9,11 +10,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use log::{info, warn};
+use nix::sys::signal::SigmaskHow;
 use nix::unistd::execv;
 
 use super::called::AS_SUCCESSOR;
 use super::inherit;
-use super::run::Failure;
+use super::run::{Failure, ending_signals};
 use super::supervise::Link;
 use crate::mount::{Asker, Handover, LiveMount, MountError, Upgrade};
 
@@ -33,9 +35,14 @@ impl Standing {
     /// is told so.
     pub(super) async fn upgrade(&self, live: &LiveMount, upgrade: &Upgrade) {
         let Err(failure) = self.become_it(live, upgrade).await;
+        Self::stay(live, upgrade, &failure);
+    }
+
+    /// Stays the program that it is.
+    pub(super) fn stay(live: &LiveMount, upgrade: &Upgrade, why: &dyn Display) {
         live.go_on();
-        warn!("the daemon stays the program that it is: {failure}");
-        upgrade.asker().refused(&failure);
+        warn!("the daemon stays the program that it is: {why}");
+        upgrade.asker().refused(why);
     }
 
     async fn become_it(&self, live: &LiveMount, upgrade: &Upgrade) -> Result<Infallible, Failure> {
@@ -71,7 +78,11 @@ impl Standing {
         let program = CString::new(program.as_os_str().as_bytes())?;
         let arguments = arguments.into_iter().map(CString::new);
         let arguments = arguments.collect::<Result<Vec<_>, _>>()?;
+        // They wait for the program that listens to them.
+        let before = ending_signals().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
         // Not Command::exec(), which changes this process even when it fails.
-        Ok(execv(&program, &arguments)?)
+        let Err(refused) = execv(&program, &arguments);
+        before.thread_set_mask()?;
+        Err(refused.into())
     }
 }
