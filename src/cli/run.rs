@@ -319,8 +319,7 @@ fn go_on(handover: Handover, mut standing: Standing, asker: Option<Asker>) -> Re
             if let Some(asker) = asker {
                 asker.refused(&failure);
             }
-            let code = supervise::ANOTHER_FOLLOWS;
-            return Err(Failure { code, ..failure });
+            return Err(failure);
         }
     };
     match (&mut standing.link, asker) {

@@ -27,8 +27,6 @@ const NAME: &std::ffi::CStr = c"s3fs-supervisor";
 /// does not keep the machine busy; after each start that fails twice as long as before, up to the
 /// second.
 const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(30)];
-/// A daemon that ends so has left its mount for another: a panic's exit code.
-pub(super) const ANOTHER_FOLLOWS: u8 = 101;
 
 /// Which of the two processes this is after [`split`].
 #[derive(Debug)]
@@ -143,20 +141,33 @@ impl Supervisor {
             warn!("the daemon was killed; another goes on");
             let mut pause = pause_min.saturating_sub(began.elapsed());
             loop {
-                if let Some(signal) = wait(&signals, None, Some(pause)).signal {
-                    error!("{signal}: no daemon serves; what is open is lost");
-                    return super::run::SYSTEM;
-                }
-                match self.start(&handover) {
-                    Ok(()) => {
-                        // The one before was killed over it.
-                        self.told.into_iter().for_each(|signal| self.tell(signal));
+                self.pause(&signals, pause);
+                match (self.start(&handover), self.told) {
+                    (Ok(()), told) => {
+                        // It knows nothing of what the one before was told.
+                        told.into_iter().for_each(|signal| self.tell(signal));
                         break;
                     }
-                    Err(error) => warn!("the next daemon does not serve: {error}"),
+                    (Err(error), Some(signal)) => {
+                        error!("{signal}: no daemon serves ({error}); what is open is lost");
+                        return super::run::SYSTEM;
+                    }
+                    (Err(error), None) => warn!("the next daemon does not serve: {error}"),
                 }
                 pause = (2 * pause).clamp(pause_min, pause_max);
             }
+        }
+    }
+
+    /// Waits so long, or until told to end.
+    fn pause(&mut self, signals: &SignalFd, pause: Duration) {
+        let end = Instant::now() + pause;
+        // A daemon that could not serve has sent SIGCHLD, which is nothing to wake up for.
+        while self.told.is_none() && Instant::now() < end {
+            let left = end.saturating_duration_since(Instant::now());
+            // Rounded up, so as not to come back for the rest of a millisecond.
+            let left = left + Duration::from_millis(1);
+            self.told = wait(signals, None, Some(left)).signal;
         }
     }
 
@@ -227,14 +238,15 @@ impl Supervisor {
         serves
     }
 
-    /// Whether the daemon has ended: with an exit code, or so that another is to follow.
+    /// Whether the daemon has ended: with the exit code of a mount that has, or, by whatever else,
+    /// so that another is to follow.
     fn ended(&self) -> Option<Option<u8>> {
-        const FOLLOWS: i32 = ANOTHER_FOLLOWS as i32;
         match waitpid(self.daemon, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(_, FOLLOWS) | WaitStatus::Signaled(..)) => Some(None),
             Ok(WaitStatus::Exited(_, code)) => {
-                Some(Some(u8::try_from(code).unwrap_or(super::run::SYSTEM)))
+                let ends = [0, super::run::NOT_COMMITTED];
+                Some(ends.into_iter().find(|end| i32::from(*end) == code))
             }
+            Ok(WaitStatus::Signaled(..)) => Some(None),
             Ok(_) | Err(Errno::EINTR) => None,
             Err(_) => Some(Some(super::run::SYSTEM)),
         }

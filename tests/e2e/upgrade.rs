@@ -87,6 +87,20 @@ fn a_program_that_cannot_be_started_leaves_the_mount_with_the_one_that_serves() 
         [ "$(program "$first")" = "$old" ]
         printf 'after' >&4
         exec 4>&-
+        # Nor is it one that goes on: the one before follows.
+        printf '#!/bin/sh\nexit 1\n' >"$over/there/s3fs"
+        chmod +x "$over/there/s3fs"
+        fails unshare --mount bash -e -c '
+            mount -t tmpfs none "$over/there"
+            cp "$program" "$over/there/s3fs"
+            "$over/there/s3fs" upgrade "$dir"
+        ' 2>"$over/said"
+        exec 4>>"$dir/f"
+        printf ' all' >&4
+        exec 4>&-
+        next=$(daemon)
+        [ "$next" != "$first" ]
+        [ "$(program "$next")" = "$old" ]
         cp "$program" "$dir/s3fs"
         fails "$dir/s3fs" upgrade "$dir" 2>"$over/said"
         grep -q 'the program is inside the mount' "$over/said"
@@ -95,7 +109,7 @@ fn a_program_that_cannot_be_started_leaves_the_mount_with_the_one_that_serves() 
         umount "$dir"
         "#,
     );
-    assert_eq!(rig.sim.content(BUCKET, "f").unwrap(), b"before after");
+    assert_eq!(rig.sim.content(BUCKET, "f").unwrap(), b"before after all");
 }
 
 #[test]
