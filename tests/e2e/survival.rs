@@ -193,6 +193,33 @@ fn a_signal_to_the_supervisor_ends_the_mount_with_everything_stored() {
     assert_eq!(rig.stored_mode("f"), "33152");
 }
 
+#[test]
+fn a_daemon_that_cannot_serve_is_tried_again_until_it_can_and_not_without_a_pause() {
+    let rig = Rig::new();
+    works(
+        &rig,
+        r#"
+        cp /etc/ssl/certs/ca-certificates.crt "$over/ca"
+        mount -t s3fs bucket "$dir" -o "_netdev,ca_bundle=$over/ca,$options"
+        first=$(daemon)
+        mv "$over/ca" "$over/ca.not"
+        # Before the file is open: what closes it asks the mount.
+        (sleep 4; mv "$over/ca.not" "$over/ca") &
+        exec 4>"$dir/f"
+        printf 'before ' >&4
+        kill -9 "$first"
+        printf 'after' >&4
+        exec 4>&-
+        # In this process namespace numbers count processes and threads.
+        next=$(daemon)
+        echo "from $first to $next" >"$over/said"
+        [ $((next - first)) -lt 150 ] || { cat "$over/said"; false; }
+        umount "$dir"
+        "#,
+    );
+    assert_eq!(rig.sim.content(BUCKET, "f").unwrap(), b"before after");
+}
+
 /// Calls that wait for the store when the daemon is killed, and one file that is just open.
 const CALLS: &str = r#"
 import errno, os, subprocess, sys, threading, time
