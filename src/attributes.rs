@@ -4,9 +4,10 @@
 //!
 //! s3fs-fuse writes decimal numbers, the file type within the mode, and times in seconds with nine
 //! digits behind the point, which it reads back as a whole number (src/metaheader.cpp): fewer
-//! digits would be taken for fewer nanoseconds. rclone writes `mtime` in seconds with as many
-//! digits as it needs, and a mode in octal behind a 0. AWS DataSync, FSx and File Gateway write
-//! `file-permissions` in octal and times with their unit behind (`ns`, `ms`).
+//! digits would be taken for fewer nanoseconds. The two are tv_sec and tv_nsec of a timespec, so
+//! before 1970 they are added: -0.5 s is `-1.500000000`. rclone writes `mtime` in seconds with as
+//! many digits as it needs, `-0.5`, and a mode in octal behind a 0. AWS DataSync, FSx and File
+//! Gateway write `file-permissions` in octal and times with their unit behind (`ns`, `ms`).
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,6 +16,8 @@ pub mod extended;
 
 /// Nanoseconds in a second.
 const NANOS: u128 = 1_000_000_000;
+/// Digits of all of them.
+const NANOS_DIGITS: usize = 9;
 
 /// The bits of st_mode that hold the type: inode(7).
 const TYPE_BITS: u32 = 0o170_000;
@@ -193,7 +196,8 @@ fn mode(text: &str) -> Option<u32> {
     u32::from_str_radix(text, radix).ok()
 }
 
-/// Seconds since the epoch, with a fraction of any length.
+/// Seconds since the epoch, with a fraction of any length. Nine digits behind negative seconds are
+/// added, as s3fs-fuse means them; it never writes -0, so behind that they are taken off, too.
 fn seconds(text: &str) -> Option<SystemTime> {
     let (text, is_negative) = signed(text);
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
@@ -202,6 +206,10 @@ fn seconds(text: &str) -> Option<SystemTime> {
         return None;
     }
     let nanos = format!("{fraction:0<9.9}").parse().ok()?;
+    if is_negative && whole > 0 && fraction.len() == NANOS_DIGITS {
+        let floor = moved(Duration::new(whole, 0), true)?;
+        return floor.checked_add(Duration::new(0, nanos));
+    }
     moved(Duration::new(whole, nanos), is_negative)
 }
 
@@ -235,15 +243,22 @@ fn moved(distance: Duration, is_negative: bool) -> Option<SystemTime> {
     }
 }
 
-/// Seconds since the epoch, with nine digits behind the point unless they are all zero.
+/// Seconds since the epoch, and nine digits that are added to them unless they are all zero.
 fn in_seconds(time: SystemTime) -> String {
-    let (sign, distance) = match time.duration_since(UNIX_EPOCH) {
-        Ok(after) => ("", after),
-        Err(before) => ("-", before.duration()),
+    let (seconds, nanos) = match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => (i128::from(after.as_secs()), after.subsec_nanos()),
+        Err(before) => {
+            let before = before.duration();
+            let seconds = -i128::from(before.as_secs());
+            match before.subsec_nanos() {
+                0 => (seconds, 0),
+                nanos => (seconds - 1, NANOS as u32 - nanos),
+            }
+        }
     };
-    match distance.subsec_nanos() {
-        0 => format!("{sign}{}", distance.as_secs()),
-        nanos => format!("{sign}{}.{nanos:09}", distance.as_secs()),
+    match nanos {
+        0 => seconds.to_string(),
+        nanos => format!("{seconds}.{nanos:09}"),
     }
 }
 
@@ -334,7 +349,7 @@ mod tests {
             permissions: Some(0o600),
             uid: Some(2),
             mtime: Some(at(1_000_000_012)),
-            ctime: Some(at(-1_500_000_000)),
+            ctime: Some(at(-500_000_000)),
             ..Attributes::default()
         };
         attributes.write_to(&mut words, Kind::File);
@@ -346,6 +361,22 @@ mod tests {
             ("uid", "2"),
         ];
         assert_eq!(words, metadata(&expected));
+    }
+
+    #[test]
+    fn a_time_before_the_epoch_is_read_as_its_writer_means_it() {
+        for (text, nanos) in [
+            ("-1.500000000", -500_000_000),
+            ("-2.000000001", -1_999_999_999),
+            ("-2", -2_000_000_000),
+            // rclone's, which has no zeros at its end.
+            ("-1.5", -1_500_000_000),
+            ("-0.5", -500_000_000),
+            ("-0.500000000", -500_000_000),
+        ] {
+            let told = Attributes::of_metadata(&metadata(&[("mtime", text)]));
+            assert_eq!(told.mtime, Some(at(nanos)), "{text}");
+        }
     }
 
     #[test]

@@ -149,12 +149,26 @@ pub struct OpenMode {
     pub read: bool,
     /// For writing.
     pub write: bool,
-    /// Every write goes to the end.
-    pub append: bool,
     /// Cut to nothing first.
     pub truncate: bool,
     /// O_EXCL.
     pub exclusive: bool,
+}
+
+/// Where a write goes. Each says so itself: fcntl(2) may change a descriptor's O_APPEND at any
+/// time, and what was changed in a mapping stays where it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WriteAt {
+    /// To this position.
+    Offset(u64),
+    /// Behind the last byte: O_APPEND.
+    End,
+}
+
+impl From<u64> for WriteAt {
+    fn from(offset: u64) -> Self {
+        Self::Offset(offset)
+    }
 }
 
 /// An open file.

@@ -21,7 +21,7 @@ use tokio::runtime::Handle;
 use crate::attributes::permissions;
 use crate::fs::{
     Attr, CopyRequest, DirEntry, Fh, Fs, FsError, FsResult, Ino, Kind, SetAttr, SetExtended,
-    Trusted,
+    Trusted, WriteAt,
 };
 
 mod again;
@@ -420,11 +420,12 @@ impl Filesystem for FuseFs {
         offset: u64,
         data: &[u8],
         write_flags: WriteFlags,
-        _flags: OpenFlags,
+        flags: OpenFlags,
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
         let traced = Traced::ranged(req, "write", ino, offset, data.len() as u64);
+        let at = wire::write_at(offset, write_flags, flags.0);
         let fs = Arc::clone(&self.fs);
         let len = data.len() as u32;
         let reply = move |result| match result {
@@ -432,21 +433,21 @@ impl Filesystem for FuseFs {
             Err(errno) => reply.error(errno),
         };
         let kills_set_id = write_flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
-        let sent = Sent::of(req);
+        let is_appended_again = at == WriteAt::End && Sent::of(req) == Sent::Again;
         // `Some` when there is nothing to write.
         let settled = move |fs: &Fs| {
             if kills_set_id {
                 fs.kill_set_id(Fh(fh.0));
             }
             match wire::range(offset, u64::from(len)) {
-                Ok(range) if sent == Sent::Again && fs.is_appended(Fh(fh.0), range) => Some(Ok(())),
+                Ok(range) if is_appended_again && fs.is_appended(Fh(fh.0), range) => Some(Ok(())),
                 Ok(_) => None,
                 Err(error) => Some(Err(error)),
             }
         };
         // Most writes need only memory: these bytes are copied once, to where they are staged.
         if let Some(_begun) = self.under_way.try_begin() {
-            let work = || settled(&fs).or_else(|| fs.try_write(Fh(fh.0), offset, data));
+            let work = || settled(&fs).or_else(|| fs.try_write(Fh(fh.0), at, data));
             match request::run_at_once(traced.id(), work) {
                 Some(Some(written)) => return reply(traced.finish(written)),
                 Some(None) => {}
@@ -458,7 +459,7 @@ impl Filesystem for FuseFs {
         let work = async move {
             match settled(&fs) {
                 Some(settled) => settled,
-                None => fs.write(Fh(fh.0), offset, data).await,
+                None => fs.write(Fh(fh.0), at, data).await,
             }
         };
         self.answer(traced, work, reply);

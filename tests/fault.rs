@@ -1,7 +1,7 @@
 //! The nth request fails, for every n: what is under the key is the old object or the new one,
 //! and no upload stays behind.
 
-use s3fs::fs::FsResult;
+use s3fs::fs::{FsResult, WriteAt};
 use s3fs::limits::MIB;
 use s3fs::range::ByteRange;
 use s3fs::sim::{Fault, How, Operation};
@@ -221,14 +221,13 @@ fn a_failed_commit_can_be_repeated_and_then_succeeds() {
         let mode = s3fs::fs::OpenMode {
             read: false,
             write: true,
-            append: true,
             truncate: false,
             exclusive: false,
         };
         let fh = world.open_to_write("a", mode).await.unwrap();
         world
             .fs
-            .write(fh, 0, bytes::Bytes::from_static(b"!"))
+            .write(fh, WriteAt::End, bytes::Bytes::from_static(b"!"))
             .await
             .unwrap();
         for operation in [Operation::UploadPart, Operation::CompleteMultipartUpload] {

@@ -29,7 +29,6 @@ const ROOT: Ino = Ino(1);
 const READ: OpenMode = OpenMode {
     read: true,
     write: false,
-    append: false,
     truncate: false,
     exclusive: false,
 };

@@ -108,7 +108,7 @@ fn is_sent(op: &Op, expected: &Expected) -> bool {
             }
             let (from, to) = (expected.handle(*from), expected.handle(*to));
             let apart = at + len <= *to_at || to_at + len <= *at;
-            !to.mode.append && (from.inode != to.inode || apart)
+            from.inode != to.inode || apart
         }
         // Links are followed before.
         Op::Create { path, .. } | Op::Open { path, .. } | Op::Truncate { path, .. } => {

@@ -40,7 +40,6 @@ record!(KeptHandle { ino, request, file });
 record!(OpenMode {
     read,
     write,
-    append,
     truncate,
     exclusive
 });

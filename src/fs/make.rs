@@ -96,7 +96,6 @@ impl Fs {
         let mode = OpenMode {
             read: false,
             write: true,
-            append: false,
             truncate: false,
             exclusive: true,
         };

@@ -11,7 +11,7 @@ use crate::fs::locks::Access;
 use crate::fs::lookup::Want;
 use crate::fs::registry::OpenFile;
 use crate::fs::state::State;
-use crate::fs::{Attr, CopyRequest, Fh, Fs, FsError, FsResult, Ino, OpenMode, Opened};
+use crate::fs::{Attr, CopyRequest, Fh, Fs, FsError, FsResult, Ino, OpenMode, Opened, WriteAt};
 use crate::namespace::tree::NodeState;
 use crate::range::ByteRange;
 use crate::readahead::Window;
@@ -147,44 +147,44 @@ impl Fs {
         Ok(bytes)
     }
 
-    /// Writes all of `data` (at the end when the handle appends).
+    /// Writes all of `data`.
     ///
     /// # Errors
     /// [`FsError::BadHandle`]; [`FsError::File`]: no room to stage, too large for an object.
-    pub async fn write(&self, fh: Fh, at: u64, data: Bytes) -> FsResult<()> {
+    pub async fn write(&self, fh: Fh, at: impl Into<WriteAt>, data: Bytes) -> FsResult<()> {
         self.check_kept()?;
         let handle = self.handles.writable(fh)?;
         handle.check_not_stale()?;
-        if handle.mode.append {
-            handle.file.append(&data).await?;
-        } else {
-            handle.file.write(at, &data).await?;
+        match at.into() {
+            WriteAt::End => handle.file.append(&data).await.map(|_| ())?,
+            WriteAt::Offset(at) => handle.file.write(at, &data).await?,
         }
         Ok(())
     }
 
     /// As [`Self::write`], if that needs no wait; else nothing is done, and `None`.
-    pub fn try_write(&self, fh: Fh, at: u64, data: &[u8]) -> Option<FsResult<()>> {
+    pub fn try_write(&self, fh: Fh, at: WriteAt, data: &[u8]) -> Option<FsResult<()>> {
         let written = self.write_at_once(fh, at, data);
         written.transpose()
     }
 
-    /// Whether a write by a handle that appends, which the kernel expects to go there, has been
-    /// done: the file ends where it would.
+    /// Whether an append, which the kernel expects to go there, has been done: the file ends where
+    /// it would.
     pub fn is_appended(&self, fh: Fh, range: ByteRange) -> bool {
         let handle = self.handles.writable(fh);
-        handle.is_ok_and(|handle| handle.mode.append && handle.file.stat().size == range.end())
+        handle.is_ok_and(|handle| handle.file.stat().size == range.end())
     }
 
-    fn write_at_once(&self, fh: Fh, at: u64, data: &[u8]) -> FsResult<Option<()>> {
+    fn write_at_once(&self, fh: Fh, at: WriteAt, data: &[u8]) -> FsResult<Option<()>> {
         self.check_kept()?;
         let handle = self.handles.writable(fh)?;
         handle.check_not_stale()?;
-        let written = if handle.mode.append {
-            let appended = handle.file.try_append(data);
-            appended.map(|appended| appended.map(|_| ()))
-        } else {
-            handle.file.try_write(at, data)
+        let written = match at {
+            WriteAt::End => {
+                let appended = handle.file.try_append(data);
+                appended.map(|appended| appended.map(|_| ()))
+            }
+            WriteAt::Offset(at) => handle.file.try_write(at, data),
         };
         Ok(written.transpose()?)
     }

@@ -1,14 +1,14 @@
 //! Between the filesystem's types and the kernel's. Decides nothing about files.
 
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use fuser::{FileAttr, FileType, FopenFlags, INodeNo, RenameFlags, Request, TimeOrNow};
+use fuser::{FileAttr, FileType, FopenFlags, INodeNo, RenameFlags, Request, TimeOrNow, WriteFlags};
 
 use super::connection::WRITE_BYTES_MAX;
 use crate::attributes::permissions;
 use crate::fs::{
     Attr, Fallocate, FsError, FsResult, Ino, Kind, NewNode, OpenMode, Opened, RenameMode, Seek,
-    SetExtended, SetTime,
+    SetExtended, SetTime, WriteAt,
 };
 use crate::range::ByteRange;
 
@@ -101,9 +101,18 @@ pub(super) const fn open_mode(flags: i32) -> OpenMode {
     OpenMode {
         read: access != libc::O_WRONLY,
         write: access != libc::O_RDONLY,
-        append: flags & libc::O_APPEND != 0,
         truncate: flags & libc::O_TRUNC != 0,
         exclusive: flags & libc::O_EXCL != 0,
+    }
+}
+
+/// Where a write at this offset goes. Of a page of a mapping the flags are none, whatever those of
+/// the descriptor: fuse_writepages_send, fs/fuse/file.c.
+pub(super) fn write_at(offset: u64, write_flags: WriteFlags, flags: i32) -> WriteAt {
+    let is_of_mapping = write_flags.contains(WriteFlags::FUSE_WRITE_CACHE);
+    match flags & libc::O_APPEND != 0 && !is_of_mapping {
+        true => WriteAt::End,
+        false => WriteAt::Offset(offset),
     }
 }
 
@@ -126,10 +135,19 @@ pub(super) fn directory_flags(opened: Opened, is_trusted: bool) -> FopenFlags {
 }
 
 /// A time to set.
-pub(super) const fn set_time(time: TimeOrNow) -> SetTime {
+pub(super) fn set_time(time: TimeOrNow) -> SetTime {
     match time {
         TimeOrNow::Now => SetTime::Now,
-        TimeOrNow::SpecificTime(time) => SetTime::At(time),
+        TimeOrNow::SpecificTime(time) => SetTime::At(sent(time)),
+    }
+}
+
+/// The time that the kernel sent. The library takes the nanoseconds of one before the epoch off its
+/// seconds, to which they are to be added (fuser 0.18, src/time.rs).
+fn sent(time: SystemTime) -> SystemTime {
+    match UNIX_EPOCH.duration_since(time) {
+        Ok(before) => time + 2 * Duration::from_nanos(u64::from(before.subsec_nanos())),
+        Err(_) => time,
     }
 }
 
@@ -190,5 +208,28 @@ pub(super) fn range(start: u64, len: u64) -> FsResult<ByteRange> {
         _ => Err(FsError::Invalid {
             what: "a range beyond the largest file offset",
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::sent;
+
+    #[test]
+    fn nanoseconds_of_a_time_before_the_epoch_are_added_to_its_seconds() {
+        // What the library makes of seconds and nanoseconds, and what they mean.
+        for ((seconds, nanos), (before, rest)) in [
+            ((1, 0), (1, 0)),
+            ((1, 500_000_000), (0, 500_000_000)),
+            ((2, 1), (1, 999_999_999)),
+            ((2, 999_999_999), (1, 1)),
+        ] {
+            let time = UNIX_EPOCH - Duration::new(seconds, nanos);
+            assert_eq!(sent(time), UNIX_EPOCH - Duration::new(before, rest));
+        }
+        let after = UNIX_EPOCH + Duration::new(1, 500_000_000);
+        assert_eq!((sent(UNIX_EPOCH), sent(after)), (UNIX_EPOCH, after));
     }
 }

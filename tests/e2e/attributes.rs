@@ -109,6 +109,33 @@ fn an_open_asks_for_the_object_as_it_is_now_unless_told_not_to() {
     mounted.unmount();
 }
 
+/// The FUSE library takes the fraction of a time before 1970 off instead of adding it.
+#[test]
+fn a_fraction_of_a_second_before_1970_is_what_was_set() {
+    let rig = Rig::new();
+    // What s3fs-fuse stores for half a second before 1970, and rclone for one and a half.
+    for (key, mtime) in [("theirs", "-1.500000000"), ("rclones", "-1.5")] {
+        let metadata = headers(&[("mtime", mtime), ("ctime", "-2"), ("mode", "33188")]);
+        rig.sim.put_with(BUCKET, key, "x", metadata);
+    }
+    let mounted = rig.mount();
+    let script = "
+        echo x > own
+        touch -d '1969-12-31 23:59:59.5 UTC' own
+        touch -d '1969-12-31 23:59:58.25 UTC' -a own
+        stat -c %.9Y,%.9X own
+        stat -c %.9Y theirs rclones
+        sync own
+    ";
+    let shown = sh(&mounted.dir(), script);
+    let expected = "-0.500000000,-1.750000000\n-0.500000000\n-1.500000000\n";
+    assert_eq!(shown, expected);
+    mounted.unmount();
+    let stored = rig.sim.stat(BUCKET, "own").unwrap().headers.metadata;
+    let times = (stored["mtime"].as_str(), stored["atime"].as_str());
+    assert_eq!(times, ("-1.500000000", "-2.250000000"));
+}
+
 /// The kernel lets a caller in by the mode it was shown; an open finds out that it is another.
 #[test]
 fn nobody_is_let_in_by_a_mode_that_another_client_has_changed() {

@@ -70,6 +70,38 @@ os.close(b)
     assert_eq!(rig.sim.content(BUCKET, "log").unwrap(), expected.as_bytes());
 }
 
+/// A mapping of an appending descriptor was appended, and pwrite(2) after O_APPEND had been taken
+/// away.
+#[test]
+fn the_flags_of_a_write_say_whether_it_appends() {
+    let rig = python(
+        r#"
+with open("mapped", "wb") as file:
+    file.write(b"." * 100)
+fd = os.open("mapped", os.O_RDWR | os.O_APPEND)
+with mmap.mmap(fd, 100) as shared:
+    shared[0:4] = b"MMAP"
+    shared.flush()
+os.close(fd)
+assert os.stat("mapped").st_size == 100, os.stat("mapped")
+
+fd = os.open("cleared", os.O_RDWR | os.O_CREAT | os.O_APPEND)
+os.write(fd, b"0123456789")
+flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+fcntl.fcntl(fd, fcntl.F_SETFL, flags & ~os.O_APPEND)
+os.pwrite(fd, b"XX", 0)
+assert os.pread(fd, 20, 0) == b"XX23456789", os.pread(fd, 20, 0)
+fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_APPEND)
+os.pwrite(fd, b"YY", 0)
+os.close(fd)
+"#,
+    );
+    let mapped = rig.sim.content(BUCKET, "mapped").unwrap();
+    assert_eq!(mapped, [&b"MMAP"[..], &[b'.'; 96]].concat());
+    let cleared = rig.sim.content(BUCKET, "cleared").unwrap();
+    assert_eq!(cleared, b"XX23456789YY");
+}
+
 #[test]
 fn direct_reads_and_writes_need_no_page_cache() {
     let rig = python(

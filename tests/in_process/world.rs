@@ -11,7 +11,9 @@ use s3fs::config::{
     AttributeSource, Bounds, Config, Ownership, Source, StaticCredentials, StoreConfig,
 };
 use s3fs::file::{Kept, Shared};
-use s3fs::fs::{Attr, CopyRequest, Fh, Fs, FsResult, Ino, Kind, NewNode, OpenMode, RenameMode};
+use s3fs::fs::{
+    Attr, CopyRequest, Fh, Fs, FsResult, Ino, Kind, NewNode, OpenMode, RenameMode, WriteAt,
+};
 use s3fs::limits::Limits;
 use s3fs::object::BucketName;
 use s3fs::range::ByteRange;
@@ -46,7 +48,6 @@ pub struct World {
 const READ: OpenMode = OpenMode {
     read: true,
     write: false,
-    append: false,
     truncate: false,
     exclusive: false,
 };
@@ -295,16 +296,9 @@ impl World {
     }
 
     pub async fn append(&self, name: &str, bytes: &'static [u8]) -> FsResult<()> {
-        let fh = self
-            .open_to_write(
-                name,
-                OpenMode {
-                    append: true,
-                    ..WRITE
-                },
-            )
-            .await?;
-        let written = self.fs.write(fh, 0, Bytes::from_static(bytes)).await;
+        let fh = self.open_to_write(name, WRITE).await?;
+        let written = self.fs.write(fh, WriteAt::End, Bytes::from_static(bytes));
+        let written = written.await;
         let closed = self.close(fh).await;
         written.and(closed)
     }

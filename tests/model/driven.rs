@@ -23,7 +23,6 @@ pub const ROOT: Ino = Ino(1);
 pub const READ: OpenMode = OpenMode {
     read: true,
     write: false,
-    append: false,
     truncate: false,
     exclusive: false,
 };

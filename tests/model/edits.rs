@@ -1,6 +1,6 @@
 //! What is expected of calls on handles, and of opening and closing them.
 
-use s3fs::fs::{Kind, OpenMode};
+use s3fs::fs::{Kind, OpenMode, WriteAt};
 use s3fs::sim::Sim;
 
 use super::expected::{Cell, Code, Expected, FILE_MODE, Handle, Home, Inode, Meta, View, parent};
@@ -48,10 +48,9 @@ impl Expected {
                 let bytes = self.fresh(len);
                 let handle = self.writable(handle)?;
                 let inode = self.inode(handle.inode);
-                let at = if handle.mode.append {
-                    inode.cells.len()
-                } else {
-                    at as usize
+                let at = match at {
+                    WriteAt::End => inode.cells.len(),
+                    WriteAt::Offset(at) => at as usize,
                 };
                 let cell = |byte: &u8| Cell {
                     byte: *byte,

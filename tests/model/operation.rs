@@ -2,7 +2,7 @@
 //! that they clash often. Knows neither the filesystem nor what is expected of it.
 
 use proptest::prelude::*;
-use s3fs::fs::{OpenMode, SetExtended};
+use s3fs::fs::{OpenMode, SetExtended, WriteAt};
 
 /// Changes of owner, mode and time.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +39,7 @@ pub enum Op {
     },
     Write {
         handle: usize,
-        at: u64,
+        at: WriteAt,
         len: usize,
     },
     Read {
@@ -233,16 +233,14 @@ fn first_path() -> impl Strategy<Value = String> {
 
 fn mode() -> impl Strategy<Value = OpenMode> {
     let flags = prop_oneof![
-        3 => Just((true, true, false, false)),
-        3 => Just((true, false, false, false)),
-        1 => Just((false, true, false, false)),
-        1 => Just((true, true, true, false)),
-        2 => Just((true, true, false, true)),
+        4 => Just((true, true, false)),
+        3 => Just((true, false, false)),
+        1 => Just((false, true, false)),
+        2 => Just((true, true, true)),
     ];
-    flags.prop_map(|(read, write, append, truncate)| OpenMode {
+    flags.prop_map(|(read, write, truncate)| OpenMode {
         read,
         write,
-        append,
         truncate,
         exclusive: false,
     })
@@ -271,13 +269,17 @@ fn at() -> impl Strategy<Value = u64> {
     prop_oneof![2 => Just(0_u64), 4 => 0_u64..30, 1 => 30_u64..200]
 }
 
+fn write_at() -> impl Strategy<Value = WriteAt> {
+    prop_oneof![8 => at().prop_map(WriteAt::Offset), 1 => Just(WriteAt::End)]
+}
+
 fn handle() -> impl Strategy<Value = usize> {
     0_usize..12
 }
 
 fn content() -> impl Strategy<Value = Op> {
     prop_oneof![
-        8 => (handle(), at(), len()).prop_map(|(handle, at, len)| {
+        8 => (handle(), write_at(), len()).prop_map(|(handle, at, len)| {
             Op::Write { handle, at, len: len as usize }
         }),
         3 => (handle(), at(), len()).prop_map(|(handle, at, len)| Op::Read { handle, at, len }),
@@ -377,7 +379,6 @@ fn at_last(handle: usize) -> String {
 const BOTH: OpenMode = OpenMode {
     read: true,
     write: true,
-    append: false,
     truncate: false,
     exclusive: false,
 };
@@ -439,7 +440,7 @@ fn copied() -> impl Strategy<Value = Vec<Op>> {
 fn written(len: usize) -> Op {
     Op::Write {
         handle: LAST,
-        at: 0,
+        at: WriteAt::Offset(0),
         len,
     }
 }
