@@ -81,7 +81,7 @@ impl Shared {
             disk_bytes_max: bounds.staging_disk_bytes_max,
             dir: bounds.staging_dir.clone(),
         };
-        let staging = StagingPool::over(staging_bounds, files);
+        let staging = StagingPool::over(staging_bounds, files, journal.clone());
         let cache = CacheBounds {
             bytes_max: bounds.cache_bytes_max,
             block_bytes: bounds.block_bytes,

@@ -228,6 +228,12 @@ impl Journal {
         }
     }
 
+    /// Whether the log has every change so far, and is this process's: what an earlier record
+    /// referred to, and no later one does, may be used for something else.
+    pub fn is_complete(&self) -> bool {
+        !self.is_handed_over() && self.log().is_none_or(|log| !log.is_behind)
+    }
+
     /// What is kept is another process's from now on: nothing of it is changed any more.
     pub fn hand_over(&self) {
         // Under the lock: whoever is writing now is done before this returns.
@@ -238,6 +244,14 @@ impl Journal {
     /// Whether [`Self::hand_over`] was called.
     pub fn is_handed_over(&self) -> bool {
         self.is_handed_over.load(Ordering::Acquire)
+    }
+
+    /// Has the log fail, or work again.
+    #[cfg(test)]
+    pub fn fail_writes(&self, fails: bool) {
+        if let Some(mut log) = self.log() {
+            log.fails = fails;
+        }
     }
 
     fn log(&self) -> Option<MutexGuard<'_, Log>> {
@@ -264,6 +278,8 @@ struct Log {
     /// Bytes of them at which it is worth to look for room again.
     retried_at: usize,
     is_behind: bool,
+    #[cfg(test)]
+    fails: bool,
 }
 
 impl Log {
@@ -277,10 +293,16 @@ impl Log {
             unwritten: vec![0; FRAME_BYTES],
             retried_at: 0,
             is_behind: false,
+            #[cfg(test)]
+            fails: false,
         }
     }
 
     fn flush(&mut self) -> Result<(), JournalError> {
+        #[cfg(test)]
+        if self.fails {
+            return Err(io::Error::other("as the test wants it").into());
+        }
         let len = self.unwritten.len() as u64;
         if self.end + len > self.compacted_at {
             if self.unwritten.len() < self.retried_at {

@@ -16,7 +16,7 @@ mod spill;
 pub use block::BlockPlace;
 pub use pool::{StagingBounds, StagingFiles, StagingPool};
 
-use block::Block;
+use block::{Block, Home};
 
 /// Addresses of one block: what is frozen, spilled and given back as one. Small under test, so
 /// that little input has many blocks.
@@ -62,16 +62,18 @@ pub struct Staging {
     frozen_end: u64,
     /// Blocks that came to be where they are since [`Self::take_moved`].
     moved: Vec<u64>,
-    /// Blocks whose room is not free before [`Self::settle`].
-    limbo: Vec<Block>,
+    /// Where blocks were that are gone, or somewhere else by now: not free before
+    /// [`Self::settle`].
+    limbo: Vec<Home>,
     pool: Arc<StagingPool>,
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        self.limbo
-            .extend(std::mem::take(&mut self.blocks).into_values());
-        self.settle();
+        let blocks = std::mem::take(&mut self.blocks).into_values();
+        self.limbo.extend(blocks.map(Block::into_home));
+        let limbo = std::mem::take(&mut self.limbo);
+        self.pool.leave(limbo);
     }
 }
 
@@ -136,12 +138,11 @@ impl Staging {
         moved.filter_map(place).collect()
     }
 
-    /// Nothing refers any more to what was released: its room may be used again, or another
+    /// What became of the blocks was recorded: the room of what was released, and the places that
+    /// blocks have left, may be used again. Not before the journal has the record, or the next
     /// process would find other bytes where it expects these.
     pub fn settle(&mut self) {
-        for block in self.limbo.drain(..) {
-            block.give_back(&self.pool);
-        }
+        self.pool.settle(&mut self.limbo);
     }
 
     /// Where new addresses begin that are not frozen.
@@ -271,7 +272,7 @@ impl Staging {
         let block = self.blocks.entry(index);
         let block = block.or_insert_with(|| Block::new(index * BLOCK_BYTES));
         let before = block.place();
-        let appended = block.append(data, &self.pool);
+        let appended = block.append(data, &self.pool, &mut self.limbo);
         if block.place() != before {
             self.moved.push(index);
         }
@@ -296,7 +297,7 @@ impl Staging {
 
     /// Ends a block.
     fn drop_block(&mut self, index: u64) {
-        self.limbo.extend(self.blocks.remove(&index));
+        self.limbo.extend(self.blocks.remove(&index).map(Block::into_home));
     }
 }
 

@@ -104,9 +104,7 @@ impl Drop for Stated<'_> {
             journal.write(&batch);
         }
         // Only now does nobody expect anything where bytes were given up.
-        if !journal.is_handed_over() {
-            staging.settle();
-        }
+        staging.settle();
     }
 }
 

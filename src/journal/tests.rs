@@ -141,17 +141,15 @@ fn a_log_stays_within_twice_what_it_keeps() {
 fn what_cannot_be_written_waits_and_is_written_when_it_can_be() {
     let files = LogFiles::create().unwrap();
     let journal = Journal::begin(files.try_clone().unwrap()).unwrap();
-    let writable = {
-        let mut log = journal.log().unwrap();
-        let read_only = std::fs::File::open("/dev/null").unwrap();
-        std::mem::replace(&mut log.files[0], read_only)
-    };
+    journal.fail_writes(true);
     let mut expected = Values::new();
     journal.write(&batch(&[Op::Put(1, b"one".to_vec())], &mut expected));
     journal.write(&batch(&[Op::Add(1, b"more".to_vec())], &mut expected));
     assert!(matches!(journal.check(), Err(JournalError::Log(_))));
-    journal.log().unwrap().files[0] = writable;
+    journal.fail_writes(false);
+    assert!(!journal.is_complete());
     journal.check().unwrap();
+    assert!(journal.is_complete());
     let (_, found) = Journal::resume(files).unwrap();
     assert_eq!(found, expected);
 }

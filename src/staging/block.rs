@@ -25,7 +25,7 @@ pub(super) struct Block {
 
 /// Where the bytes are.
 #[derive(Debug)]
-enum Home {
+pub(super) enum Home {
     /// Nowhere yet.
     None,
     /// In memory, open to appends and overwrites.
@@ -44,6 +44,15 @@ enum Home {
         /// For the room it takes.
         charge: Charge,
     },
+}
+
+impl Home {
+    /// Gives its room back; memory when the last reader is done with it.
+    pub(super) fn give_back(self, pool: &StagingPool) {
+        if let Self::Spilled { slot, charge } = self {
+            pool.spill.give_back(slot, charge);
+        }
+    }
 }
 
 /// Where a block is, as the next process has to know.
@@ -203,8 +212,8 @@ impl Block {
         self.live.is_empty()
     }
 
-    /// Adds bytes; moves the block to the spill file when memory has no room. On error nothing is
-    /// added.
+    /// Adds bytes; moves the block to the spill file when memory has no room, and its memory to
+    /// `limbo`. On error nothing is added.
     ///
     /// # Panics
     /// If the block is frozen in memory, or the bytes do not fit.
@@ -212,6 +221,7 @@ impl Block {
         &mut self,
         data: &[u8],
         pool: &Arc<StagingPool>,
+        limbo: &mut Vec<Home>,
     ) -> Result<(), StagingError> {
         let appended = ByteRange::at(self.end, data.len() as u64);
         assert!(
@@ -228,7 +238,7 @@ impl Block {
             Home::Frozen { .. } | Home::Spilled { .. } => true,
         };
         if !fits {
-            self.move_to_disk(data.len(), pool)?;
+            limbo.push(self.move_to_disk(data.len(), pool)?);
         }
         match &mut self.home {
             Home::Growing(memory) => memory.append(data),
@@ -249,13 +259,17 @@ impl Block {
         Ok(())
     }
 
-    /// Moves a growing block to the spill file, where it gets room for `more` bytes. On error it
-    /// stays in memory.
-    fn move_to_disk(&mut self, more: usize, pool: &Arc<StagingPool>) -> Result<(), StagingError> {
+    /// Moves a growing block to the spill file, where it gets room for `more` bytes; returns where
+    /// it was. On error it stays there.
+    fn move_to_disk(
+        &mut self,
+        more: usize,
+        pool: &Arc<StagingPool>,
+    ) -> Result<Home, StagingError> {
         let staged = match &self.home {
             Home::None => &[],
             Home::Growing(memory) => memory.as_ref(),
-            Home::Frozen { .. } | Home::Spilled { .. } => return Ok(()),
+            Home::Frozen { .. } | Home::Spilled { .. } => panic!("moved a block that has room"),
         };
         let mut charge = Charge::new(pool, Room::Disk);
         charge_disk(&mut charge, (staged.len() + more) as u64, pool)?;
@@ -265,8 +279,8 @@ impl Block {
             pool.spill.give_back(slot, charge);
             return Err(error);
         }
-        self.home = Home::Spilled { slot, charge };
-        Ok(())
+        let home = Home::Spilled { slot, charge };
+        Ok(std::mem::replace(&mut self.home, home))
     }
 
     /// Takes back the bytes at `end` and later.
@@ -349,11 +363,9 @@ impl Block {
             .collect();
     }
 
-    /// Ends the block and gives its room back; memory when the last reader is done with it.
-    pub(super) fn give_back(self, pool: &StagingPool) {
-        if let Home::Spilled { slot, charge } = self.home {
-            pool.spill.give_back(slot, charge);
-        }
+    /// Ends the block.
+    pub(super) fn into_home(self) -> Home {
+        self.home
     }
 
     fn assert_live(&self, range: ByteRange) {

@@ -2,16 +2,17 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use super::StagingError;
+use super::block::Home;
 use super::memory::Memory;
 use super::spill::SpillFile;
-use crate::journal;
+use crate::journal::{self, Journal};
 
 /// What room is taken and charged in: a page of memory, and what filesystems allocate.
 pub(super) const ROOM_BYTES: u64 = 4096;
@@ -72,17 +73,26 @@ pub struct StagingPool {
     memory_returned: Notify,
     pub(super) memory: Arc<Memory>,
     pub(super) spill: SpillFile,
+    journal: Arc<Journal>,
+    /// What was left by files that are gone, while the journal could not say so.
+    left: Mutex<Vec<Home>>,
 }
 
 impl StagingPool {
     /// A pool with nothing in it; its files are made when they are needed.
-    pub fn new(bounds: StagingBounds) -> Arc<Self> {
-        Self::over(bounds, None)
+    #[cfg(test)]
+    pub(super) fn new(bounds: StagingBounds) -> Arc<Self> {
+        Self::over(bounds, None, Arc::new(Journal::off()))
     }
 
-    /// A pool in these files. What a process before this one has in them is to be taken over by
+    /// A pool in these files, or in some that are made when they are needed, whose blocks are
+    /// recorded in `journal`. What a process before this one has in them is to be taken over by
     /// [`Staging::restore`](super::Staging::restore), and then [`Self::end_restoring`] called.
-    pub fn over(bounds: StagingBounds, files: Option<StagingFiles>) -> Arc<Self> {
+    pub fn over(
+        bounds: StagingBounds,
+        files: Option<StagingFiles>,
+        journal: Arc<Journal>,
+    ) -> Arc<Self> {
         let (memory, spill) = files.map(|files| (files.memory, files.spill)).unzip();
         Arc::new(Self {
             memory: Memory::new(memory),
@@ -91,7 +101,27 @@ impl StagingPool {
             memory_bytes: AtomicU64::new(0),
             disk_bytes: AtomicU64::new(0),
             memory_returned: Notify::new(),
+            journal,
+            left: Mutex::default(),
         })
+    }
+
+    /// Frees what blocks have left, if the journal has all records: those that referred to it are
+    /// not the last of their files.
+    pub(super) fn settle(&self, limbo: &mut Vec<Home>) {
+        if self.journal.is_complete() {
+            limbo.append(&mut self.left.lock().unwrap_or_else(PoisonError::into_inner));
+            limbo.drain(..).for_each(|home| home.give_back(self));
+        }
+    }
+
+    /// As [`Self::settle`], of a file that is gone; what cannot be freed now is with the next.
+    pub(super) fn leave(&self, mut limbo: Vec<Home>) {
+        self.settle(&mut limbo);
+        if !limbo.is_empty() {
+            let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+            left.extend(limbo);
+        }
     }
 
     /// Bytes in memory now.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::{BLOCK_BYTES, Staging, StagingBounds, StagingError, StagingFiles, StagingPool};
-use crate::journal;
+use crate::journal::{self, Batch, Journal, Key};
 use crate::range::ByteRange;
 
 const BLOCK: usize = BLOCK_BYTES as usize;
@@ -22,6 +22,10 @@ fn bounds(dir: &Path, memory_bytes_max: u64, disk_bytes_max: u64) -> StagingBoun
 
 fn pool(dir: &Path, memory_bytes_max: u64, disk_bytes_max: u64) -> Arc<StagingPool> {
     StagingPool::new(bounds(dir, memory_bytes_max, disk_bytes_max))
+}
+
+fn off() -> Arc<Journal> {
+    Arc::new(Journal::off())
 }
 
 fn bytes(staging: &Staging, range: ByteRange) -> Vec<u8> {
@@ -158,7 +162,7 @@ proptest! {
         let (memory_max, disk_max) = (memory_blocks * BLOCK_BYTES / 2, disk_blocks * BLOCK_BYTES);
         let given = StagingFiles::create(dir.path()).unwrap();
         let own = given.try_clone().unwrap();
-        let pool = StagingPool::over(bounds(dir.path(), memory_max, disk_max), Some(own));
+        let pool = StagingPool::over(bounds(dir.path(), memory_max, disk_max), Some(own), off());
         let mut staging = Staging::new(&pool);
         let mut model = Model::default();
         let mut shared = Vec::new();
@@ -181,7 +185,7 @@ proptest! {
         // The same bytes are there for whoever is told where the blocks are.
         let places = staging.places().into_iter().collect();
         let runs = model.live_runs();
-        let restored = StagingPool::over(bounds(dir.path(), memory_max, disk_max), Some(given));
+        let restored = StagingPool::over(bounds(dir.path(), memory_max, disk_max), Some(given), off());
         let found = Staging::restore(&restored, &places, &runs).unwrap().unwrap();
         restored.end_restoring();
         for run in &runs {
@@ -236,6 +240,7 @@ fn a_block_that_outgrows_memory_moves_to_the_spill_file_whole() {
     staging.append(&[1; 8000]).unwrap();
     assert_eq!((pool.memory_bytes(), pool.disk_bytes()), (8192, 0));
     staging.append(&[2; 1000]).unwrap();
+    staging.settle();
     assert_eq!((pool.memory_bytes(), pool.disk_bytes()), (0, 12_288));
     staging.overwrite(7999, &[3, 3]).unwrap();
     let read = bytes(&staging, ByteRange::new(7998, 8002));
@@ -298,7 +303,7 @@ fn a_disk_that_fails_is_an_error_and_the_bytes_in_memory_stay() {
         memory: journal::memory("test").unwrap(),
         spill: full.unwrap(),
     };
-    let pool = StagingPool::over(bounds, Some(files));
+    let pool = StagingPool::over(bounds, Some(files), off());
     let mut staging = Staging::new(&pool);
     staging.append(&[1; 4096]).unwrap();
     let error = staging.append(&[2; 1]).unwrap_err();
@@ -418,4 +423,52 @@ fn a_slot_is_not_used_again_before_nothing_refers_to_it() {
     staging.settle();
     staging.append(&vec![3; BLOCK]).unwrap();
     assert_eq!(staging.places()[1].1, was);
+}
+
+#[test]
+fn a_slot_left_for_the_disk_is_not_used_again_before_the_move_is_recorded() {
+    let dir = tempfile::tempdir().unwrap();
+    let pool = pool(dir.path(), 8192, 4 * BLOCK_BYTES);
+    let mut staging = Staging::new(&pool);
+    staging.append(&[1; 8000]).unwrap();
+    let recorded = staging.places();
+    staging.append(&[2; 1000]).unwrap();
+    let was = recorded[0].1;
+    assert_ne!(staging.places()[0].1, was);
+    let mut other = Staging::new(&pool);
+    other.append(&[3; 8000]).unwrap();
+    assert_ne!(other.places()[0].1, was, "the record still refers to it");
+    staging.settle();
+    let mut third = Staging::new(&pool);
+    third.append(&[4; 8000]).unwrap();
+    assert_eq!(third.places()[0].1, was);
+}
+
+#[test]
+fn no_slot_is_used_again_while_the_journal_cannot_be_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = journal::LogFiles::create().unwrap();
+    let journal = Arc::new(Journal::begin(log).unwrap());
+    let bounds = bounds(dir.path(), 4 * BLOCK_BYTES, 0);
+    let pool = StagingPool::over(bounds, None, Arc::clone(&journal));
+    let mut staging = Staging::new(&pool);
+    let mut gone = Staging::new(&pool);
+    staging.append(&vec![1; BLOCK]).unwrap();
+    gone.append(&vec![2; BLOCK]).unwrap();
+    let was = [staging.places()[0].1, gone.places()[0].1];
+    journal.fail_writes(true);
+    let mut batch = Batch::default();
+    batch.delete(Key { kind: 1, id: 1 });
+    journal.write(&batch);
+    staging.release(ByteRange::at(0, BLOCK_BYTES));
+    staging.settle();
+    drop(gone);
+    staging.append(&vec![3; 2 * BLOCK]).unwrap();
+    let now = staging.places();
+    assert!(now.iter().all(|(_, place)| !was.contains(place)));
+    assert_eq!(pool.memory_bytes(), 4 * BLOCK_BYTES);
+    journal.fail_writes(false);
+    journal.check().unwrap();
+    staging.settle();
+    assert_eq!(pool.memory_bytes(), 2 * BLOCK_BYTES);
 }

@@ -500,3 +500,25 @@ fn bytes_on_disk_are_found_too() {
     world.run(world.fs.flush(fh)).unwrap();
     assert_eq!(world.sim.content(BUCKET, "f").unwrap(), content);
 }
+
+#[test]
+fn bytes_that_were_moving_to_the_disk_are_not_those_of_another_file() {
+    let mut world = World::chosen(Limits::aws(), |config| {
+        config.bounds.staging_memory_bytes_max = 64 << 10;
+    });
+    let (fh, other) = (made(&world, "f", 2), made(&world, "other", 4));
+    write(&world, fh, 0, vec![1; 40 << 10]);
+    let fs = Arc::clone(&world.fs);
+    world.kill_before_records_of(async move {
+        // Memory has no room for more of it: all of it goes to the disk.
+        let more = Bytes::from(vec![2; 40 << 10]);
+        fs.write(fh, 40 << 10, more).await.unwrap();
+        let theirs = Bytes::from(vec![3; 40 << 10]);
+        fs.write(other, 0, theirs).await.unwrap();
+    });
+    let all = ByteRange::at(0, 1 << 20);
+    let read = world.run(world.fs.read(fh, all)).unwrap();
+    assert_eq!(read, vec![1; 40 << 10]);
+    world.run(world.fs.flush(fh)).unwrap();
+    assert_eq!(world.sim.content(BUCKET, "f").unwrap(), vec![1; 40 << 10]);
+}

@@ -147,6 +147,14 @@ impl World {
         }
     }
 
+    /// The filesystem's process is killed in the middle of this work: after the last record of it,
+    /// and before the next one.
+    pub fn kill_before_records_of(&mut self, work: impl Future<Output = ()>) {
+        self.shared.hand_over();
+        self.run(work);
+        self.kill();
+    }
+
     /// The filesystem's process is killed, and another goes on with what it kept.
     pub fn kill(&mut self) {
         self.shared.hand_over();
