@@ -1,13 +1,14 @@
 //! Blocks of object versions in memory, each fetched once however many ask for it. Keyed by
 //! version: it evicts, and never needs to invalidate. Knows no file.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
 use crate::limits::MIB;
+use crate::lock::{Guarded, Locked};
 use crate::object::{ObjectRange, ObjectVersion};
 use crate::range::ByteRange;
 use crate::store::{Bucket, StoreResult};
@@ -54,7 +55,7 @@ pub struct BlockCache {
     bounds: CacheBounds,
     runtime: Handle,
     prefetches: Semaphore,
-    state: Mutex<State>,
+    state: Guarded<State>,
 }
 
 /// How to come by some bytes of a read.
@@ -111,7 +112,7 @@ impl BlockCache {
             bounds,
             runtime,
             prefetches: Semaphore::new(bounds.prefetch_requests_max),
-            state: Mutex::new(State::new(bounds.block_bytes)),
+            state: Guarded::new(State::new(bounds.block_bytes)),
         })
     }
 
@@ -266,10 +267,8 @@ impl BlockCache {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .expect("nothing panics while it holds the state")
+    fn lock(&self) -> Locked<'_, State> {
+        self.state.lock()
     }
 }
 

@@ -2,7 +2,7 @@
 //! Knows no file state.
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use futures_util::stream::{FuturesUnordered, TryStreamExt};
 use tokio::runtime::Handle;
@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use crate::extent::ExtentMap;
 use crate::journal::Journal;
 use crate::limits::{Limits, PartCopy};
+use crate::lock::Guarded;
 use crate::object::{ObjectKey, ObjectVersion};
 use crate::plan::{Part, Plan, PlanError, plan};
 use crate::staging::{Staging, StagingError, StagingPool};
@@ -132,7 +133,7 @@ impl Committer {
         &self,
         map: &ExtentMap,
         base: Option<&Arc<ObjectVersion>>,
-        staging: &Mutex<Staging>,
+        staging: &Guarded<Staging>,
         target: Target<'_>,
     ) -> Result<Arc<ObjectVersion>, CommitError> {
         let headers = &dated(target.headers, map.len(), target.place);
@@ -224,7 +225,7 @@ impl Committer {
             is_appendable: false,
         };
         // A whole object holds no dirty byte.
-        let staging = Mutex::new(Staging::new(&self.staging));
+        let staging = Guarded::new(Staging::new(&self.staging));
         self.commit(&map, None, &staging, target).await
     }
 
@@ -272,7 +273,7 @@ impl Committer {
     async fn renew(
         &self,
         base: &Arc<ObjectVersion>,
-        staging: &Mutex<Staging>,
+        staging: &Guarded<Staging>,
         target: Target<'_>,
         limits: &Limits,
     ) -> Result<Arc<ObjectVersion>, CommitError> {
@@ -297,7 +298,7 @@ impl Committer {
         &self,
         map: &ExtentMap,
         base: Option<&Arc<ObjectVersion>>,
-        staging: &Mutex<Staging>,
+        staging: &Guarded<Staging>,
         target: Target<'_>,
         limits: &Limits,
     ) -> Result<Arc<ObjectVersion>, CommitError> {
@@ -356,7 +357,7 @@ impl Committer {
         &self,
         parts: &[Part],
         base: Option<&Arc<ObjectVersion>>,
-        staging: &Mutex<Staging>,
+        staging: &Guarded<Staging>,
         target: Target<'_>,
     ) -> Result<Arc<ObjectVersion>, CommitError> {
         let Target {
@@ -384,7 +385,7 @@ impl Committer {
         &self,
         base: &ObjectVersion,
         tail: &ExtentMap,
-        staging: &Mutex<Staging>,
+        staging: &Guarded<Staging>,
         place: &Place,
     ) -> Result<Option<ObjectVersion>, CommitError> {
         let _permit = self.permit(&self.uploads).await;
@@ -400,7 +401,7 @@ impl Committer {
         &self,
         upload: &OpenUpload,
         parts: &[(PartNumber, Part)],
-        staging: &Mutex<Staging>,
+        staging: &Guarded<Staging>,
     ) -> Result<Vec<StoredPart>, CommitError> {
         // Every part waits for its permit inside, so all may be started; the permits bound them.
         let running: FuturesUnordered<_> = parts
@@ -421,7 +422,7 @@ impl Committer {
         upload: &OpenUpload,
         number: PartNumber,
         part: &Part,
-        staging: &Mutex<Staging>,
+        staging: &Guarded<Staging>,
     ) -> Result<StoredPart, CommitError> {
         let bucket = &upload.place().bucket;
         let fetched;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use crate::commit::{CommitError, Committer};
 use crate::config::Bounds;
 use crate::extent::ExtentMap;
 use crate::journal::{Batch, Journal, Key};
+use crate::lock::Guarded;
 use crate::object::{ObjectKey, ObjectVersion};
 use crate::plan::PlanError;
 use crate::range::ByteRange;
@@ -59,7 +60,7 @@ pub struct Shared {
     /// What the next process needs.
     pub journal: Arc<Journal>,
     /// The files with something to commit, by [`File::id`].
-    dirty: Mutex<BTreeMap<u64, Weak<File>>>,
+    dirty: Guarded<BTreeMap<u64, Weak<File>>>,
 }
 
 impl Shared {
@@ -102,26 +103,23 @@ impl Shared {
             staging,
             bounds,
             runtime,
-            dirty: Mutex::default(),
+            dirty: Guarded::default(),
         })
     }
 
     /// The files with something to commit.
     pub fn dirty_files(&self) -> Vec<Arc<File>> {
-        let dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner);
+        let dirty = self.dirty.lock();
         dirty.values().filter_map(Weak::upgrade).collect()
     }
 
     fn enlist(&self, file: &Arc<File>) {
-        let mut dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut dirty = self.dirty.lock();
         dirty.insert(file.id, Arc::downgrade(file));
     }
 
     fn strike(&self, file: &File) {
-        self.dirty
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&file.id);
+        self.dirty.lock().remove(&file.id);
     }
 }
 
@@ -254,8 +252,8 @@ pub struct File {
     /// Held by a commit, and by whoever copies out of this file: what is copied out must be
     /// registered with the copying file before the object it lives in can be replaced.
     publishing: tokio::sync::Mutex<()>,
-    state: Mutex<State>,
-    staging: Arc<Mutex<Staging>>,
+    state: Guarded<State>,
+    staging: Arc<Guarded<Staging>>,
     /// Told whenever an eager part is done or given up.
     progress: Notify,
 }
@@ -319,8 +317,8 @@ impl File {
             id,
             shared: shared.clone(),
             publishing: tokio::sync::Mutex::new(()),
-            state: Mutex::new(state),
-            staging: Arc::new(Mutex::new(staging)),
+            state: Guarded::new(state),
+            staging: Arc::new(Guarded::new(staging)),
             progress: Notify::new(),
         })
     }
@@ -392,7 +390,7 @@ impl File {
         if self.is_short_of_memory(bytes.len() as u64) {
             return None;
         }
-        let written = self.try_write_bytes(at, |state, staging| state.write(staging, at, bytes))?;
+        let written = self.try_edit(at, |state, staging| state.write(staging, at, bytes))?;
         if written.is_ok() {
             self.upload_ahead();
         }
@@ -418,7 +416,7 @@ impl File {
             return None;
         }
         // The end of the file is never uploaded ahead.
-        let appended = self.try_write_bytes(u64::MAX, |state, staging| {
+        let appended = self.try_edit(u64::MAX, |state, staging| {
             let at = state.map.len();
             state.write(staging, at, bytes).map(|()| at)
         })?;
@@ -597,7 +595,7 @@ impl File {
     /// [`FileError::Staging`].
     pub fn salvage(&self) -> Result<Salvaged, FileError> {
         let state = self.state();
-        let staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        let staging = self.staging.lock();
         Ok(state.salvage(&staging, &self.shared.bounds.staging_dir)?)
     }
 
@@ -607,8 +605,7 @@ impl File {
     }
 
     fn state(&self) -> Stated<'_> {
-        let state = self.state.lock();
-        Stated::new(self, state.unwrap_or_else(PoisonError::into_inner))
+        Stated::new(self, self.state.lock())
     }
 
     /// Changes the content from `at` on, and enlists the file among the dirty ones before anyone
@@ -627,34 +624,19 @@ impl File {
     }
 
     /// As [`Self::edit`]; `None` when what is at `at` was uploaded ahead and must settle first.
+    /// Only the edits of [`State`] that note themselves may be made, so that a record costs what
+    /// was changed.
     fn try_edit<T>(
         self: &Arc<Self>,
         at: u64,
         change: impl FnOnce(&mut State, &mut Staging) -> Result<T, FileError>,
     ) -> Option<Result<T, FileError>> {
-        self.edit_stated(at, |state, staging| change(state, staging))
-    }
-
-    /// As [`Self::try_edit`], by [`State::write`] alone, so that little has to be recorded.
-    fn try_write_bytes<T>(
-        self: &Arc<Self>,
-        at: u64,
-        change: impl FnOnce(&mut State, &mut Staging) -> Result<T, FileError>,
-    ) -> Option<Result<T, FileError>> {
-        self.edit_stated(at, |state, staging| change(state.for_write(), staging))
-    }
-
-    fn edit_stated<T>(
-        self: &Arc<Self>,
-        at: u64,
-        change: impl FnOnce(&mut Stated<'_>, &mut Staging) -> Result<T, FileError>,
-    ) -> Option<Result<T, FileError>> {
         let mut state = self.state();
         if state.is_ahead_of(at) {
             return None;
         }
-        let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = change(&mut state, &mut staging);
+        let mut staging = self.staging.lock();
+        let result = change(state.for_edit(), &mut staging);
         if state.is_dirty() {
             self.shared.enlist(self);
         }

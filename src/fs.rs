@@ -2,7 +2,7 @@
 //! handles and the lock order. Knows no errno and no client library.
 
 use std::ffi::OsStr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use crate::config::{Config, NewObjects, ShownSource};
 use crate::file::{FileError, Shared};
 use crate::journal::JournalError;
+use crate::lock::Guarded;
 use crate::namespace::names::{self, NAME_BYTES_MAX, NameError, UNLINKED_DIR};
 pub use crate::namespace::{Attr, Ino, Kind};
 use crate::range::ByteRange;
@@ -318,7 +319,7 @@ const STATFS_BLOCK_BYTES: u32 = 4096;
 pub struct Fs {
     shared: Arc<Shared>,
     locks: Locks,
-    state: Mutex<State>,
+    state: Guarded<State>,
     handles: Handles,
     close_to_open: bool,
     new_objects: NewObjects,
@@ -333,7 +334,7 @@ impl Fs {
     pub fn new(config: &Config, shared: Arc<Shared>) -> Self {
         Self {
             locks: Locks::default(),
-            state: Mutex::new(State::new(config, &shared.buckets)),
+            state: Guarded::new(State::new(config, &shared.buckets)),
             handles: Handles::new(Arc::clone(&shared.journal)),
             close_to_open: config.close_to_open,
             new_objects: config.store.new_objects.clone(),
@@ -385,9 +386,7 @@ impl Fs {
     }
 
     fn state(&self) -> Stated<'_> {
-        let state = self.state.lock();
-        let state = state.expect("nothing panics while the state is locked");
-        Stated::new(state, &self.shared.journal)
+        Stated::new(self.state.lock(), &self.shared.journal)
     }
 
     /// Whether entries can be made, removed and renamed here, and under this name.

@@ -7,12 +7,12 @@
 //! a process is killed, its successor finds the state after some record, and all that were written
 //! before it. Nothing here outlives the machine.
 
+use crate::lock::{Guarded, Locked};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
@@ -117,7 +117,7 @@ impl Batch {
 /// A log that a successor restores from, or nothing where there will be none.
 #[derive(Debug, Default)]
 pub struct Journal {
-    log: Option<Mutex<Log>>,
+    log: Option<Guarded<Log>>,
     /// The log is another process's.
     is_handed_over: AtomicBool,
 }
@@ -192,7 +192,7 @@ impl Journal {
 
     const fn of(log: Log) -> Self {
         Self {
-            log: Some(Mutex::new(log)),
+            log: Some(Guarded::new(log)),
             is_handed_over: AtomicBool::new(false),
         }
     }
@@ -254,9 +254,9 @@ impl Journal {
         }
     }
 
-    fn log(&self) -> Option<MutexGuard<'_, Log>> {
+    fn log(&self) -> Option<Locked<'_, Log>> {
         let log = self.log.as_ref()?;
-        Some(log.lock().unwrap_or_else(PoisonError::into_inner))
+        Some(log.lock())
     }
 }
 

@@ -11,6 +11,8 @@ pub mod plan;
 
 pub mod store;
 
+pub mod lock;
+
 pub mod journal;
 
 pub mod cache;

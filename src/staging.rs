@@ -297,7 +297,8 @@ impl Staging {
 
     /// Ends a block.
     fn drop_block(&mut self, index: u64) {
-        self.limbo.extend(self.blocks.remove(&index).map(Block::into_home));
+        self.limbo
+            .extend(self.blocks.remove(&index).map(Block::into_home));
     }
 }
 

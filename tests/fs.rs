@@ -17,6 +17,8 @@ mod appends;
 mod killed;
 #[path = "fs/names.rs"]
 mod names;
+#[path = "fs/recorded.rs"]
+mod recorded;
 #[path = "fs/sequences.rs"]
 mod sequences;
 #[allow(dead_code, reason = "each suite uses a part")]

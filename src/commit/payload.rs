@@ -1,12 +1,13 @@
 //! The bodies of PUTs and parts: the bytes of a map, staged, fetched or zero. Knows no plan.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::{CommitError, Committer};
 use crate::extent::{Extent, ExtentMap};
 use crate::limits::MIB;
+use crate::lock::Guarded;
 use crate::object::{ObjectRange, ObjectVersion};
 use crate::range::ByteRange;
 use crate::staging::Staging;
@@ -23,17 +24,14 @@ impl Committer {
     pub(super) async fn payload(
         &self,
         map: &ExtentMap,
-        staging: &Mutex<Staging>,
+        staging: &Guarded<Staging>,
     ) -> Result<Payload, CommitError> {
         let mut payload = Payload::new();
         for extent in map.extents() {
             match extent {
                 Extent::Dirty { offset, len } => {
                     let range = ByteRange::at(*offset, *len);
-                    let buffers = staging
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .read(range)?;
+                    let buffers = staging.lock().read(range)?;
                     buffers.into_iter().for_each(|bytes| payload.push(bytes));
                 }
                 Extent::Hole { len } => zeros(*len).for_each(|bytes| payload.push(bytes)),

@@ -1,7 +1,7 @@
 //! copy_file_range: the copying file's map takes over extents of the other's, so that the store
 //! does the copying at commit.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -89,7 +89,7 @@ impl File {
         for (mut at, extent) in copied.walk(ByteRange::new(0, copied.len())) {
             if let Extent::Dirty { offset, len } = extent {
                 stored.punch(ByteRange::at(at, len));
-                let staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+                let staging = self.staging.lock();
                 for bytes in staging.read(ByteRange::at(offset, len))? {
                     let len = bytes.len() as u64;
                     staged.push((at, bytes));

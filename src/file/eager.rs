@@ -1,7 +1,7 @@
 //! Uploading ahead: full parts of a file that is being written sequentially go to the store while
 //! the application writes on, so that neither memory nor disk holds the whole file.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
@@ -12,6 +12,7 @@ use crate::file::record::KeptEager;
 use crate::file::state::State;
 use crate::file::{File, FileError, Shared};
 use crate::limits::{Limits, PartCopy};
+use crate::lock::Guarded;
 use crate::object::ObjectVersion;
 use crate::plan::{Part, plan_after};
 use crate::range::ByteRange;
@@ -114,7 +115,7 @@ impl File {
         state.ahead = 0;
         // The parts on their way ended with it, and will not tell anybody.
         self.progress.notify_waiters();
-        let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut staging = self.staging.lock();
         state.truncate(&mut staging, 0)
     }
 
@@ -127,7 +128,7 @@ impl File {
         let mut state = self.state();
         while let Some((number, range)) = self.next_part(&state) {
             let part = state.map.slice(range);
-            let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut staging = self.staging.lock();
             state.frozen = staging.freeze();
             drop(staging);
             self.start_part(&mut state, number, range, part);
@@ -246,7 +247,7 @@ impl File {
     }
 
     fn give_back(&self, part: &ExtentMap) {
-        let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut staging = self.staging.lock();
         for extent in part.extents() {
             if let Extent::Dirty { offset, len } = extent {
                 staging.release(ByteRange::at(*offset, *len));
@@ -294,7 +295,7 @@ pub(super) struct Finish<'a> {
     pub shared: &'a Shared,
     pub map: &'a ExtentMap,
     pub base: Option<&'a Arc<ObjectVersion>>,
-    pub staging: &'a Mutex<Staging>,
+    pub staging: &'a Guarded<Staging>,
     pub target: Target<'a>,
 }
 

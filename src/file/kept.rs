@@ -186,7 +186,8 @@ impl File {
         let (mut state, places) = restored.ok_or(RestoreError::unfit(key))?;
         let mut live = dirty_addresses(&state.map, state.lent.as_ref());
         let are_kept = |range: &ByteRange| Staging::are_kept(&places, *range);
-        live.extend(state.unsettled.added_addresses(are_kept));
+        state.unsettled.retain_added(are_kept);
+        live.extend(state.unsettled.added_addresses());
         let staging = Staging::restore(&shared.staging, &places, &joined(live))?;
         let staging = staging.ok_or(RestoreError::unfit(key))?;
         state.frozen = staging.frozen_end();
@@ -216,6 +217,22 @@ impl File {
         values
             .range(Key { kind, id: first }..=last)
             .map(|(key, _)| key.id)
+    }
+}
+
+impl State {
+    /// Gives back the frozen bytes that edits have displaced. To be called when no commit and no
+    /// part is reading them.
+    pub(super) fn release_displaced(&self, staging: &mut Staging) {
+        let eager = self.eager.as_ref().map(Eager::kept);
+        let mut referred = dirty_addresses(&self.map, eager.as_ref());
+        referred.extend(self.unsettled.added_addresses());
+        let mut from = 0;
+        for range in joined(referred) {
+            staging.release(ByteRange::new(from, range.start().min(self.frozen)));
+            from = range.end().min(self.frozen);
+        }
+        staging.release(ByteRange::new(from, self.frozen));
     }
 }
 

@@ -2,7 +2,7 @@
 //! there: before a file is used, and again when that fails, because a store may do late what it was
 //! asked for by somebody who is gone. Knows no journal.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use crate::attributes::Attributes;
 use crate::extent::{Extent, ExtentMap};
@@ -48,23 +48,21 @@ impl Unsettled {
         intents
     }
 
-    /// The staging addresses of what may have been added to an object, in which it is known again:
-    /// where they are all kept.
-    pub fn added_addresses(&mut self, are_kept: impl Fn(&ByteRange) -> bool) -> Vec<ByteRange> {
-        let mut all = Vec::new();
+    /// The staging addresses of what may have been added to an object, in which it is known again.
+    pub fn added_addresses(&self) -> Vec<ByteRange> {
+        self.intents
+            .iter()
+            .flat_map(Intent::added_addresses)
+            .collect()
+    }
+
+    /// Knows nothing again by bytes that are not all kept.
+    pub fn retain_added(&mut self, are_kept: impl Fn(&ByteRange) -> bool) {
         for intent in &mut self.intents {
-            let Some(from) = intent.added_to else {
-                continue;
-            };
-            let added = intent.map.slice(ByteRange::new(from, intent.map.len()));
-            let addresses = dirty_addresses(&added, None);
-            if addresses.iter().all(&are_kept) {
-                all.extend(addresses);
-            } else {
+            if !intent.added_addresses().iter().all(&are_kept) {
                 intent.added_to = None;
             }
         }
-        all
     }
 
     /// Whether there are none.
@@ -193,7 +191,7 @@ impl File {
             Err(StoreError::Stale { .. } | StoreError::NotFound { .. }) => return Ok(false),
             Err(error) => return Err(error.into()),
         };
-        let staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        let staging = self.staging.lock();
         let mut rest = &found[..];
         for (_, extent) in map.walk(range) {
             let buffers = match extent {
@@ -214,18 +212,11 @@ impl File {
     fn take_over(&self, state: &mut State, intent: &Intent, version: &Arc<ObjectVersion>) {
         state.eager = None;
         state.rebase(&intent.map, version, intent.edits);
-        let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut from = 0;
-        for range in dirty_addresses(&state.map, None) {
-            staging.release(ByteRange::new(from, range.start()));
-            from = range.end();
-        }
-        let end = staging.frozen_end().max(from);
-        staging.release(ByteRange::new(from, end));
         // Its bytes are nowhere any more.
         for other in &mut state.unsettled.intents {
             other.added_to = None;
         }
+        state.release_displaced(&mut self.staging.lock());
         if !state.is_dirty() {
             self.shared.strike(self);
         }
@@ -233,6 +224,15 @@ impl File {
 }
 
 impl Intent {
+    /// The staging addresses of what may have been added to an object.
+    fn added_addresses(&self) -> Vec<ByteRange> {
+        let Some(from) = self.added_to else {
+            return Vec::new();
+        };
+        let added = self.map.slice(ByteRange::new(from, self.map.len()));
+        dirty_addresses(&added, None)
+    }
+
     /// Whether this is what another process was publishing, once more.
     fn is_again(&self, other: &Self) -> bool {
         (self.edits, self.attributes) == (other.edits, other.attributes)

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use crate::attributes::{Attributes, Kind};
 use crate::commit::{Place, Target};
@@ -28,8 +28,6 @@ struct Snapshot {
     map: ExtentMap,
     base: Option<Arc<ObjectVersion>>,
     edits: u64,
-    /// Staging addresses below this hold its bytes.
-    frozen: u64,
     eager: Option<Eager>,
 }
 
@@ -183,6 +181,7 @@ impl File {
             Err((eager, error)) => {
                 let mut state = self.state();
                 (state.eager, state.lent, state.intent) = (eager, None, None);
+                state.release_displaced(&mut self.staging.lock());
                 Err(error)
             }
         }
@@ -190,11 +189,12 @@ impl File {
 
     fn snapshot(&self) -> Snapshot {
         let mut state = self.state();
-        state.frozen = self
-            .staging
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .freeze();
+        {
+            let mut staging = self.staging.lock();
+            // By a commit that was given up, or behind parts that were sent ahead.
+            state.release_displaced(&mut staging);
+            state.frozen = staging.freeze();
+        }
         let eager = state.eager.take();
         state.lent = eager.as_ref().map(Eager::kept);
         let sent = state.lent.as_ref().and_then(|lent| lent.upload.as_ref());
@@ -218,7 +218,6 @@ impl File {
             map: state.map.clone(),
             base: state.base.clone(),
             edits: state.edits,
-            frozen: state.frozen,
             eager,
         }
     }
@@ -282,8 +281,7 @@ impl File {
         (state.lent, state.intent) = (None, None);
         // What the store does late from now on is refused, if it was asked for on a condition.
         state.unsettled = Unsettled::default();
-        let mut staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
-        staging.release(ByteRange::new(0, snapshot.frozen));
+        state.release_displaced(&mut self.staging.lock());
         if !state.is_dirty() {
             self.shared.strike(self);
         }

@@ -1,12 +1,13 @@
 //! Reading a file's content: a walk over its map, staged bytes from staging, object bytes through
 //! the cache.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
 use crate::extent::Extent;
 use crate::file::{File, FileError, zeros};
+use crate::lock::Guarded;
 use crate::object::{ObjectRange, ObjectVersion};
 use crate::range::ByteRange;
 use crate::readahead::Window;
@@ -29,7 +30,7 @@ impl File {
     pub async fn read(
         self: &Arc<Self>,
         range: ByteRange,
-        window: &Mutex<Window>,
+        window: &Guarded<Window>,
     ) -> Result<Bytes, FileError> {
         self.read_ahead(range, window);
         loop {
@@ -66,7 +67,7 @@ impl File {
                 }),
                 Extent::Hole { len } => Run::Ready(zeros(len).collect()),
                 Extent::Dirty { offset, len } => {
-                    let staging = self.staging.lock().unwrap_or_else(PoisonError::into_inner);
+                    let staging = self.staging.lock();
                     Run::Ready(staging.read(ByteRange::at(offset, len))?)
                 }
             });
@@ -89,11 +90,8 @@ impl File {
     }
 
     /// Has the cache fetch what the reader is going to ask for.
-    fn read_ahead(&self, range: ByteRange, window: &Mutex<Window>) {
-        let ahead = window
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .read(range);
+    fn read_ahead(&self, range: ByteRange, window: &Guarded<Window>) {
+        let ahead = window.lock().read(range);
         let Some(ahead) = ahead else { return };
         let mut at = ahead.start();
         for extent in self.slice(ahead).extents() {
@@ -111,7 +109,7 @@ impl File {
                 let bucket = self.shared.buckets.bucket(&version.bucket);
                 let there = self.shared.cache.prefetch(&bucket, &source);
                 if there < *len {
-                    let mut window = window.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut window = window.lock();
                     return window.cut(at + there);
                 }
             }

@@ -1,11 +1,11 @@
 //! What is kept of a file for the next process, and the file that it makes of that. Knows no inode.
 //!
 //! A change of the state is recorded when the lock of the state is given back ([`Stated`]), so none
-//! can be forgotten: a write of bytes by what it did to the map, anything else by the whole state.
+//! can be forgotten: an edit of the content by what it did to the map, anything else by the whole
+//! state.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::{Deref, DerefMut};
-use std::sync::{MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use crate::attributes::{Attributes, Kind};
@@ -16,6 +16,7 @@ use crate::file::state::State;
 use crate::file::{Creation, File};
 use crate::journal::codec::{Record, record};
 use crate::journal::{Batch, Key};
+use crate::lock::Locked;
 use crate::object::{BucketName, ETag, ObjectKey, ObjectVersion, VersionId};
 use crate::range::ByteRange;
 use crate::staging::{BlockPlace, Staging};
@@ -24,28 +25,28 @@ use crate::store::{Buckets, ObjectHeaders, PartNumber, StoredPart, Tags};
 /// The kind of key that files are kept under, by [`File::id`].
 pub(super) const FILE: u8 = 1;
 
-/// Bytes of written runs after a whole state at which that is written anew, beside twice its own:
-/// so the whole of it costs a write no more than the runs do.
-const RUNS_BYTES: usize = 4096;
+/// Bytes of edits after a whole state at which that is written again, beside twice its own: so the
+/// whole of it costs an edit no more than its own record does.
+const EDITS_BYTES: usize = 4096;
 
 /// The state of a file while it is locked; what is changed is recorded when the lock is given back.
 #[derive(Debug)]
 pub(super) struct Stated<'a> {
     file: &'a File,
-    state: MutexGuard<'a, State>,
+    state: Locked<'a, State>,
     changed: Changed,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Changed {
     Nothing,
-    /// Bytes were written.
-    Bytes,
+    /// The content, by edits that are noted.
+    Content,
     Anything,
 }
 
 impl<'a> Stated<'a> {
-    pub fn new(file: &'a File, state: MutexGuard<'a, State>) -> Self {
+    pub fn new(file: &'a File, state: Locked<'a, State>) -> Self {
         Self {
             file,
             state,
@@ -53,9 +54,9 @@ impl<'a> Stated<'a> {
         }
     }
 
-    /// For [`State::write`] alone.
-    pub fn for_write(&mut self) -> &mut State {
-        self.changed = self.changed.max(Changed::Bytes);
+    /// For the edits of the content that are noted in [`Recorded::edits`], and nothing else.
+    pub fn for_edit(&mut self) -> &mut State {
+        self.changed = self.changed.max(Changed::Content);
         &mut self.state
     }
 }
@@ -77,11 +78,12 @@ impl DerefMut for Stated<'_> {
 
 impl Drop for Stated<'_> {
     fn drop(&mut self) {
-        let (file, state) = (self.file, &mut *self.state);
-        if self.changed == Changed::Nothing {
+        if self.changed == Changed::Nothing || self.state.is_broken() {
             return;
         }
-        let mut staging = file.staging.lock().unwrap_or_else(PoisonError::into_inner);
+        let (file, state) = (self.file, &mut *self.state);
+        let edits = std::mem::take(&mut state.recorded.edits);
+        let mut staging = file.staging.lock();
         let journal = &file.shared.journal;
         if journal.is_on() {
             let mut batch = Batch::default();
@@ -89,14 +91,20 @@ impl Drop for Stated<'_> {
                 kind: FILE,
                 id: file.id,
             };
-            if self.changed == Changed::Bytes && state.recorded.takes_runs() {
-                batch.add(key, |to| state.write_runs(&mut staging, to));
+            if self.changed == Changed::Content && state.recorded.takes_edits() {
+                let edited = Edited {
+                    edits: state.edits,
+                    modified: state.modified,
+                    content: edits,
+                    moved: staging.take_moved(),
+                };
+                batch.add(key, |to| edited.write(to));
                 state.recorded.added += batch.len();
             } else {
                 staging.take_moved();
                 batch.put(key, |to| state.write_whole(&staging, to));
                 state.recorded = Recorded {
-                    runs: Vec::new(),
+                    edits: Vec::new(),
                     whole: batch.len(),
                     added: 0,
                 };
@@ -111,8 +119,8 @@ impl Drop for Stated<'_> {
 /// What of a file's state is in the journal.
 #[derive(Debug, Default)]
 pub(super) struct Recorded {
-    /// Written runs that are not: position, address, length.
-    pub runs: Vec<(u64, u64, u64)>,
+    /// Edits that are not.
+    pub edits: Vec<Edit>,
     /// Bytes of the last whole state; 0 before there is one.
     whole: usize,
     /// Bytes behind it.
@@ -120,8 +128,75 @@ pub(super) struct Recorded {
 }
 
 impl Recorded {
-    const fn takes_runs(&self) -> bool {
-        self.whole > 0 && self.added < RUNS_BYTES + 2 * self.whole
+    const fn takes_edits(&self) -> bool {
+        self.whole > 0 && self.added < EDITS_BYTES + 2 * self.whole
+    }
+}
+
+/// An edit of a map.
+#[derive(Debug)]
+pub(super) enum Edit {
+    /// Staged bytes were put at a position.
+    Write { at: u64, address: u64, len: u64 },
+    /// It was cut or extended to a length.
+    Truncate { len: u64 },
+    /// A range was made zeros.
+    Punch(ByteRange),
+    /// Another map was put at a position.
+    Splice { at: u64, from: ExtentMap },
+}
+
+impl Edit {
+    /// Makes it once more.
+    fn make(&self, map: &mut ExtentMap) {
+        match self {
+            Self::Write { at, address, len } => map.write(*at, *address, *len),
+            Self::Truncate { len } => map.truncate(*len),
+            Self::Punch(range) => map.punch(*range),
+            Self::Splice { at, from } => map.splice(*at, from),
+        }
+    }
+}
+
+impl Record for Edit {
+    fn write(&self, to: &mut Vec<u8>) {
+        match self {
+            Self::Write { at, address, len } => {
+                0_u8.write(to);
+                (*at, *address, *len).write(to);
+            }
+            Self::Truncate { len } => {
+                1_u8.write(to);
+                len.write(to);
+            }
+            Self::Punch(range) => {
+                2_u8.write(to);
+                range.write(to);
+            }
+            Self::Splice { at, from } => {
+                3_u8.write(to);
+                at.write(to);
+                from.write(to);
+            }
+        }
+    }
+
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        Some(match u8::read(from)? {
+            0 => {
+                let (at, address, len) = Record::read(from)?;
+                Self::Write { at, address, len }
+            }
+            1 => Self::Truncate {
+                len: Record::read(from)?,
+            },
+            2 => Self::Punch(Record::read(from)?),
+            3 => Self::Splice {
+                at: Record::read(from)?,
+                from: Record::read(from)?,
+            },
+            _ => return None,
+        })
     }
 }
 
@@ -131,16 +206,6 @@ impl State {
         self.place.key.write(to);
         Whole::of(self).write(to);
         staging.places().write(to);
-    }
-
-    fn write_runs(&mut self, staging: &mut Staging, to: &mut Vec<u8>) {
-        let runs = Runs {
-            edits: self.edits,
-            modified: self.modified,
-            runs: std::mem::take(&mut self.recorded.runs),
-            moved: staging.take_moved(),
-        };
-        runs.write(to);
     }
 
     /// The state that was kept, and where its staged bytes are. `None` when it cannot be read, or
@@ -156,35 +221,30 @@ impl State {
         let mut places: BTreeMap<u64, BlockPlace> =
             Vec::<(u64, BlockPlace)>::read(from)?.into_iter().collect();
         while !from.is_empty() {
-            let Runs {
-                edits,
-                modified,
-                runs,
-                moved,
-            } = Runs::read(from)?;
-            state.touch_at(modified);
-            state.edits = edits;
-            for (at, address, len) in runs {
-                ExtentMap::write(&mut state.map, at, address, len);
+            let edited = Edited::read(from)?;
+            state.touch_at(edited.modified);
+            state.edits = edited.edits;
+            for edit in edited.content {
+                edit.make(&mut state.map);
             }
-            places.extend(moved);
+            places.extend(edited.moved);
         }
         Some((state, places))
     }
 }
 
-/// What a write of bytes changes.
-struct Runs {
+/// What edits of the content change.
+struct Edited {
     edits: u64,
     modified: SystemTime,
-    runs: Vec<(u64, u64, u64)>,
+    content: Vec<Edit>,
     moved: Vec<(u64, BlockPlace)>,
 }
 
-record!(Runs {
+record!(Edited {
     edits,
     modified,
-    runs,
+    content,
     moved
 });
 

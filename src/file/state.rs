@@ -4,18 +4,20 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::attributes::{Attributes, Kind};
+use crate::attributes::Attributes;
 use crate::commit::Place;
 use crate::extent::{Extent, ExtentMap};
 use crate::file::eager::Eager;
 use crate::file::outcome::Unsettled;
-use crate::file::record::{Intent, KeptEager, Recorded};
+use crate::file::record::{Edit, Intent, KeptEager, Recorded};
 use crate::file::{Creation, FileError, Seen};
 use crate::object::ObjectVersion;
 use crate::plan::PlanError;
 use crate::range::ByteRange;
 use crate::staging::Staging;
-use crate::store::{ObjectHeaders, Precondition, Tags};
+use crate::store::{ObjectHeaders, Precondition};
+
+mod described;
 
 /// The content of one file and how it stands to its object.
 #[derive(Debug)]
@@ -125,71 +127,6 @@ impl State {
         !self.has_new_content() && !self.place.key.as_str().ends_with('/')
     }
 
-    /// The headers the next commit sends.
-    pub fn headers(&self) -> ObjectHeaders {
-        let usual = if self.place.key.as_str().ends_with('/') {
-            Kind::Directory
-        } else {
-            Kind::File
-        };
-        let mut headers = self.headers.clone();
-        self.attributes.write_to(&mut headers.metadata, usual);
-        headers.forget_size();
-        headers
-    }
-
-    /// The headers without the attributes of now.
-    pub const fn plain_headers(&self) -> &ObjectHeaders {
-        &self.headers
-    }
-
-    /// The tags are others from now on.
-    pub fn note_tags(&mut self, tags: Tags) {
-        self.headers.tags = tags;
-    }
-
-    /// Changes what travels beside the content.
-    pub fn describe<T>(
-        &mut self,
-        change: impl FnOnce(&mut ObjectHeaders, &mut Attributes) -> T,
-    ) -> T {
-        let (mtime, atime) = (self.attributes.mtime, self.attributes.atime);
-        let changed = change(&mut self.headers, &mut self.attributes);
-        if (self.attributes.mtime, self.attributes.atime) != (mtime, atime) {
-            self.is_time_set = true;
-            self.modified = self.attributes.mtime.unwrap_or(self.modified);
-        }
-        self.edits += 1;
-        self.is_appendable = false;
-        self.attributes.ctime = Some(SystemTime::now());
-        changed
-    }
-
-    /// Changes the headers, all metadata among them; nothing when `change` fails.
-    pub fn change_headers<E>(
-        &mut self,
-        change: impl FnOnce(&mut ObjectHeaders) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let mut headers = self.headers();
-        change(&mut headers)?;
-        self.describe(|now, _| *now = headers);
-        Ok(())
-    }
-
-    /// Takes over the times that the object was given, unless something was done since.
-    pub fn adopt_times(&mut self, times: &Attributes, edits: u64) {
-        if self.edits == edits && !self.is_time_set {
-            self.attributes.mtime = times.mtime;
-            self.attributes.ctime = times.ctime;
-            self.modified = times.mtime.unwrap_or(self.modified);
-        }
-    }
-
-    /// The object has the headers of that edit, and not those of the beginning of an upload.
-    pub fn note_headers_stored(&mut self, edits: u64) {
-        self.is_appendable |= self.edits == edits;
-    }
-
     /// Whether a commit of just this content has failed.
     pub fn is_refused(&self) -> bool {
         let refused = self.refused.as_ref();
@@ -256,6 +193,7 @@ impl State {
         }
         self.touch();
         self.map.truncate(len);
+        self.recorded.edits.push(Edit::Truncate { len });
         Ok(())
     }
 
@@ -276,6 +214,7 @@ impl State {
         self.displace(staging, range);
         self.touch();
         self.map.punch(range);
+        self.recorded.edits.push(Edit::Punch(range));
         Ok(())
     }
 
@@ -302,6 +241,8 @@ impl State {
         self.displace(staging, range);
         self.touch();
         self.map.splice(at, from);
+        let from = from.clone();
+        self.recorded.edits.push(Edit::Splice { at, from });
         Ok(())
     }
 
@@ -403,7 +344,7 @@ impl State {
         let address = staging.append(bytes)?;
         self.displace(staging, ByteRange::at(at, len));
         self.map.write(at, address, len);
-        self.recorded.runs.push((at, address, len));
+        self.recorded.edits.push(Edit::Write { at, address, len });
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 mod memory;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -10,6 +10,7 @@ use crate::commit::Place;
 use crate::config::Bounds;
 use crate::file::{Creation, File, FileError, Salvaged, Seen, Shared};
 use crate::limits::{Limits, PartCopy};
+use crate::lock::Guarded;
 use crate::object::ObjectKey;
 use crate::range::ByteRange;
 use crate::readahead::Window;
@@ -83,7 +84,7 @@ impl Toy {
 }
 
 async fn read_all(file: &Arc<File>) -> Result<Vec<u8>, FileError> {
-    let window = Mutex::new(Window::new(0));
+    let window = Guarded::new(Window::new(0));
     let range = ByteRange::new(0, file.stat().size);
     file.read(range, &window).await.map(|bytes| bytes.to_vec())
 }
@@ -623,7 +624,7 @@ async fn run(op: &Op, files: &[Arc<File>; FILES], model: &mut Model) {
         }
         Op::Commit { file } => files[file].commit().await.unwrap(),
         Op::Read { file, start, len } => {
-            let window = Mutex::new(Window::new(64));
+            let window = Guarded::new(Window::new(64));
             let read = files[file]
                 .read(ByteRange::at(start, len), &window)
                 .await

@@ -1,8 +1,8 @@
 //! The table of open handles of files and directories. Knows no store.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::file::{File, FileError};
 use crate::fs::kept::{drop_handle, keep_handle, keep_numbers};
@@ -10,6 +10,7 @@ use crate::fs::readdir::Stream;
 use crate::fs::{Fh, FsError, FsResult, OpenMode};
 use crate::journal::Journal;
 use crate::journal::codec::record;
+use crate::lock::{Guarded, Locked};
 use crate::namespace::Ino;
 use crate::readahead::Window;
 
@@ -20,7 +21,7 @@ pub(super) struct FileHandle {
     pub(super) file: Arc<File>,
     pub(super) mode: OpenMode,
     /// How far this reader is read ahead.
-    pub(super) window: Mutex<Window>,
+    pub(super) window: Guarded<Window>,
     /// The file's epoch when it was opened.
     pub(super) epoch: u64,
 }
@@ -51,7 +52,7 @@ impl FileHandle {
             ino,
             file,
             mode,
-            window: Mutex::new(window),
+            window: Guarded::new(window),
             epoch,
         }
     }
@@ -84,10 +85,10 @@ enum Handle {
 /// The open handles of a mount; numbers are never used again.
 #[derive(Debug)]
 pub(super) struct Handles {
-    open: Mutex<HashMap<Fh, Handle>>,
+    open: Guarded<HashMap<Fh, Handle>>,
     next: AtomicU64,
     /// Numbers below this may have been given out, as far as the next process is to know.
-    kept: Mutex<u64>,
+    kept: Guarded<u64>,
     /// Handles by the requests that the process before was about to answer with them.
     told_before: HashMap<u64, (Ino, Fh)>,
     journal: Arc<Journal>,
@@ -96,9 +97,9 @@ pub(super) struct Handles {
 impl Handles {
     pub(super) fn new(journal: Arc<Journal>) -> Self {
         Self {
-            open: Mutex::default(),
+            open: Guarded::default(),
             next: AtomicU64::new(0),
-            kept: Mutex::new(0),
+            kept: Guarded::new(0),
             told_before: HashMap::new(),
             journal,
         }
@@ -146,15 +147,13 @@ impl Handles {
         keep_handle(&self.journal, fh, &kept);
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<Fh, Handle>> {
-        self.open
-            .lock()
-            .expect("nothing panics while the handles are looked up")
+    fn open(&self) -> Locked<'_, HashMap<Fh, Handle>> {
+        self.open.lock()
     }
 
     fn insert(&self, handle: Handle) -> Fh {
         let fh = Fh(self.next.fetch_add(1, Ordering::Relaxed) + 1);
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock();
         if fh.0 >= *kept {
             *kept = keep_numbers(&self.journal, fh.0);
         }

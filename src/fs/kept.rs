@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use crate::config::{Config, Ownership, ShownSource, Source};
@@ -18,6 +18,7 @@ use crate::fs::state::{Root, State};
 use crate::fs::{Fh, Fs, FsError, FsResult, Ino};
 use crate::journal::codec::{Record, record, whole};
 use crate::journal::{Batch, Journal, Key, Values};
+use crate::lock::Locked;
 use crate::namespace::LocalTimes;
 use crate::namespace::tree::KeptNode;
 use crate::object::BucketName;
@@ -47,12 +48,12 @@ const fn key(kind: u8, id: u64) -> Key {
 /// The state while it is locked; what was changed is recorded when the lock is given back.
 #[derive(Debug)]
 pub(super) struct Stated<'a> {
-    state: MutexGuard<'a, State>,
+    state: Locked<'a, State>,
     journal: &'a Journal,
 }
 
 impl<'a> Stated<'a> {
-    pub(super) const fn new(state: MutexGuard<'a, State>, journal: &'a Journal) -> Self {
+    pub(super) const fn new(state: Locked<'a, State>, journal: &'a Journal) -> Self {
         Self { state, journal }
     }
 }
@@ -73,6 +74,9 @@ impl DerefMut for Stated<'_> {
 
 impl Drop for Stated<'_> {
     fn drop(&mut self) {
+        if self.state.is_broken() {
+            return;
+        }
         let state = &mut *self.state;
         let (nodes, open) = (state.tree.take_changed(), state.open.take_changed());
         if !self.journal.is_on() || (nodes.is_empty() && open.is_empty()) {

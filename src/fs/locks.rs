@@ -1,10 +1,11 @@
 //! Locks on inodes that are held while the store is asked. Knows no operation.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
+use crate::lock::{Guarded, Locked};
 use crate::namespace::Ino;
 
 /// How an inode is locked.
@@ -29,7 +30,7 @@ type Map = HashMap<Ino, Arc<RwLock<()>>>;
 /// nothing more while it holds any: so no two can wait for each other, whatever they lock.
 #[derive(Debug, Default)]
 pub(super) struct Locks {
-    by_ino: Mutex<Map>,
+    by_ino: Guarded<Map>,
 }
 
 #[derive(Debug)]
@@ -64,10 +65,8 @@ impl Locks {
         held
     }
 
-    fn map(&self) -> MutexGuard<'_, Map> {
-        self.by_ino
-            .lock()
-            .expect("nothing panics while the locks are looked up")
+    fn map(&self) -> Locked<'_, Map> {
+        self.by_ino.lock()
     }
 }
 

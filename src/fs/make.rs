@@ -1,7 +1,7 @@
 //! New entries: create, mkdir, symlink, mknod.
 
 use std::ffi::OsStr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use crate::attributes::{Attributes, SET_GID};
@@ -9,6 +9,7 @@ use crate::file::{Creation, File};
 use crate::fs::lookup::{Want, with_slash};
 use crate::fs::state::{State, directory_state, file_state};
 use crate::fs::{Fs, FsError, FsResult, Ino, NewNode, OpenMode, Opened, Trusted, entry_name};
+use crate::lock::Guarded;
 use crate::namespace::knowledge::Known;
 use crate::namespace::names::{self, KEY_BYTES_MAX};
 use crate::namespace::{Attr, Kind};
@@ -151,7 +152,7 @@ impl Fs {
         }
         let _pin = self.pin(ino)?;
         let file = self.content(ino, Want::Headers).await?;
-        let window = Mutex::new(Window::new(0));
+        let window = Guarded::new(Window::new(0));
         let read = file.read(ByteRange::at(0, PATH_BYTES_MAX), &window).await;
         self.close(ino).await;
         Ok(read?)

@@ -2,13 +2,14 @@
 //! a process was killed. Only these may go on into a directory that has entries. Asks no store.
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use lru::LruCache;
 
 use crate::file::RestoreError;
 use crate::journal::codec::{Record, whole};
 use crate::journal::{Batch, Journal, Key, Values};
+use crate::lock::{Guarded, Locked};
 
 /// Renames that are remembered; the oldest is given up beyond that.
 const STOPPED_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
@@ -44,14 +45,14 @@ impl Record for Begun {
 /// The renames that are not at their end, by where from and where to.
 #[derive(Debug)]
 pub(super) struct Stopped {
-    renames: Mutex<LruCache<Names, Begun>>,
+    renames: Guarded<LruCache<Names, Begun>>,
     journal: Arc<Journal>,
 }
 
 impl Stopped {
     pub(super) fn new(journal: Arc<Journal>) -> Self {
         Self {
-            renames: Mutex::new(LruCache::new(STOPPED_MAX)),
+            renames: Guarded::new(LruCache::new(STOPPED_MAX)),
             journal,
         }
     }
@@ -114,9 +115,7 @@ impl Stopped {
         self.journal.write(&batch);
     }
 
-    fn renames(&self) -> MutexGuard<'_, LruCache<Names, Begun>> {
-        self.renames
-            .lock()
-            .expect("nothing panics while the stopped renames are looked up")
+    fn renames(&self) -> Locked<'_, LruCache<Names, Begun>> {
+        self.renames.lock()
     }
 }

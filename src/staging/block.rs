@@ -85,7 +85,7 @@ impl Record for BlockPlace {
 /// A slot of memory and the charge for its pages; a [`Bytes`] made of it gives the memory back when
 /// the last reader drops it.
 #[derive(Debug)]
-struct ChargedBuffer {
+pub(super) struct ChargedBuffer {
     /// Before the charge, so that memory is free when it is not charged any more.
     slot: Slot,
     len: usize,
@@ -261,11 +261,7 @@ impl Block {
 
     /// Moves a growing block to the spill file, where it gets room for `more` bytes; returns where
     /// it was. On error it stays there.
-    fn move_to_disk(
-        &mut self,
-        more: usize,
-        pool: &Arc<StagingPool>,
-    ) -> Result<Home, StagingError> {
+    fn move_to_disk(&mut self, more: usize, pool: &Arc<StagingPool>) -> Result<Home, StagingError> {
         let staged = match &self.home {
             Home::None => &[],
             Home::Growing(memory) => memory.as_ref(),
@@ -347,20 +343,20 @@ impl Block {
 
     /// These addresses are live no more.
     pub(super) fn release(&mut self, range: ByteRange) {
-        if range.is_empty() {
+        let first = self
+            .live
+            .partition_point(|live| live.end() <= range.start());
+        let end = self.live.partition_point(|live| live.start() < range.end());
+        if first >= end {
             return;
         }
-        self.live = std::mem::take(&mut self.live)
-            .into_iter()
-            .flat_map(|live| {
-                let after = live.start().max(range.end()).min(live.end());
-                [
-                    live.clamp_end(range.start()),
-                    ByteRange::new(after, live.end()),
-                ]
-            })
-            .filter(|live| !live.is_empty())
-            .collect();
+        let (head, tail) = (self.live[first], self.live[end - 1]);
+        let rest = [
+            head.clamp_end(range.start()),
+            ByteRange::new(tail.end().min(range.end()), tail.end()),
+        ];
+        let rest = rest.into_iter().filter(|live| !live.is_empty());
+        self.live.splice(first..end, rest);
     }
 
     /// Ends the block.

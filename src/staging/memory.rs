@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use memmap2::{MmapMut, MmapOptions};
 use nix::fcntl::{FallocateFlags, fallocate};
@@ -16,6 +16,7 @@ use super::BLOCK_BYTES;
 use super::block::index_in_buffer;
 use super::pool::ROOM_BYTES;
 use crate::journal;
+use crate::lock::{Guarded, Locked};
 
 /// Slots at most: each is a mapping, of which the kernel allows a process 65,530
 /// (vm.max_map_count).
@@ -25,7 +26,7 @@ const SLOTS_MAX: u64 = 16 * 1024;
 #[derive(Debug)]
 pub(super) struct Memory {
     file: OnceLock<File>,
-    free: Mutex<Free>,
+    free: Guarded<Free>,
 }
 
 #[derive(Debug, Default)]
@@ -61,12 +62,12 @@ impl Memory {
     pub(super) fn new(file: Option<File>) -> Arc<Self> {
         Arc::new(Self {
             file: file.map_or_else(OnceLock::new, OnceLock::from),
-            free: Mutex::default(),
+            free: Guarded::default(),
         })
     }
 
-    fn free(&self) -> MutexGuard<'_, Free> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    fn free(&self) -> Locked<'_, Free> {
+        self.free.lock()
     }
 
     fn file(&self) -> io::Result<&File> {

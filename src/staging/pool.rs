@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Notify;
@@ -13,6 +13,7 @@ use super::block::Home;
 use super::memory::Memory;
 use super::spill::SpillFile;
 use crate::journal::{self, Journal};
+use crate::lock::Guarded;
 
 /// What room is taken and charged in: a page of memory, and what filesystems allocate.
 pub(super) const ROOM_BYTES: u64 = 4096;
@@ -75,7 +76,7 @@ pub struct StagingPool {
     pub(super) spill: SpillFile,
     journal: Arc<Journal>,
     /// What was left by files that are gone, while the journal could not say so.
-    left: Mutex<Vec<Home>>,
+    left: Guarded<Vec<Home>>,
 }
 
 impl StagingPool {
@@ -102,7 +103,7 @@ impl StagingPool {
             disk_bytes: AtomicU64::new(0),
             memory_returned: Notify::new(),
             journal,
-            left: Mutex::default(),
+            left: Guarded::default(),
         })
     }
 
@@ -110,7 +111,7 @@ impl StagingPool {
     /// not the last of their files.
     pub(super) fn settle(&self, limbo: &mut Vec<Home>) {
         if self.journal.is_complete() {
-            limbo.append(&mut self.left.lock().unwrap_or_else(PoisonError::into_inner));
+            limbo.append(&mut self.left.lock());
             limbo.drain(..).for_each(|home| home.give_back(self));
         }
     }
@@ -119,7 +120,7 @@ impl StagingPool {
     pub(super) fn leave(&self, mut limbo: Vec<Home>) {
         self.settle(&mut limbo);
         if !limbo.is_empty() {
-            let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut left = self.left.lock();
             left.extend(limbo);
         }
     }

@@ -1,12 +1,13 @@
 //! The file that takes the blocks that memory has no room for, each in a slot of its own. It has no
 //! name: its room is free when nobody holds a descriptor of it. Knows no addresses.
 
+use crate::lock::{Guarded, Locked};
 use std::collections::BTreeMap;
 use std::fs::{File, Permissions};
 use std::io;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use nix::fcntl::{FallocateFlags, fallocate};
 
@@ -18,7 +19,7 @@ use super::{BLOCK_BYTES, StagingError};
 pub(super) struct SpillFile {
     file: OnceLock<File>,
     dir: PathBuf,
-    free: Mutex<Free>,
+    free: Guarded<Free>,
 }
 
 #[derive(Debug, Default)]
@@ -35,7 +36,7 @@ impl SpillFile {
         Self {
             file: file.map_or_else(OnceLock::new, OnceLock::from),
             dir,
-            free: Mutex::default(),
+            free: Guarded::default(),
         }
     }
 
@@ -52,8 +53,8 @@ impl SpillFile {
         })
     }
 
-    fn free(&self) -> MutexGuard<'_, Free> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    fn free(&self) -> Locked<'_, Free> {
+        self.free.lock()
     }
 
     fn file(&self) -> Result<&File, StagingError> {

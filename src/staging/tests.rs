@@ -162,7 +162,8 @@ proptest! {
         let (memory_max, disk_max) = (memory_blocks * BLOCK_BYTES / 2, disk_blocks * BLOCK_BYTES);
         let given = StagingFiles::create(dir.path()).unwrap();
         let own = given.try_clone().unwrap();
-        let pool = StagingPool::over(bounds(dir.path(), memory_max, disk_max), Some(own), off());
+        let bounds = bounds(dir.path(), memory_max, disk_max);
+        let pool = StagingPool::over(bounds.clone(), Some(own), off());
         let mut staging = Staging::new(&pool);
         let mut model = Model::default();
         let mut shared = Vec::new();
@@ -185,7 +186,7 @@ proptest! {
         // The same bytes are there for whoever is told where the blocks are.
         let places = staging.places().into_iter().collect();
         let runs = model.live_runs();
-        let restored = StagingPool::over(bounds(dir.path(), memory_max, disk_max), Some(given), off());
+        let restored = StagingPool::over(bounds, Some(given), off());
         let found = Staging::restore(&restored, &places, &runs).unwrap().unwrap();
         restored.end_restoring();
         for run in &runs {

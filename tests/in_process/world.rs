@@ -2,6 +2,8 @@
 //! lookups, handles, 4 GiB copy requests, a flush at close. Knows no FUSE.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -171,6 +173,21 @@ impl World {
         let background = Arc::clone(&self.fs);
         self.daemon()
             .spawn(async move { background.store_attributes().await });
+    }
+
+    /// Bytes staged for all files.
+    pub fn staged_bytes(&self) -> u64 {
+        self.shared.staging.memory_bytes() + self.shared.staging.disk_bytes()
+    }
+
+    /// Bytes of the log of what the next process needs.
+    pub fn journal_bytes(&self) -> u64 {
+        let [one, other, ..] = self.kept.descriptors();
+        let len = |log: BorrowedFd<'_>| {
+            let log = File::from(log.try_clone_to_owned().unwrap());
+            log.metadata().unwrap().len()
+        };
+        len(one) + len(other)
     }
 
     /// Has work done while the test goes on.

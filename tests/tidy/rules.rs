@@ -59,6 +59,7 @@ const fn row(module: &'static str, may_import: &'static [&'static str]) -> Row {
 /// Lowest first; a row may import only rows above it here.
 pub const IMPORTS: &[Row] = &[
     row("range", &[]),
+    row("lock", &[]),
     row("attributes", &[]),
     row("limits", &[]),
     row("object", &["range"]),
@@ -83,14 +84,14 @@ pub const IMPORTS: &[Row] = &[
             "store::probe",
         ],
     ),
-    row("journal", &["range"]),
-    row("staging", &["range", "limits", "journal"]),
+    row("journal", &["range", "lock"]),
+    row("staging", &["range", "limits", "lock", "journal"]),
     row("readahead", &["range", "limits"]),
-    row("cache", &["range", "limits", "object", "store"]),
+    row("cache", &["range", "limits", "lock", "object", "store"]),
     row(
         "commit",
         &[
-            "range", "limits", "object", "extent", "plan", "store", "journal", "staging",
+            "range", "limits", "lock", "object", "extent", "plan", "store", "journal", "staging",
         ],
     ),
     row(
@@ -99,6 +100,7 @@ pub const IMPORTS: &[Row] = &[
             "range",
             "attributes",
             "limits",
+            "lock",
             "object",
             "extent",
             "plan",
@@ -118,6 +120,7 @@ pub const IMPORTS: &[Row] = &[
             "range",
             "attributes",
             "limits",
+            "lock",
             "object",
             "config",
             "store",
@@ -408,6 +411,11 @@ pub const BANNED_CALLS: &[Call] = &[
     Call {
         text: "mpsc::channel::<",
         except: &[],
+    },
+    // State that a panic leaves in between ends the process.
+    Call {
+        text: "PoisonError",
+        except: &["lock", "store", "sim"],
     },
     Call {
         text: "static mut",

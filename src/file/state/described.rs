@@ -1,0 +1,74 @@
+//! What travels beside the content of a file: its headers and attributes. Knows no extent.
+
+use std::time::SystemTime;
+
+use super::State;
+use crate::attributes::{Attributes, Kind};
+use crate::store::{ObjectHeaders, Tags};
+
+impl State {
+    /// The headers the next commit sends.
+    pub fn headers(&self) -> ObjectHeaders {
+        let usual = if self.place.key.as_str().ends_with('/') {
+            Kind::Directory
+        } else {
+            Kind::File
+        };
+        let mut headers = self.headers.clone();
+        self.attributes.write_to(&mut headers.metadata, usual);
+        headers.forget_size();
+        headers
+    }
+
+    /// The headers without the attributes of now.
+    pub const fn plain_headers(&self) -> &ObjectHeaders {
+        &self.headers
+    }
+
+    /// The tags are others from now on.
+    pub fn note_tags(&mut self, tags: Tags) {
+        self.headers.tags = tags;
+    }
+
+    /// Changes what travels beside the content.
+    pub fn describe<T>(
+        &mut self,
+        change: impl FnOnce(&mut ObjectHeaders, &mut Attributes) -> T,
+    ) -> T {
+        let (mtime, atime) = (self.attributes.mtime, self.attributes.atime);
+        let changed = change(&mut self.headers, &mut self.attributes);
+        if (self.attributes.mtime, self.attributes.atime) != (mtime, atime) {
+            self.is_time_set = true;
+            self.modified = self.attributes.mtime.unwrap_or(self.modified);
+        }
+        self.edits += 1;
+        self.is_appendable = false;
+        self.attributes.ctime = Some(SystemTime::now());
+        changed
+    }
+
+    /// Changes the headers, all metadata among them; nothing when `change` fails.
+    pub fn change_headers<E>(
+        &mut self,
+        change: impl FnOnce(&mut ObjectHeaders) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut headers = self.headers();
+        change(&mut headers)?;
+        self.describe(|now, _| *now = headers);
+        Ok(())
+    }
+
+    /// Takes over the times that the object was given, unless something was done since.
+    pub fn adopt_times(&mut self, times: &Attributes, edits: u64) {
+        if self.edits == edits && !self.is_time_set {
+            self.attributes.mtime = times.mtime;
+            self.attributes.ctime = times.ctime;
+            self.modified = times.mtime.unwrap_or(self.modified);
+        }
+    }
+
+    /// The object has the headers of that edit, and not those of the beginning of an upload.
+    pub fn note_headers_stored(&mut self, edits: u64) {
+        self.is_appendable |= self.edits == edits;
+    }
+}
