@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
+use crate::interrupt;
 use crate::limits::MIB;
 use crate::lock::{Guarded, Locked};
 use crate::object::{ObjectRange, ObjectVersion};
@@ -148,7 +149,7 @@ impl BlockCache {
                     buffers.push(bytes);
                     continue;
                 }
-                Step::Await(fetch, range) => (fetch.bytes(range).await, range),
+                Step::Await(fetch, range) => (interrupt::or(fetch.bytes(range)).await?, range),
                 Step::Bypass(range) => (None, range),
             };
             buffers.push(match fetched {

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::extent::ExtentMap;
+use crate::interrupt;
 use crate::journal::Journal;
 use crate::limits::{Limits, PartCopy};
 use crate::lock::Guarded;
@@ -181,7 +182,7 @@ impl Committer {
             } => {
                 let plan = plan(&map, None, place.bucket.limits())?;
                 if is_empty || matches!(plan, Plan::CopyObject(_)) {
-                    let _permit = self.permit(&self.copies).await;
+                    let _permit = self.permit(&self.copies).await?;
                     let class = headers.map(|known| &known.storage_class);
                     let storage_class = class.unwrap_or(storage_class).clone();
                     let headers = CopyHeaders::Keep { storage_class };
@@ -205,7 +206,7 @@ impl Committer {
         let headers = self.told(headers, Some(source)).await?;
         // What is refused as it is, is refused with other headers.
         if is_empty && matches!(carried, Carried::These(_)) {
-            let _permit = self.permit(&self.copies).await;
+            let _permit = self.permit(&self.copies).await?;
             let headers = CopyHeaders::Replace(dated(&headers, 0, place));
             let bucket = &place.bucket;
             let copy = bucket.copy(source, &place.key, &headers, precondition);
@@ -279,7 +280,7 @@ impl Committer {
     ) -> Result<Arc<ObjectVersion>, CommitError> {
         let Target { place, headers, .. } = target;
         if base.size > 0 && base.size <= limits.copy_object_max {
-            let _permit = self.permit(&self.copies).await;
+            let _permit = self.permit(&self.copies).await?;
             let headers = CopyHeaders::Replace(headers.clone());
             // The condition on the source is one on the destination.
             let bucket = &place.bucket;
@@ -327,7 +328,7 @@ impl Committer {
             }
             Plan::Put(map) => {
                 let headers = &*self.told(headers, base).await?;
-                let _permit = self.permit(&self.uploads).await;
+                let _permit = self.permit(&self.uploads).await?;
                 let body = self.payload(&map, staging).await?;
                 let put = place.bucket.put(&place.key, body, headers, precondition);
                 Ok(Arc::new(put.await?))
@@ -343,7 +344,7 @@ impl Committer {
             }
             Plan::CopyObject(source) => {
                 let headers = self.told(headers, base).await?.into_owned();
-                let _permit = self.permit(&self.copies).await;
+                let _permit = self.permit(&self.copies).await?;
                 let headers = CopyHeaders::Replace(headers);
                 let bucket = &place.bucket;
                 let copy = bucket.copy(&source, &place.key, &headers, precondition);
@@ -388,7 +389,7 @@ impl Committer {
         staging: &Guarded<Staging>,
         place: &Place,
     ) -> Result<Option<ObjectVersion>, CommitError> {
-        let _permit = self.permit(&self.uploads).await;
+        let _permit = self.permit(&self.uploads).await?;
         let body = self.payload(tail, staging).await?;
         Ok(place.bucket.append(base, body).await?)
     }
@@ -429,7 +430,7 @@ impl Committer {
         let map = match part {
             Part::Copy(source) => {
                 let copied = {
-                    let _permit = self.permit(&self.copies).await;
+                    let _permit = self.permit(&self.copies).await?;
                     bucket.copy_part(upload.upload(), number, source).await
                 };
                 match copied {
@@ -446,16 +447,17 @@ impl Committer {
             }
             Part::Upload(map) => map,
         };
-        let _permit = self.permit(&self.uploads).await;
+        let _permit = self.permit(&self.uploads).await?;
         let body = self.payload(map, staging).await?;
         Ok(bucket.upload_part(upload.upload(), number, body).await?)
     }
 
-    async fn permit<'a>(&self, bound: &'a Semaphore) -> tokio::sync::SemaphorePermit<'a> {
-        bound
-            .acquire()
-            .await
-            .expect("the bounds of a committer are never closed")
+    async fn permit<'a>(
+        &self,
+        bound: &'a Semaphore,
+    ) -> Result<tokio::sync::SemaphorePermit<'a>, StoreError> {
+        let permit = interrupt::or(bound.acquire()).await?;
+        Ok(permit.expect("the bounds of a committer are never closed"))
     }
 }
 

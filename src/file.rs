@@ -17,6 +17,7 @@ pub use crate::commit::Place;
 use crate::commit::{CommitError, Committer};
 use crate::config::Bounds;
 use crate::extent::ExtentMap;
+use crate::interrupt::Interrupted;
 use crate::journal::{Batch, Journal, Key};
 use crate::lock::Guarded;
 use crate::object::{ObjectKey, ObjectVersion};
@@ -203,6 +204,12 @@ impl From<StagingError> for FileError {
     }
 }
 
+impl From<Interrupted> for FileError {
+    fn from(interrupted: Interrupted) -> Self {
+        StoreError::from(interrupted).into()
+    }
+}
+
 impl From<CommitError> for FileError {
     fn from(error: CommitError) -> Self {
         match error {
@@ -380,7 +387,7 @@ impl File {
             if let Some(written) = self.try_write(at, bytes) {
                 return written;
             }
-            self.wait_for_memory(bytes.len() as u64).await;
+            self.wait_for_memory(bytes.len() as u64).await?;
             self.settle_before(at).await?;
         }
     }
@@ -406,7 +413,7 @@ impl File {
             if let Some(appended) = self.try_append(bytes) {
                 return appended;
             }
-            self.wait_for_memory(bytes.len() as u64).await;
+            self.wait_for_memory(bytes.len() as u64).await?;
         }
     }
 

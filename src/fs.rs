@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use crate::config::{Config, NewObjects, ShownSource};
 use crate::file::{FileError, Shared};
+use crate::interrupt::{self, Interrupted};
 use crate::journal::JournalError;
 use crate::lock::Guarded;
 use crate::namespace::names::{self, NAME_BYTES_MAX, NameError, UNLINKED_DIR};
@@ -129,6 +130,12 @@ pub enum FsError {
     /// What the next process would need cannot be kept.
     #[error(transparent)]
     NotKept(Arc<JournalError>),
+}
+
+impl From<Interrupted> for FsError {
+    fn from(interrupted: Interrupted) -> Self {
+        StoreError::from(interrupted).into()
+    }
 }
 
 /// The result of an operation.
@@ -410,7 +417,7 @@ impl Fs {
     async fn acquire(&self, wanted: impl Fn(&State) -> FsResult<Wanted>) -> FsResult<Held<'_>> {
         loop {
             let now = wanted(&self.state())?;
-            let held = self.locks.acquire(now).await;
+            let held = interrupt::or(self.locks.acquire(now)).await?;
             if held.covers(&wanted(&self.state())?) {
                 return Ok(held);
             }

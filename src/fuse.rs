@@ -26,8 +26,10 @@ use crate::fs::{
 
 mod again;
 mod caller;
+mod close;
 mod connection;
 mod errno;
+mod in_flight;
 pub mod request;
 mod underway;
 mod wire;
@@ -35,6 +37,7 @@ mod wire;
 pub use underway::UnderWay;
 
 use again::Sent;
+use close::Close;
 use request::Traced;
 
 /// Generation of every inode: numbers are not used a second time while the kernel knows them.
@@ -46,17 +49,20 @@ pub struct FuseFs {
     fs: Arc<Fs>,
     runtime: Handle,
     listing_ttl: Duration,
+    /// `major:minor` of the superblock, if it is known.
+    device: Option<Arc<str>>,
     under_way: UnderWay,
 }
 
 impl FuseFs {
-    /// Answers requests from `fs`; work that has to wait runs on `runtime`. What a listing tells
-    /// is trusted for `listing_ttl`.
-    pub fn new(fs: Arc<Fs>, runtime: Handle, listing_ttl: Duration) -> Self {
+    /// Answers requests from `fs` to the superblock `device` (`major:minor`); work that has to wait
+    /// runs on `runtime`. What a listing tells is trusted for `listing_ttl`.
+    pub fn new(fs: Arc<Fs>, runtime: Handle, listing_ttl: Duration, device: Option<&str>) -> Self {
         Self {
             fs,
             runtime,
             listing_ttl,
+            device: device.map(Arc::from),
             under_way: UnderWay::default(),
         }
     }
@@ -73,8 +79,8 @@ impl FuseFs {
         W: Future<Output = FsResult<T>> + Send + 'static,
         R: FnOnce(Result<T, Errno>) + Send + 'static,
     {
-        let id = traced.id();
-        request::run(&self.runtime, &self.under_way, id, async move {
+        let asker = traced.asker();
+        request::run(&self.runtime, &self.under_way, asker, async move {
             let result = work.await;
             reply(traced.finish(result));
         });
@@ -474,13 +480,14 @@ impl Filesystem for FuseFs {
         reply: ReplyEmpty,
     ) {
         let traced = Traced::new(req, "flush", ino);
-        // A shell that opens the target of a redirection moves the descriptor and closes the
-        // first: publishing then would show every such file empty before it has its content.
-        if self.fs.is_still_empty(Fh(fh.0)) && caller::writes_elsewhere(req.pid(), Ino(ino.0)) {
-            return self.answer_empty(traced, async { Ok(()) }, reply);
-        }
-        let fs = Arc::clone(&self.fs);
-        self.answer_empty(traced, async move { fs.flush(Fh(fh.0)).await }, reply);
+        let close = Close {
+            fs: Arc::clone(&self.fs),
+            device: self.device.clone(),
+            caller: req.pid(),
+            ino: Ino(ino.0),
+            fh: Fh(fh.0),
+        };
+        self.answer_empty(traced, close.flush(), reply);
     }
 
     fn release(
@@ -543,7 +550,7 @@ impl Filesystem for FuseFs {
     ) {
         let traced = Traced::ranged(req, "readdir", ino, offset, 0);
         let fs = Arc::clone(&self.fs);
-        request::run(&self.runtime, &self.under_way, traced.id(), async move {
+        request::run(&self.runtime, &self.under_way, traced.asker(), async move {
             let mut taken = 0_u64;
             let mut take = |entry: &DirEntry| {
                 let kind = wire::kind(entry.attr.kind);
@@ -576,7 +583,7 @@ impl Filesystem for FuseFs {
         let traced = Traced::ranged(req, "readdirplus", ino, offset, 0);
         let fs = Arc::clone(&self.fs);
         let ttl = self.listing_ttl;
-        request::run(&self.runtime, &self.under_way, traced.id(), async move {
+        request::run(&self.runtime, &self.under_way, traced.asker(), async move {
             let mut taken = 0_u64;
             let mut take = |entry: &DirEntry| {
                 let attr = wire::attr(&entry.attr);

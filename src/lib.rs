@@ -2,6 +2,7 @@
 //! for the map of the code; modules are listed lowest first.
 
 pub mod attributes;
+pub mod interrupt;
 pub mod limits;
 pub mod object;
 pub mod range;

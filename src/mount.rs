@@ -80,6 +80,8 @@ pub struct LiveMount {
     kept: Option<(About, Kept, OwnedFd)>,
     /// Stores changed attributes of closed files.
     _storing: AbortOnDropHandle<()>,
+    /// Ends the requests of callers that are to end.
+    _watching: AbortOnDropHandle<()>,
 }
 
 impl LiveMount {
@@ -186,7 +188,7 @@ async fn begin(
     let failed = |source| MountError::Session { source };
     let number = point::mounted_at(begun.path()).map_err(failed)?;
     let number = number.map(|entry| entry.device);
-    let session = work.session(&fs, &device)?;
+    let session = work.session(&fs, &device, number.as_deref())?;
     let mounted = (wanted.path.clone(), number);
     let connection = (session, device.try_clone().map_err(failed)?);
     let live = work.serve((fs, store, Some(kept)), connection, mounted, None)?;
@@ -216,8 +218,9 @@ impl<'a> Work<'a> {
         fs.look_for_attributes().await;
         let device = kernel::attach(wanted)?;
         let number = point::mounted_at(&wanted.path).ok().flatten();
-        let mounted = (wanted.path.clone(), number.map(|entry| entry.device));
-        let session = self.session(&fs, &device);
+        let number = number.map(|entry| entry.device);
+        let session = self.session(&fs, &device, number.as_deref());
+        let mounted = (wanted.path.clone(), number);
         let served = session
             .and_then(|session| self.serve((fs, store, kept), (session, device), mounted, None));
         match &served {
@@ -247,9 +250,14 @@ impl<'a> Work<'a> {
     }
 
     /// A session on a new connection.
-    fn session(self, fs: &Arc<Fs>, device: &OwnedFd) -> Result<Ready, MountError> {
+    fn session(
+        self,
+        fs: &Arc<Fs>,
+        device: &OwnedFd,
+        number: Option<&str>,
+    ) -> Result<Ready, MountError> {
         let ttl = self.config.bounds.attr_ttl;
-        let filesystem = FuseFs::new(Arc::clone(fs), self.runtime.clone(), ttl);
+        let filesystem = FuseFs::new(Arc::clone(fs), self.runtime.clone(), ttl, number);
         session::begin(filesystem, device, self.config.kernel_resends)
             .map_err(|source| MountError::Session { source })
     }
@@ -290,6 +298,9 @@ impl<'a> Work<'a> {
             None
         });
         let under_way = session.under_way.clone();
+        let in_flight = under_way.in_flight.clone();
+        let watching =
+            AbortOnDropHandle::new(runtime.spawn(async move { in_flight.watch().await }));
         let ended = session::answer(session).map_err(failed)?;
         let about = |control: &Control| About {
             config: config.clone(),
@@ -308,6 +319,7 @@ impl<'a> Work<'a> {
             ended,
             control,
             _storing: storing,
+            _watching: watching,
         })
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use crate::commit::{CommitError, Place};
+use crate::interrupt::{self, Interrupted};
 use crate::journal::codec::{Record, whole};
 use crate::journal::{Batch, Journal, Key, Values};
 use crate::object::{BucketName, ObjectKey, ObjectVersion};
@@ -80,7 +81,8 @@ impl Drop for Noted {
 }
 
 impl OpenUpload {
-    /// Starts an upload.
+    /// Starts an upload. When its caller is interrupted meanwhile it is aborted as soon as the
+    /// store has named it.
     ///
     /// # Errors
     /// The store's.
@@ -89,14 +91,24 @@ impl OpenUpload {
         headers: &ObjectHeaders,
         (runtime, journal): (&Handle, &Arc<Journal>),
     ) -> Result<Self, CommitError> {
-        let upload = place.bucket.create_upload(&place.key, headers).await?;
-        Ok(Self {
-            noted: Some(Noted::new(journal, place, &upload)),
-            place: place.clone(),
-            headers: headers.clone(),
-            upload: Some(upload),
-            runtime: runtime.clone(),
-        })
+        let (place, headers) = (place.clone(), headers.clone());
+        let (own, journal) = (runtime.clone(), journal.clone());
+        let created = runtime.spawn(async move {
+            let upload = place.bucket.create_upload(&place.key, &headers).await?;
+            Ok(Self {
+                noted: Some(Noted::new(&journal, &place, &upload)),
+                place,
+                headers,
+                upload: Some(upload),
+                runtime: own,
+            })
+        });
+        match interrupt::or(created).await.map_err(StoreError::from)? {
+            Ok(created) => created,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The runtime ends.
+            Err(_) => Err(StoreError::from(Interrupted).into()),
+        }
     }
 
     /// One that the process before has started, noted under this number.
@@ -202,8 +214,11 @@ impl OpenUpload {
         }
     }
 
-    /// Gives it up. When the store cannot be told now it is told later.
+    /// Gives it up. When the store cannot be told now, or nobody waits for that, it is told later.
     pub async fn abort(mut self) {
+        if interrupt::is_interrupted() {
+            return;
+        }
         let aborted = self.place.bucket.abort_upload(self.upload()).await;
         match aborted {
             Ok(()) => self.upload = None,

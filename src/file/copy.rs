@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::commit::Place;
 use crate::extent::{Extent, ExtentMap};
 use crate::file::{File, FileError};
+use crate::interrupt;
 use crate::limits::MIB;
 use crate::object::{ObjectRange, ObjectVersion};
 use crate::range::ByteRange;
@@ -41,7 +42,7 @@ impl File {
             source.settle_before(range.start()).await?;
             // Nobody can replace the source's object between here and the edit below, which
             // makes this file one that is committed before the source's object is replaced.
-            let publishing = source.publishing.lock().await;
+            let publishing = interrupt::or(source.publishing.lock()).await?;
             let copied = {
                 let state = source.state();
                 if state.is_ahead_of(range.start()) {
@@ -105,7 +106,7 @@ impl File {
     /// it is, and is an error.
     pub(super) async fn localise(self: &Arc<Self>, place: &Place) -> Result<(), FileError> {
         // Whoever copied out of this file meanwhile would take over what is about to be replaced.
-        let _publishing = self.publishing.lock().await;
+        let _publishing = interrupt::or(self.publishing.lock()).await?;
         let map = self.map();
         let mut gone = Ok(());
         for (at, extent) in map.walk(ByteRange::new(0, map.len())) {

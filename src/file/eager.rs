@@ -11,6 +11,7 @@ use crate::extent::{Extent, ExtentMap};
 use crate::file::record::KeptEager;
 use crate::file::state::State;
 use crate::file::{File, FileError, Shared};
+use crate::interrupt::{self, Interrupted};
 use crate::limits::{Limits, PartCopy};
 use crate::lock::Guarded;
 use crate::object::ObjectVersion;
@@ -257,9 +258,9 @@ impl File {
 
     /// Waits until `len` bytes can be staged in memory, as long as parts on their way to the store
     /// are going to make room. Otherwise the bytes go to the spill file.
-    pub(super) async fn wait_for_memory(&self, len: u64) {
+    pub(super) async fn wait_for_memory(&self, len: u64) -> Result<(), Interrupted> {
         self.wait_while(|eager| self.waits_for_memory(eager, len))
-            .await;
+            .await
     }
 
     /// Whether [`Self::wait_for_memory`] would wait.
@@ -274,18 +275,18 @@ impl File {
     }
 
     /// Waits until no part is on its way.
-    pub(super) async fn wait_for_parts(&self) {
-        self.wait_while(Eager::is_running).await;
+    pub(super) async fn wait_for_parts(&self) -> Result<(), Interrupted> {
+        self.wait_while(Eager::is_running).await
     }
 
-    async fn wait_while(&self, unready: impl Fn(&Eager) -> bool) {
+    async fn wait_while(&self, unready: impl Fn(&Eager) -> bool) -> Result<(), Interrupted> {
         loop {
             let mut progress = std::pin::pin!(self.progress.notified());
             progress.as_mut().enable();
             if !self.state().eager.as_ref().is_some_and(&unready) {
-                return;
+                return Ok(());
             }
-            progress.await;
+            interrupt::or(progress).await?;
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::file::kept::dirty_addresses;
 use crate::file::record::Intent;
 use crate::file::state::State;
 use crate::file::{File, FileError, zeros};
+use crate::interrupt;
 use crate::object::{ObjectRange, ObjectVersion};
 use crate::range::ByteRange;
 use crate::store::{ObjectStat, StoreError};
@@ -109,7 +110,9 @@ impl File {
         if self.state().unsettled.is_empty() {
             return false;
         }
-        let _publishing = self.publishing.lock().await;
+        let Ok(_publishing) = interrupt::or(self.publishing.lock()).await else {
+            return false;
+        };
         has_other() || self.is_published_late().await
     }
 

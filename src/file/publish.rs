@@ -13,6 +13,7 @@ use crate::file::outcome::Unsettled;
 use crate::file::record::Intent;
 use crate::file::state::State;
 use crate::file::{File, FileError, Shared};
+use crate::interrupt;
 use crate::object::ObjectVersion;
 use crate::range::ByteRange;
 use crate::store::{ObjectHeaders, Precondition, Tags};
@@ -110,13 +111,13 @@ impl File {
                     lost = dependents?;
                 }
                 // While this is held nobody can come to depend on the object.
-                let _publishing = self.publishing.lock().await;
+                let _publishing = interrupt::or(self.publishing.lock()).await?;
                 if !self.has_something_to_commit() {
                     return Ok(());
                 }
                 let dependents = self.shared.dependents(&self.place());
                 if dependents.iter().all(|file| lost.contains(&file.id)) {
-                    self.wait_for_parts().await;
+                    self.wait_for_parts().await?;
                     return self.publish().await;
                 }
             }

@@ -281,7 +281,7 @@ async fn a_file_written_sequentially_is_uploaded_while_it_is_written() {
         file.write(at as u64 * 10, run).await.unwrap();
         tokio::task::yield_now().await;
     }
-    file.wait_for_parts().await;
+    file.wait_for_parts().await.unwrap();
     let sent = toy.bucket.take_requests();
     let parts = sent
         .iter()

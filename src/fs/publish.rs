@@ -30,6 +30,13 @@ impl Fs {
         committed.and(self.state().late.take(handle.ino))
     }
 
+    /// Whether there is anything to publish.
+    pub fn is_unpublished(&self, fh: Fh) -> bool {
+        self.handles
+            .file(fh)
+            .is_ok_and(|handle| handle.file.stat().dirty)
+    }
+
     /// Whether a file was created or cut to nothing, and neither written to nor committed since.
     pub fn is_still_empty(&self, fh: Fh) -> bool {
         self.handles.file(fh).is_ok_and(|handle| {

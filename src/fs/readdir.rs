@@ -11,6 +11,7 @@ use crate::fs::kept::{keep_given, keep_stream};
 use crate::fs::listed::ENTRIES_AHEAD;
 use crate::fs::state::{State, directory_state, file_state};
 use crate::fs::{DirEntry, Fh, Fs, FsError, FsResult, Ino, Opened};
+use crate::interrupt;
 use crate::journal::codec::{Record, record};
 use crate::namespace::knowledge::{NameKnown, Named};
 use crate::namespace::listing::{Entry, Fold};
@@ -250,7 +251,7 @@ impl Fs {
         take: &mut (dyn FnMut(&DirEntry) -> bool + Send),
     ) -> FsResult<()> {
         let handle = self.handles.directory(fh)?;
-        let mut stream = handle.stream.lock().await;
+        let mut stream = interrupt::or(handle.stream.lock()).await?;
         if stream.is_resumed {
             stream.resume(offset);
         }

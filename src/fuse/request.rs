@@ -10,10 +10,13 @@ use std::time::Instant;
 use fuser::{Errno, INodeNo, Request};
 use log::{Level, debug, error, log, log_enabled};
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 use super::errno;
+use super::in_flight::Asker;
 use super::underway::UnderWay;
 use crate::fs::FsResult;
+use crate::interrupt;
 
 tokio::task_local! {
     static CURRENT: u64;
@@ -26,23 +29,34 @@ pub fn current() -> Option<u64> {
 }
 
 /// Runs `work`, which answers a request, to its end, as soon as it may begin: on this thread when
-/// its first poll is its last, else as a task of `runtime`. Never waits.
-pub(super) fn run<W>(runtime: &Handle, under_way: &UnderWay, id: u64, work: W)
+/// its first poll is its last, else as a task of `runtime`, whose waits end when its caller is to
+/// end. Never waits.
+pub(super) fn run<W>(runtime: &Handle, under_way: &UnderWay, asker: Asker, work: W)
 where
     W: Future<Output = ()> + Send + 'static,
 {
+    let id = asker.id;
+    let in_flight = under_way.in_flight.clone();
     let under_way = under_way.clone();
-    let mut work = Box::pin(CURRENT.scope(id, async move {
+    let token = CancellationToken::new();
+    let work = interrupt::scope(token.clone(), async move {
         let _begun = under_way.begin().await;
         work.await;
-    }));
+    });
+    let mut work = Box::pin(CURRENT.scope(id, work));
     let guard = runtime.enter();
     // The task's own first poll replaces this waker, so no wake-up is lost.
     let mut first = Context::from_waker(Waker::noop());
     let polled = panic::catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(&mut first)));
     match polled {
         Ok(Poll::Ready(())) => {}
-        Ok(Poll::Pending) => drop(runtime.spawn(work)),
+        Ok(Poll::Pending) => {
+            let entered = in_flight.enter(asker, token);
+            runtime.spawn(async move {
+                work.await;
+                drop(entered);
+            });
+        }
         // As tokio does for a task: the request fails (its reply, dropped, says EIO), the thread
         // lives on for the others.
         Err(_) => error!("request {id}: its work panicked"),
@@ -63,7 +77,7 @@ pub(super) fn run_at_once<T>(id: u64, work: impl FnOnce() -> T) -> Option<T> {
 /// What is told of a request when it is answered, and what is known of it until then.
 #[derive(Debug)]
 pub(super) struct Traced {
-    id: u64,
+    asker: Asker,
     op: &'static str,
     ino: u64,
     detail: Detail,
@@ -83,7 +97,10 @@ impl Traced {
     pub(super) fn new(request: &Request, op: &'static str, ino: INodeNo) -> Self {
         let started = log_enabled!(Level::Debug).then(Instant::now);
         Self {
-            id: request.unique().0,
+            asker: Asker {
+                id: request.unique().0,
+                tid: request.pid(),
+            },
             op,
             ino: ino.0,
             detail: Detail::None,
@@ -116,7 +133,12 @@ impl Traced {
     /// The kernel's number of the request: unique in a mount, repeated only when the kernel sends
     /// the request again.
     pub(super) const fn id(&self) -> u64 {
-        self.id
+        self.asker.id
+    }
+
+    /// Whose it is.
+    pub(super) const fn asker(&self) -> Asker {
+        self.asker
     }
 
     /// Logs how the request ended and makes an errno of its error.

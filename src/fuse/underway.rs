@@ -5,9 +5,15 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::in_flight::InFlight;
+
 /// Counts the requests that are under way, and lets no further one begin while it is stopped.
 #[derive(Clone, Debug, Default)]
-pub struct UnderWay(Arc<watch::Sender<State>>);
+pub struct UnderWay {
+    state: Arc<watch::Sender<State>>,
+    /// Those whose callers wait.
+    pub in_flight: InFlight,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -20,8 +26,8 @@ impl UnderWay {
     /// From now on requests are held. Whether all that were begun are answered, for which it waits
     /// no longer than `patience`.
     pub async fn stop(&self, patience: Duration) -> bool {
-        self.0.send_modify(|state| state.is_stopped = true);
-        let mut states = self.0.subscribe();
+        self.state.send_modify(|state| state.is_stopped = true);
+        let mut states = self.state.subscribe();
         let answered = states.wait_for(|state| state.begun == 0);
         // No error: the sender is here.
         tokio::time::timeout(patience, answered).await.is_ok()
@@ -29,13 +35,13 @@ impl UnderWay {
 
     /// The requests that were held begin, and all that come.
     pub fn go_on(&self) {
-        self.0.send_modify(|state| state.is_stopped = false);
+        self.state.send_modify(|state| state.is_stopped = false);
     }
 
     /// Begins a request; `None` while it is to be held.
     pub(super) fn try_begin(&self) -> Option<Begun<'_>> {
         let mut is_begun = false;
-        self.0.send_if_modified(|state| {
+        self.state.send_if_modified(|state| {
             is_begun = !state.is_stopped;
             state.begun += usize::from(is_begun);
             // Nobody waits for one more.
@@ -51,7 +57,11 @@ impl UnderWay {
                 return begun;
             }
             // Stopped anew meanwhile, it waits again.
-            let _ = self.0.subscribe().wait_for(|state| !state.is_stopped).await;
+            let _ = self
+                .state
+                .subscribe()
+                .wait_for(|state| !state.is_stopped)
+                .await;
         }
     }
 }
@@ -62,7 +72,7 @@ pub(super) struct Begun<'a>(&'a UnderWay);
 
 impl Drop for Begun<'_> {
     fn drop(&mut self) {
-        self.0.0.send_if_modified(|state| {
+        self.0.state.send_if_modified(|state| {
             state.begun -= 1;
             state.is_stopped && state.begun == 0
         });
@@ -77,13 +87,14 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::fuse::in_flight::Asker;
     use crate::fuse::request;
 
     const LONG: Duration = Duration::from_secs(60);
     const SHORT: Duration = Duration::from_millis(20);
 
     fn run(under_way: &UnderWay, work: impl Future<Output = ()> + Send + 'static) {
-        request::run(&Handle::current(), under_way, 2, work);
+        request::run(&Handle::current(), under_way, Asker { id: 2, tid: 0 }, work);
     }
 
     #[tokio::test]

@@ -157,7 +157,12 @@ impl LiveMount {
             is_joinable: about.is_joinable,
         };
         let session = {
-            let fs = FuseFs::new(Arc::clone(&fs), runtime.clone(), config.bounds.attr_ttl);
+            let fs = FuseFs::new(
+                Arc::clone(&fs),
+                runtime.clone(),
+                config.bounds.attr_ttl,
+                Some(&about.number),
+            );
             session::adopt(fs, &device, config.kernel_resends).map_err(failed)?
         };
         let control = (UnixListener::from(control), about.socket);

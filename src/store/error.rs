@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::permission;
+use crate::interrupt::Interrupted;
 use crate::object::{BucketName, ObjectKey};
 
 /// The result of a request to a store.
@@ -205,6 +206,10 @@ pub enum StoreError {
         /// Time since the first.
         elapsed: Duration,
     },
+    /// The caller was told to end before the store had answered. What was asked for may have been
+    /// done.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     /// The store answered an error that has no other meaning here, or an answer that makes no
     /// sense, after all retries.
     #[error("{operation} on {resource}: {status} {code} ({message}), {attempts} attempts")]

@@ -41,7 +41,7 @@ pub const EXCEPTIONS: &[Exception] = &[
     Exception {
         rule: Rule::FileSize,
         file: "src/fuse.rs",
-        what: "796 lines",
+        what: "803 lines",
         reason: "one impl of fuser's trait, which cannot be spread over files",
     },
 ];
@@ -58,6 +58,7 @@ const fn row(module: &'static str, may_import: &'static [&'static str]) -> Row {
 
 /// Lowest first; a row may import only rows above it here.
 pub const IMPORTS: &[Row] = &[
+    row("interrupt", &[]),
     row("range", &[]),
     row("lock", &[]),
     row("attributes", &[]),
@@ -66,7 +67,7 @@ pub const IMPORTS: &[Row] = &[
     row("extent", &["range", "object"]),
     row("plan", &["range", "object", "limits", "extent"]),
     row("config", &["limits", "object"]),
-    row("store", &["range", "limits", "object"]),
+    row("store", &["interrupt", "range", "limits", "object"]),
     row("store::dialect", &["limits", "config", "store"]),
     row(
         "store::probe",
@@ -75,6 +76,7 @@ pub const IMPORTS: &[Row] = &[
     row(
         "store::s3",
         &[
+            "interrupt",
             "range",
             "limits",
             "object",
@@ -87,16 +89,29 @@ pub const IMPORTS: &[Row] = &[
     row("journal", &["range", "lock"]),
     row("staging", &["range", "limits", "lock", "journal"]),
     row("readahead", &["range", "limits"]),
-    row("cache", &["range", "limits", "lock", "object", "store"]),
+    row(
+        "cache",
+        &["interrupt", "range", "limits", "lock", "object", "store"],
+    ),
     row(
         "commit",
         &[
-            "range", "limits", "lock", "object", "extent", "plan", "store", "journal", "staging",
+            "interrupt",
+            "range",
+            "limits",
+            "lock",
+            "object",
+            "extent",
+            "plan",
+            "store",
+            "journal",
+            "staging",
         ],
     ),
     row(
         "file",
         &[
+            "interrupt",
             "range",
             "attributes",
             "limits",
@@ -117,6 +132,7 @@ pub const IMPORTS: &[Row] = &[
     row(
         "fs",
         &[
+            "interrupt",
             "range",
             "attributes",
             "limits",
@@ -136,7 +152,9 @@ pub const IMPORTS: &[Row] = &[
     row(
         "fuse",
         &[
+            "interrupt",
             "range",
+            "lock",
             "attributes",
             "plan",
             "store",
@@ -150,6 +168,7 @@ pub const IMPORTS: &[Row] = &[
     row(
         "mount",
         &[
+            "interrupt",
             "limits",
             "object",
             "config",

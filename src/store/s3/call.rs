@@ -1,6 +1,7 @@
 //! One call of a bucket's method: attempts at a request, each watched, with pauses between, within
 //! a deadline; every attempt is logged. Knows no operation.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,12 +12,35 @@ use tokio::time::Instant;
 use super::S3Bucket;
 use super::fault::{Condition, Effect, Fault, Next, Subject};
 use super::meaning::meaning;
+use crate::interrupt::{self, Interrupted};
 use crate::object::ObjectKey;
 use crate::store::retry::Timeouts;
 use crate::store::{StoreError, StoreResult};
 
 /// Where requests are logged.
 pub(super) const LOG_TARGET: &str = "s3fs::store";
+
+/// The part of the time in which something has to move after which the log says that nothing does:
+/// of a minute, ten seconds.
+const STALL_SHARE: u32 = 6;
+
+/// How long after the log has said so it says nothing of other calls.
+const STALL_SAID_EVERY: Duration = Duration::from_secs(10);
+
+/// When the log last said that a call stalls.
+#[derive(Debug, Default)]
+pub(super) struct Stalls(Mutex<Option<Instant>>);
+
+impl Stalls {
+    fn may_say(&self, now: Instant) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last.is_none_or(|last| now - last >= STALL_SAID_EVERY);
+        if is_due {
+            *last = Some(now);
+        }
+        is_due
+    }
+}
 
 /// What is called, and how much it moves.
 #[derive(Clone, Copy, Debug)]
@@ -168,10 +192,15 @@ impl Progress {
 
     /// Returns when nothing has moved for too long, with how long that was.
     async fn stalled(&self) -> Duration {
+        self.silent(1).await
+    }
+
+    /// The same for the `share`-th part of too long.
+    async fn silent(&self, share: u32) -> Duration {
         loop {
             let (since, limit) = {
                 let watch = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-                (watch.since, watch.limit)
+                (watch.since, watch.limit / share)
             };
             if since.elapsed() >= limit {
                 return limit;
@@ -221,7 +250,10 @@ impl S3Bucket {
                 progress: progress.clone(),
             };
             let begun = Instant::now();
-            let outcome = watched(request(attempt), &progress, deadline).await;
+            // On the heap, or the layout of what calls this is too deep for the compiler.
+            let outcome = Box::pin(watched(request(attempt), &progress, deadline));
+            let watched = self.saying_stalls(&call.subject, &progress, outcome);
+            let outcome = interrupt::or(watched).await.unwrap_or_else(interrupted);
             log_attempt(&call.subject, attempts, begun.elapsed(), &outcome);
             let fault = match outcome {
                 Ok(value) => {
@@ -255,7 +287,35 @@ impl S3Bucket {
             if fault.next() == Next::Renew {
                 self.connection.renew(generation);
             }
-            tokio::time::sleep(pause).await;
+            // Interrupted, the next attempt says so.
+            let _ = interrupt::or(tokio::time::sleep(pause)).await;
+        }
+    }
+
+    /// `attempt`, during which the log says once if nothing moves for a part of the time in which
+    /// something has to.
+    async fn saying_stalls<T>(
+        &self,
+        subject: &Subject<'_>,
+        progress: &Progress,
+        attempt: impl Future<Output = T>,
+    ) -> T {
+        let said = async {
+            let silent = progress.silent(STALL_SHARE).await;
+            if self.connection.stalls.may_say(Instant::now()) {
+                let (operation, resource) = (subject.operation, subject.resource());
+                log::warn!(
+                    target: LOG_TARGET,
+                    "{operation} {resource}: no answer from {} for {silent:?}; still waiting",
+                    subject.endpoint,
+                );
+            }
+            std::future::pending::<Infallible>().await
+        };
+        tokio::select! {
+            biased;
+            done = attempt => done,
+            never = said => match never {},
         }
     }
 
@@ -287,6 +347,10 @@ async fn watched<T>(
         () = tokio::time::sleep_until(deadline) => "out of time".to_owned(),
     };
     Err(Fault::Silence { reason, sent: true })
+}
+
+fn interrupted<T>(interrupted: Interrupted) -> Result<T, Fault> {
+    Err(Fault::Settled(interrupted.into()))
 }
 
 fn log_attempt<T>(

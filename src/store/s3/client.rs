@@ -22,7 +22,7 @@ use aws_sdk_s3::config::{
 use aws_sdk_s3::{Client, Config};
 
 use super::S3Bucket;
-use super::call::LOG_TARGET;
+use super::call::{LOG_TARGET, Stalls};
 use super::connect::{self, ConnectError};
 use super::endpoint;
 use super::recent::Recent;
@@ -55,6 +55,8 @@ pub(super) struct Connection {
     pub offers: Offers,
     /// What listings may lack.
     pub recent: Recent,
+    /// When the log last said that a call stalls.
+    pub stalls: Stalls,
     /// The pairs of buckets between which a copy was refused.
     refusals: Mutex<BTreeSet<(BucketName, BucketName)>>,
 }
@@ -281,6 +283,7 @@ impl Connection {
                 appends: Offer::new("appends to objects"),
             },
             recent: Recent::default(),
+            stalls: Stalls::default(),
             refusals: Mutex::default(),
         })
     }

@@ -1,0 +1,140 @@
+//! Processes that are to end while a store does not answer, and mounts that are.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use s3fs::sim::{Fault, How, Operation};
+
+use crate::mounted::send;
+use crate::rig::{BUCKET, Rig};
+use crate::shell::{sh, spawn};
+
+/// Within which a process that is to end has ended.
+const SOON: Duration = Duration::from_secs(2);
+
+/// From now on no request of this operation, or of any, is answered.
+fn stall(rig: &Rig, on: Option<Operation>) {
+    let fault = Fault {
+        on,
+        ..Fault::nth(1, How::Stall)
+    };
+    rig.sim.fault(fault.times(u64::MAX / 2));
+}
+
+fn start(dir: &Path, script: &str) -> Child {
+    // `exec`, so that the signal is the command's.
+    let mut command = Command::new("bash");
+    let command = command.args(["-c", &format!("exec {script}")]);
+    spawn(
+        command
+            .current_dir(dir)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null()),
+    )
+}
+
+/// Waits for a request of an operation, counted from `before`.
+fn wait_for_request(rig: &Rig, operation: Operation, before: u64) {
+    let start = Instant::now();
+    while rig.sim.counters().of(operation).requests <= before {
+        assert!(start.elapsed() < Duration::from_secs(20), "never asked");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Sends a signal, and waits for the process to end.
+fn ends_soon(child: &mut Child, signal: Signal) {
+    let start = Instant::now();
+    send(child, signal);
+    while child.try_wait().unwrap().is_none() {
+        assert!(start.elapsed() < SOON, "{signal} is not answered");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Promise: interrupted. Callers that wait for a store that answers nothing can be ended.
+#[test]
+fn a_caller_that_waits_for_a_stalled_store_can_be_killed_and_interrupted() {
+    let rig = Rig::new();
+    rig.store.put(BUCKET, "old", vec![1; 100_000]);
+    rig.store.put(BUCKET, "dir/name", "x");
+    let mounted = rig.mount_with("actimeo=0");
+    sh(&mounted.dir(), "stat old dir");
+    stall(&rig, None);
+    for script in [
+        "cat old",
+        "ls -l dir",
+        "stat unknown",
+        "cp old /dev/null",
+        "touch new",
+        "rm old",
+    ] {
+        for signal in [Signal::SIGKILL, Signal::SIGINT, Signal::SIGTERM] {
+            let mut child = start(&mounted.dir(), script);
+            std::thread::sleep(Duration::from_millis(500));
+            assert!(child.try_wait().unwrap().is_none(), "{script} did not wait");
+            ends_soon(&mut child, signal);
+        }
+    }
+    rig.sim.clear_faults();
+    assert_eq!(sh(&mounted.dir(), "stat -c %s old").trim(), "100000");
+    mounted.unmount();
+}
+
+/// Promise: interrupted. An interrupted close leaves the old object and no upload, and keeps what
+/// was written.
+#[test]
+fn a_copy_that_is_interrupted_in_close_leaves_the_old_object_and_no_upload() {
+    let good = vec![5; 40 << 20];
+    for (script, operation) in [
+        ("dd of=old bs=1M if=/dev/zero count=1", Operation::PutObject),
+        (
+            "dd of=old if=/dev/zero count=1 oflag=append conv=notrunc",
+            Operation::CompleteMultipartUpload,
+        ),
+    ] {
+        let rig = Rig::new();
+        rig.store.put(BUCKET, "old", good.clone());
+        let mounted = rig.mount();
+        stall(&rig, Some(operation));
+        let before = rig.sim.counters().of(operation).requests;
+        let mut child = start(&mounted.dir(), script);
+        wait_for_request(&rig, operation, before);
+        std::thread::sleep(Duration::from_millis(200));
+        ends_soon(&mut child, Signal::SIGINT);
+        let begun = Instant::now();
+        while !rig.sim.uploads(BUCKET).is_empty() {
+            assert!(begun.elapsed() < SOON, "{operation:?}: an upload is left");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert!(rig.store.get(BUCKET, "old") == good, "{operation:?}");
+        rig.sim.clear_faults();
+        let log = mounted.log();
+        assert!(log.contains("the bytes written to it are in"), "{log}");
+        mounted.unmount();
+    }
+}
+
+/// Promise: interrupted. What a killed process wrote is published, and it does not wait for that.
+#[test]
+fn a_killed_writer_ends_at_once_and_what_it_wrote_is_published() {
+    let rig = Rig::new();
+    let mounted = rig.mount();
+    rig.sim.on_request(|_, request| {
+        if request.operation == Operation::PutObject {
+            tokio::task::block_in_place(|| std::thread::sleep(Duration::from_secs(4)));
+        }
+    });
+    let before = rig.sim.counters().of(Operation::PutObject).requests;
+    let program =
+        "import time; f = open('new', 'wb'); f.write(b'bytes'); f.flush(); time.sleep(60)";
+    let script = format!("python3 -c \"{program}\"");
+    let mut child = start(&mounted.dir(), &script);
+    std::thread::sleep(Duration::from_secs(1));
+    ends_soon(&mut child, Signal::SIGTERM);
+    wait_for_request(&rig, Operation::PutObject, before);
+    mounted.unmount();
+    assert_eq!(rig.store.get(BUCKET, "new"), b"bytes");
+}
