@@ -14,7 +14,7 @@ use crate::journal::Journal;
 use crate::limits::{Limits, PartCopy};
 use crate::lock::Guarded;
 use crate::object::{ObjectKey, ObjectVersion};
-use crate::plan::{Part, Plan, PlanError, plan};
+use crate::plan::{Part, Plan, PlanError, plan, sources_of};
 use crate::staging::{Staging, StagingError, StagingPool};
 use crate::store::{
     Bucket, Buckets, CopyHeaders, ObjectHeaders, PartNumber, Precondition, StoreError, StoreResult,
@@ -371,7 +371,7 @@ impl Committer {
         let numbered: Vec<_> = (1..).map(PartNumber).zip(parts.iter().cloned()).collect();
         match self.run_parts(&upload, &numbered, staging).await {
             Ok(stored) => {
-                let sources = sources(parts);
+                let sources = sources_of(parts);
                 upload.complete(&stored, &sources, precondition).await
             }
             Err(error) => {
@@ -446,6 +446,7 @@ impl Committer {
                 }
             }
             Part::Upload(map) => map,
+            Part::Stored(_) => unreachable!("what an upload has already is not sent again"),
         };
         let _permit = self.permit(&self.uploads).await?;
         let body = self.payload(map, staging).await?;
@@ -484,17 +485,4 @@ fn withhold_copies(limits: &mut Limits, is_apart: bool) {
         limits.copy_object_max = 0;
     }
     limits.part_copy = PartCopy::None;
-}
-
-/// The distinct versions that parts are copied from.
-pub fn sources(parts: &[Part]) -> Vec<Arc<ObjectVersion>> {
-    let mut versions: Vec<Arc<ObjectVersion>> = Vec::new();
-    for part in parts {
-        if let Part::Copy(source) = part
-            && !versions.contains(&source.version)
-        {
-            versions.push(source.version.clone());
-        }
-    }
-    versions
 }

@@ -29,6 +29,14 @@ pub enum Extent {
         /// Bytes.
         len: u64,
     },
+    /// Bytes that are nowhere but in the file's unfinished multipart upload, where they can be
+    /// neither read nor changed.
+    Sent {
+        /// Where in the upload the run starts: where it is in the file.
+        offset: u64,
+        /// Bytes.
+        len: u64,
+    },
     /// Zeros stored nowhere.
     Hole {
         /// Bytes.
@@ -40,7 +48,10 @@ impl Extent {
     /// Bytes in the run; never 0 in a map.
     pub const fn len(&self) -> u64 {
         match *self {
-            Self::Object { len, .. } | Self::Dirty { len, .. } | Self::Hole { len } => len,
+            Self::Object { len, .. }
+            | Self::Dirty { len, .. }
+            | Self::Sent { len, .. }
+            | Self::Hole { len } => len,
         }
     }
 
@@ -65,6 +76,10 @@ impl Extent {
                 len,
             },
             Self::Dirty { offset, .. } => Self::Dirty {
+                offset: offset + within.start(),
+                len,
+            },
+            Self::Sent { offset, .. } => Self::Sent {
                 offset: offset + within.start(),
                 len,
             },
@@ -103,6 +118,16 @@ impl Extent {
                 offset: *offset,
                 len: joined_len,
             }),
+            (
+                Self::Sent { offset, len },
+                Self::Sent {
+                    offset: next_offset,
+                    ..
+                },
+            ) if offset + len == *next_offset => Some(Self::Sent {
+                offset: *offset,
+                len: joined_len,
+            }),
             (Self::Hole { .. }, Self::Hole { .. }) => Some(Self::Hole { len: joined_len }),
             _ => None,
         }
@@ -116,8 +141,8 @@ impl Extent {
 /// 1. The extents cover `0..len`, each byte once.
 /// 2. No extent is empty.
 /// 3. No two neighbours could be one: not two holes, not two dirty runs contiguous in staging, not
-///    two runs contiguous in one object version. So maps of the same bytes in the same homes are
-///    equal.
+///    two sent runs contiguous in the upload, not two runs contiguous in one object version. So
+///    maps of the same bytes in the same homes are equal.
 /// 4. A run of an object lies within its version's size.
 ///
 /// An edit costs O(log n) for a map of n extents, plus O(log n) for each extent that it puts in or
@@ -200,6 +225,13 @@ impl ExtentMap {
         );
     }
 
+    /// The bytes of a range, all within the file, are in the unfinished upload alone.
+    pub fn send(&mut self, range: ByteRange) {
+        debug_assert!(range.end() <= self.len, "only what is there can be sent");
+        let (offset, len) = (range.start(), range.len());
+        self.put(offset, [Extent::Sent { offset, len }], len);
+    }
+
     /// Cuts the file to `len`, or extends it by a hole.
     pub fn truncate(&mut self, len: u64) {
         if len < self.len {
@@ -252,13 +284,19 @@ impl ExtentMap {
             .any(|extent| matches!(extent, Extent::Dirty { .. }))
     }
 
+    /// Whether any byte of a range is in the unfinished upload alone.
+    pub fn has_sent(&self, range: ByteRange) -> bool {
+        self.walk(range)
+            .any(|(_, extent)| matches!(extent, Extent::Sent { .. }))
+    }
+
     /// The distinct object versions the map refers to, in order of first appearance.
     pub fn versions(&self) -> Vec<Arc<ObjectVersion>> {
         let mut seen = HashSet::new();
         self.extents()
             .filter_map(|extent| match extent {
                 Extent::Object { version, .. } => seen.insert(version).then(|| Arc::clone(version)),
-                Extent::Dirty { .. } | Extent::Hole { .. } => None,
+                Extent::Dirty { .. } | Extent::Sent { .. } | Extent::Hole { .. } => None,
             })
             .collect()
     }

@@ -40,6 +40,7 @@ mod tests;
 
 pub use kept::{Kept, RestoreError};
 
+use eager::Returnables;
 use record::{FILE, Stated};
 use state::State;
 
@@ -62,6 +63,8 @@ pub struct Shared {
     pub journal: Arc<Journal>,
     /// The files with something to commit, by [`File::id`].
     dirty: Guarded<BTreeMap<u64, Weak<File>>>,
+    /// What makes room when memory for staged bytes is short.
+    returnables: Guarded<Returnables>,
 }
 
 impl Shared {
@@ -105,6 +108,7 @@ impl Shared {
             bounds,
             runtime,
             dirty: Guarded::default(),
+            returnables: Guarded::default(),
         })
     }
 
@@ -241,17 +245,21 @@ impl FileError {
 pub enum Salvaged {
     /// There were none: the content was cut, extended, or copied from objects.
     Nothing,
-    /// They are in this file.
-    Bytes(PathBuf),
-    /// Some were sent to the store and are nowhere but in an unfinished upload.
-    SentAhead,
+    /// They are in this file; the note beside it names an unfinished upload when some are nowhere
+    /// but there.
+    Bytes {
+        /// The file.
+        path: PathBuf,
+        /// The store's id of the upload, which stays.
+        upload: Option<String>,
+    },
 }
 
 /// The content of one file.
 ///
 /// Locks, in the order they may be taken: `publishing` (held across the store calls of a commit),
-/// then `state`, then `staging`, then the list of dirty files. Only `publishing` is ever held
-/// across a wait.
+/// then `state`, then `staging`, then the list of dirty files or that of what can be given back.
+/// Only `publishing` is ever held across a wait, and the state of one file at a time.
 #[derive(Debug)]
 pub struct File {
     id: u64,
@@ -387,8 +395,9 @@ impl File {
             if let Some(written) = self.try_write(at, bytes) {
                 return written;
             }
-            self.wait_for_memory(bytes.len() as u64).await?;
-            self.settle_before(at).await?;
+            let len = bytes.len() as u64;
+            self.wait_for_memory(len).await?;
+            self.publish_sent(|_| edited(at, len)).await?;
         }
     }
 
@@ -397,7 +406,8 @@ impl File {
         if self.is_short_of_memory(bytes.len() as u64) {
             return None;
         }
-        let written = self.try_edit(at, |state, staging| state.write(staging, at, bytes))?;
+        let write = |state: &mut State, staging: &mut Staging| state.write(staging, at, bytes);
+        let written = self.try_edit(|_| edited(at, bytes.len() as u64), write)?;
         if written.is_ok() {
             self.upload_ahead();
         }
@@ -422,11 +432,13 @@ impl File {
         if self.is_short_of_memory(bytes.len() as u64) {
             return None;
         }
-        // The end of the file is never uploaded ahead.
-        let appended = self.try_edit(u64::MAX, |state, staging| {
-            let at = state.map.len();
-            state.write(staging, at, bytes).map(|()| at)
-        })?;
+        let appended = self.try_edit(
+            |_| ByteRange::at(0, 0),
+            |state, staging| {
+                let at = state.map.len();
+                state.write(staging, at, bytes).map(|()| at)
+            },
+        )?;
         if appended.is_ok() {
             self.upload_ahead();
         }
@@ -438,11 +450,8 @@ impl File {
     /// # Errors
     /// As [`Self::write`].
     pub async fn truncate(self: &Arc<Self>, len: u64) -> Result<(), FileError> {
-        if len == 0 {
-            self.drop_ahead()?;
-        }
-        self.edit(len, |state, staging| state.truncate(staging, len))
-            .await
+        let cut = |state: &mut State, staging: &mut Staging| state.truncate(staging, len);
+        self.edit(|state| state.cut(len), cut).await
     }
 
     /// As [`Self::truncate`], and a change even when the length stays as it is: ftruncate(2).
@@ -450,15 +459,12 @@ impl File {
     /// # Errors
     /// As [`Self::write`].
     pub async fn set_len(self: &Arc<Self>, len: u64) -> Result<(), FileError> {
-        if len == 0 {
-            self.drop_ahead()?;
-        }
-        self.edit(len, |state, staging| {
+        let cut = |state: &mut State, staging: &mut Staging| {
             state.truncate(staging, len)?;
             state.touch();
             Ok(())
-        })
-        .await
+        };
+        self.edit(|state| state.cut(len), cut).await
     }
 
     /// Makes zeros of a range, of which nothing is stored until a commit; with `extend` the file
@@ -467,10 +473,8 @@ impl File {
     /// # Errors
     /// As [`Self::write`].
     pub async fn zero(self: &Arc<Self>, range: ByteRange, extend: bool) -> Result<(), FileError> {
-        self.edit(range.start(), |state, staging| {
-            state.zero(staging, range, extend)
-        })
-        .await
+        let zero = |state: &mut State, staging: &mut Staging| state.zero(staging, range, extend);
+        self.edit(|_| range, zero).await
     }
 
     /// Cuts off nothing, and extends to `len` if the file is shorter.
@@ -478,10 +482,10 @@ impl File {
     /// # Errors
     /// As [`Self::write`].
     pub async fn extend(self: &Arc<Self>, len: u64) -> Result<(), FileError> {
-        self.edit(u64::MAX, |state, staging| {
+        let extend = |state: &mut State, staging: &mut Staging| {
             state.truncate(staging, len.max(state.map.len()))
-        })
-        .await
+        };
+        self.edit(|_| ByteRange::at(0, 0), extend).await
     }
 
     /// Where the next byte at or after `at` is that is a hole, or is not; the end of the file
@@ -557,20 +561,26 @@ impl File {
     }
 
     /// The file was unlinked: it stays readable and writable, and commits do nothing from now on.
-    /// What was uploaded ahead, and so lives nowhere else, is published first: whoever unlinks
-    /// then finds a version in [`Self::stat`] that has to be hidden or deleted.
+    /// What is in an unfinished upload alone is published first: whoever unlinks then finds a
+    /// version in [`Self::stat`] that has to be hidden or deleted.
     ///
     /// # Errors
     /// Those of [`Self::commit`]; the file is as before then.
     pub async fn orphan(self: &Arc<Self>) -> Result<(), FileError> {
         loop {
-            self.settle_before(0).await?;
+            self.publish_sent(|state| ByteRange::new(0, state.map.len()))
+                .await?;
             let mut state = self.state();
-            if !state.is_ahead_of(0) {
+            if !state.has_sent() {
                 state.orphan = true;
-                return Ok(());
+                if let Some(eager) = state.eager.take() {
+                    self.give_up_ahead(&mut state, eager);
+                }
+                break;
             }
         }
+        self.progress.notify_waiters();
+        Ok(())
     }
 
     /// The file keeps its name after all: commits publish again.
@@ -585,7 +595,7 @@ impl File {
         let eager = {
             let mut state = self.state();
             state.orphan = true;
-            state.ahead = 0;
+            state.map = ExtentMap::new();
             self.shared.strike(self);
             state.eager.take()
         };
@@ -593,17 +603,6 @@ impl File {
         if let Some(eager) = eager {
             eager.give_up().await;
         }
-    }
-
-    /// Writes the staged bytes, each at its position in the file, to a new file in the staging
-    /// directory that only its owner can read.
-    ///
-    /// # Errors
-    /// [`FileError::Staging`].
-    pub fn salvage(&self) -> Result<Salvaged, FileError> {
-        let state = self.state();
-        let staging = self.staging.lock();
-        Ok(state.salvage(&staging, &self.shared.bounds.staging_dir)?)
     }
 
     /// The content as a map.
@@ -615,31 +614,30 @@ impl File {
         Stated::new(self, self.state.lock())
     }
 
-    /// Changes the content from `at` on, and enlists the file among the dirty ones before anyone
-    /// can see it.
+    /// Changes bytes of the content, and enlists the file among the dirty ones before anyone can
+    /// see it.
     async fn edit<T>(
         self: &Arc<Self>,
-        at: u64,
+        edited: impl Fn(&State) -> ByteRange,
         mut change: impl FnMut(&mut State, &mut Staging) -> Result<T, FileError>,
     ) -> Result<T, FileError> {
         loop {
-            self.settle_before(at).await?;
-            if let Some(result) = self.try_edit(at, &mut change) {
+            self.publish_sent(&edited).await?;
+            if let Some(result) = self.try_edit(&edited, &mut change) {
                 return result;
             }
         }
     }
 
-    /// As [`Self::edit`]; `None` when what is at `at` was uploaded ahead and must settle first.
-    /// Only the edits of [`State`] that note themselves may be made, so that a record costs what
-    /// was changed.
+    /// As [`Self::edit`]; `None` when [`Self::publish_sent`] has to be called first. Only the edits
+    /// of [`State`] that note themselves may be made, so that a record costs what was changed.
     fn try_edit<T>(
         self: &Arc<Self>,
-        at: u64,
+        edited: impl Fn(&State) -> ByteRange,
         change: impl FnOnce(&mut State, &mut Staging) -> Result<T, FileError>,
     ) -> Option<Result<T, FileError>> {
         let mut state = self.state();
-        if state.is_ahead_of(at) {
+        if state.is_sent(edited(&state)) {
             return None;
         }
         let mut staging = self.staging.lock();
@@ -647,24 +645,43 @@ impl File {
         if state.is_dirty() {
             self.shared.enlist(self);
         }
+        drop(staging);
+        if let Some(eager) = state.for_edit().given_up.take() {
+            self.give_up_ahead(&mut state, eager);
+            // The parts on their way end with it, and report nothing.
+            self.progress.notify_waiters();
+        }
         Some(result)
     }
 
-    /// Bytes that were uploaded ahead live in an unfinished upload, where they can be neither read
-    /// nor changed: publishes them when something at or after `at`, but before their end, is
-    /// wanted.
-    async fn settle_before(self: &Arc<Self>, at: u64) -> Result<(), FileError> {
+    /// What happens when bytes are wanted that are in an unfinished upload alone: the file is
+    /// published as far as it is. Bytes sent ahead are there alone only when memory was short.
+    async fn publish_sent(
+        self: &Arc<Self>,
+        edited: impl Fn(&State) -> ByteRange,
+    ) -> Result<(), FileError> {
         self.learn_outcome().await?;
-        while self.state().is_ahead_of(at) {
+        loop {
+            let is_sent = {
+                let state = self.state();
+                state.is_sent(edited(&state))
+            };
+            if !is_sent {
+                return Ok(());
+            }
             self.commit().await?;
         }
-        Ok(())
     }
 
     /// Slices of the content that other code copies from or reads.
     fn slice(&self, range: ByteRange) -> ExtentMap {
         self.state().map.slice(range)
     }
+}
+
+/// `len` bytes at a position that may be too far for an object, which is found out later.
+const fn edited(at: u64, len: u64) -> ByteRange {
+    ByteRange::new(at, at.saturating_add(len))
 }
 
 /// Zeros, as [`Bytes`], for what is read from holes.

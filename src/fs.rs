@@ -179,6 +179,13 @@ impl From<u64> for WriteAt {
     }
 }
 
+impl OpenMode {
+    /// Whether what is done by a handle opened so can change the content.
+    pub const fn can_change(self) -> bool {
+        self.write || self.truncate
+    }
+}
+
 /// An open file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Opened {

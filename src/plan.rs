@@ -8,11 +8,14 @@ use crate::limits::{Limits, PartCopy};
 use crate::object::{ObjectRange, ObjectVersion};
 use crate::range::ByteRange;
 
+mod ahead;
 mod copied;
 mod division;
 mod equal;
 #[cfg(test)]
 mod tests;
+
+pub use ahead::{PartAhead, is_better_anew, next_ahead, plan_onto};
 
 /// How a map becomes an object.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,6 +40,8 @@ pub enum Part {
     Copy(ObjectRange),
     /// One UploadPart with the bytes of this map; object extents in it are fetched first.
     Upload(ExtentMap),
+    /// Nothing to do: the upload has it.
+    Stored(ExtentMap),
 }
 
 /// What a plan costs.
@@ -203,7 +208,7 @@ impl Part {
     pub const fn len(&self) -> u64 {
         match self {
             Self::Copy(from) => from.range.len(),
-            Self::Upload(map) => map.len(),
+            Self::Upload(map) | Self::Stored(map) => map.len(),
         }
     }
 
@@ -216,7 +221,7 @@ impl Part {
     pub fn content(&self) -> ExtentMap {
         match self {
             Self::Copy(from) => ExtentMap::of_object(Arc::clone(&from.version)).slice(from.range),
-            Self::Upload(map) => map.clone(),
+            Self::Upload(map) | Self::Stored(map) => map.clone(),
         }
     }
 
@@ -227,6 +232,7 @@ impl Part {
                 ..Cost::default()
             },
             Self::Upload(map) => upload_cost(map),
+            Self::Stored(_) => Cost::default(),
         }
     }
 
@@ -268,6 +274,24 @@ impl Cost {
     }
 }
 
+/// The distinct versions that parts are copied from.
+pub fn sources_of(parts: &[Part]) -> Vec<Arc<ObjectVersion>> {
+    let mut versions: Vec<Arc<ObjectVersion>> = Vec::new();
+    for part in parts {
+        let of_part = match part {
+            Part::Copy(source) => vec![source.version.clone()],
+            Part::Stored(content) => content.versions(),
+            Part::Upload(_) => Vec::new(),
+        };
+        for version in of_part {
+            if !versions.contains(&version) {
+                versions.push(version);
+            }
+        }
+    }
+    versions
+}
+
 /// What one request that sends the bytes of `map` costs, with one fetch an object extent.
 fn upload_cost(map: &ExtentMap) -> Cost {
     map.extents().fold(
@@ -282,7 +306,7 @@ fn upload_cost(map: &ExtentMap) -> Cost {
                 down: *len,
                 requests: 1,
             }),
-            Extent::Dirty { .. } | Extent::Hole { .. } => cost,
+            Extent::Dirty { .. } | Extent::Sent { .. } | Extent::Hole { .. } => cost,
         },
     )
 }

@@ -11,6 +11,8 @@ use s3fs::range::ByteRange;
 use s3fs::sim::{Counters, Fault, How, Operation};
 use s3fs::store::{ObjectHeaders, Tags};
 
+#[path = "fs/ahead.rs"]
+mod ahead;
 #[path = "fs/appends.rs"]
 mod appends;
 #[path = "fs/killed.rs"]
@@ -483,10 +485,10 @@ fn what_was_removed_is_not_saved_at_the_end_of_the_mount() {
     world.run(write("removed")).unwrap();
     world.run(world.fs.unlink(ROOT, name("removed"))).unwrap();
     let saved = || std::fs::read_dir(world.staging.path()).unwrap().count();
-    world.fs.save_unstored();
+    world.run(world.fs.save_unstored());
     assert_eq!(saved(), 0);
     world.run(write("kept")).unwrap();
-    world.fs.save_unstored();
+    world.run(world.fs.save_unstored());
     assert_eq!(saved(), 2);
 }
 

@@ -34,6 +34,9 @@ impl Committer {
                     let buffers = staging.lock().read(range)?;
                     buffers.into_iter().for_each(|bytes| payload.push(bytes));
                 }
+                Extent::Sent { .. } => {
+                    unreachable!("what is in an upload alone is not sent again")
+                }
                 Extent::Hole { len } => zeros(*len).for_each(|bytes| payload.push(bytes)),
                 Extent::Object {
                     version,

@@ -1,8 +1,8 @@
-//! A multipart upload that is never left behind: whoever drops it without completing it has it
-//! aborted. Knows no plan.
+//! A multipart upload that is not left behind unawares: dropped without being completed or
+//! preserved, it is aborted. Knows no plan.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -29,6 +29,8 @@ pub struct OpenUpload {
     upload: Option<Upload>,
     runtime: Handle,
     noted: Option<Noted>,
+    /// Whether it stays in the store though nothing here completes it.
+    is_preserved: AtomicBool,
 }
 
 /// The kind of key that uploads are noted under.
@@ -101,6 +103,7 @@ impl OpenUpload {
                 headers,
                 upload: Some(upload),
                 runtime: own,
+                is_preserved: AtomicBool::new(false),
             })
         });
         match interrupt::or(created).await.map_err(StoreError::from)? {
@@ -125,6 +128,7 @@ impl OpenUpload {
             upload: Some(upload),
             runtime: runtime.clone(),
             noted: Some(Noted { journal, number }),
+            is_preserved: AtomicBool::new(false),
         }
     }
 
@@ -214,9 +218,16 @@ impl OpenUpload {
         }
     }
 
-    /// Gives it up. When the store cannot be told now, or nobody waits for that, it is told later.
+    /// From now on it is not aborted: what it holds is nowhere else, and a note tells the user how
+    /// to complete it.
+    pub fn preserve(&self) {
+        self.is_preserved.store(true, Ordering::Relaxed);
+    }
+
+    /// Gives it up, unless it is preserved. When the store cannot be told now, or nobody waits for
+    /// that, it is told later.
     pub async fn abort(mut self) {
-        if interrupt::is_interrupted() {
+        if interrupt::is_interrupted() || self.is_preserved.load(Ordering::Relaxed) {
             return;
         }
         let aborted = self.place.bucket.abort_upload(self.upload()).await;
@@ -238,6 +249,9 @@ impl OpenUpload {
 
 impl Drop for OpenUpload {
     fn drop(&mut self) {
+        if self.is_preserved.load(Ordering::Relaxed) {
+            return;
+        }
         if let Some(upload) = self.upload.take() {
             let bucket = self.place.bucket.clone();
             let aborting = abort_until_gone(bucket, upload, self.noted.take());

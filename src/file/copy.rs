@@ -7,26 +7,36 @@ use bytes::Bytes;
 
 use crate::commit::Place;
 use crate::extent::{Extent, ExtentMap};
-use crate::file::{File, FileError};
+use crate::file::kept::dirty_addresses;
+use crate::file::{File, FileError, edited};
 use crate::interrupt;
 use crate::limits::MIB;
 use crate::object::{ObjectRange, ObjectVersion};
 use crate::range::ByteRange;
 
-/// How often a source that somebody keeps writing to is committed before its staged bytes are
-/// copied instead.
+/// How often a source that is written to meanwhile is committed before its staged bytes are copied
+/// all the same.
 const SOURCE_COMMITS_MAX: u32 = 2;
+
+/// Bytes that are copied within staging at a time.
+const COPY_BYTES: u64 = MIB;
 
 /// Bytes fetched at a time when an object's bytes have to be taken into staging.
 const LOCALISE_BYTES: u64 = 8 * MIB;
 
-/// Staged bytes and their position.
-type Staged = (u64, Bytes);
+/// What a copy takes at a time.
+struct Taken {
+    /// Objects' bytes and holes, with holes for what is staged.
+    stored: ExtentMap,
+    /// Staged bytes, which are staged once more, and their positions.
+    staged: Vec<(u64, Bytes)>,
+}
 
 impl File {
     /// Copies `range` of `source` (clamped to its end) to position `at`; the store copies when
-    /// this file is committed. Commits `source` first when that range is dirty. Returns bytes
-    /// copied.
+    /// this file is committed. Staged bytes of the source are staged once more while there is room
+    /// for them; else the source is committed first. Returns bytes copied, fewer when it fails
+    /// after some.
     ///
     /// # Errors
     /// [`FileError`], of either file.
@@ -36,69 +46,103 @@ impl File {
         source: &Arc<Self>,
         range: ByteRange,
     ) -> Result<u64, FileError> {
-        let mut commits = 0;
+        source.make_copyable(range).await?;
+        // What a copy within one file adds to its end is not copied again.
+        let range = range.clamp_end(source.stat().size);
+        let mut copied = 0;
         loop {
-            self.settle_before(at).await?;
-            source.settle_before(range.start()).await?;
+            let rest = ByteRange::new(range.start() + copied, range.end());
+            match self.copy_some(at + copied, source, rest).await {
+                Ok(0) => return Ok(copied),
+                Ok(len) => copied += len,
+                // The next call meets it again.
+                Err(_) if copied > 0 => return Ok(copied),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Commits the file when there is no room for a second copy of what is staged of a range.
+    async fn make_copyable(self: &Arc<Self>, range: ByteRange) -> Result<(), FileError> {
+        for _ in 0..SOURCE_COMMITS_MAX {
+            let staged = dirty_addresses(&self.slice(range));
+            let staged = staged.iter().map(|addresses| addresses.len()).sum();
+            if staged == 0 || self.shared.staging.has_room_for(staged) || self.state().orphan {
+                break;
+            }
+            self.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Copies bytes from the start of a range; how many. None at the end of the source.
+    async fn copy_some(
+        self: &Arc<Self>,
+        at: u64,
+        source: &Arc<Self>,
+        range: ByteRange,
+    ) -> Result<u64, FileError> {
+        loop {
+            let range = range.clamp_end(source.stat().size);
+            self.publish_sent(|_| edited(at, range.len())).await?;
+            self.wait_for_memory(COPY_BYTES.min(range.len())).await?;
             // Nobody can replace the source's object between here and the edit below, which
             // makes this file one that is committed before the source's object is replaced.
             let publishing = interrupt::or(source.publishing.lock()).await?;
-            let copied = {
-                let state = source.state();
-                if state.is_ahead_of(range.start()) {
-                    continue;
-                }
-                state.map.slice(range)
-            };
-            if copied.has_dirty() && commits < SOURCE_COMMITS_MAX && !source.state().orphan {
+            let Some(Taken { stored, staged }) = source.taken(range)? else {
                 drop(publishing);
                 source.commit().await?;
-                commits += 1;
                 continue;
-            }
-            if let Some(taken) = self.take(at, &copied, source) {
-                return taken.map(|()| copied.len());
+            };
+            let len = stored.len();
+            let written = self.try_edit(
+                |_| edited(at, len),
+                |state, staging| {
+                    state.splice(staging, at, &stored)?;
+                    for (from, bytes) in staged {
+                        state.write(staging, at + from, &bytes)?;
+                    }
+                    Ok(())
+                },
+            );
+            drop(publishing);
+            if let Some(written) = written {
+                self.upload_ahead();
+                return written.map(|()| len);
             }
         }
     }
 
-    /// Puts `copied`, a slice of `source`'s content, at position `at`; dirty bytes in it are
-    /// staged once more, as this file's own. `None` when what is there must settle first.
-    fn take(
-        self: &Arc<Self>,
-        at: u64,
-        copied: &ExtentMap,
-        source: &Arc<Self>,
-    ) -> Option<Result<(), FileError>> {
-        let (stored, staged) = match source.staged_apart(copied) {
-            Ok(split) => split,
-            Err(error) => return Some(Err(error)),
-        };
-        self.try_edit(at, |state, staging| {
-            state.splice(staging, at, &stored)?;
-            for (from, bytes) in staged {
-                state.write(staging, at + from, &bytes)?;
-            }
-            Ok(())
-        })
-    }
-
-    /// `copied` with holes for its dirty runs, and the bytes of these with their positions.
-    fn staged_apart(&self, copied: &ExtentMap) -> Result<(ExtentMap, Vec<Staged>), FileError> {
-        let mut stored = copied.clone();
-        let mut staged = Vec::new();
-        for (mut at, extent) in copied.walk(ByteRange::new(0, copied.len())) {
-            if let Extent::Dirty { offset, len } = extent {
-                stored.punch(ByteRange::at(at, len));
-                let staging = self.staging.lock();
-                for bytes in staging.read(ByteRange::at(offset, len))? {
-                    let len = bytes.len() as u64;
-                    staged.push((at, bytes));
-                    at += len;
+    /// What is at the beginning of a range: all of it, or as much as is staged at a time. `None`
+    /// when the first byte is in an unfinished upload alone.
+    fn taken(&self, range: ByteRange) -> Result<Option<Taken>, FileError> {
+        let state = self.state();
+        let (mut stored, mut staged, mut staged_len) = (ExtentMap::new(), Vec::new(), 0);
+        for (at, extent) in state.map.walk(range) {
+            match extent {
+                Extent::Object { .. } | Extent::Hole { .. } => {
+                    stored.append(&state.map.slice(ByteRange::at(at, extent.len())));
                 }
+                Extent::Dirty { offset, len } => {
+                    let len = len.min(COPY_BYTES - staged_len);
+                    let staging = self.staging.lock();
+                    let mut from = stored.len();
+                    stored.truncate(from + len);
+                    for bytes in staging.read(ByteRange::at(offset, len))? {
+                        let read = bytes.len() as u64;
+                        staged.push((from, bytes));
+                        from += read;
+                    }
+                    staged_len += len;
+                }
+                Extent::Sent { .. } if stored.is_empty() => return Ok(None),
+                Extent::Sent { .. } => break,
+            }
+            if staged_len == COPY_BYTES {
+                break;
             }
         }
-        Ok((stored, staged))
+        Ok(Some(Taken { stored, staged }))
     }
 
     /// Fetches the bytes the content takes from `place` into staging: for when that object is
@@ -145,14 +189,18 @@ impl File {
         let bucket = self.shared.buckets.bucket(&version.bucket);
         let fetched = bucket.get(&source).await;
         let taken = ExtentMap::of_object(version.clone()).slice(range);
-        let edited = self.try_edit(at, |state, staging| {
-            // What was overwritten meanwhile stays as it is now; nobody kept its object for us.
-            let now = ByteRange::at(at, range.len());
-            if state.map.slice(now) == taken {
-                state.write(staging, at, &fetched?)?;
-            }
-            Ok(())
-        });
-        edited.expect("what was uploaded ahead takes no bytes from an object")
+        let now = ByteRange::at(at, range.len());
+        // What is in an upload alone is published, so nothing of that has to be copied anew.
+        let edited = self.try_edit(
+            |_| ByteRange::at(0, 0),
+            |state, staging| {
+                // What was overwritten meanwhile stays as it is now; nobody kept its object for us.
+                if state.map.slice(now) == taken {
+                    state.write(staging, at, &fetched?)?;
+                }
+                Ok(())
+            },
+        );
+        edited.expect("an edit of nothing waits for nothing")
     }
 }

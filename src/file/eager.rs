@@ -1,34 +1,40 @@
-//! Uploading ahead: full parts of a file that is being written sequentially go to the store while
-//! the application writes on, so that neither memory nor disk holds the whole file.
+//! Sending ahead: full parts of a file that grows at its end go to the store while the application
+//! writes on. The bytes of a part stay staged until memory is short; then they are in the upload
+//! alone, and the map says so ([`crate::extent::Extent::Sent`]).
 
 use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
-use crate::commit::{CommitError, OpenUpload, Target};
-use crate::extent::{Extent, ExtentMap};
-use crate::file::record::KeptEager;
+use crate::commit::{CommitError, OpenUpload};
+use crate::extent::ExtentMap;
+use crate::file::File;
 use crate::file::state::State;
-use crate::file::{File, FileError, Shared};
-use crate::interrupt::{self, Interrupted};
-use crate::limits::{Limits, PartCopy};
-use crate::lock::Guarded;
-use crate::object::ObjectVersion;
-use crate::plan::{Part, plan_after};
+use crate::plan::{Part, next_ahead};
 use crate::range::ByteRange;
-use crate::staging::Staging;
-use crate::store::{ObjectHeaders, PartNumber, StoreError, StoredPart};
+use crate::store::{PartNumber, StoredPart};
 
-/// The parts of a file's beginning that are uploaded, or on their way.
+mod finish;
+mod kept;
+mod room;
+
+pub(super) use finish::Finish;
+pub(super) use kept::KeptEager;
+use room::Returnable;
+pub(super) use room::Returnables;
+
+/// The parts of a file's beginning that are in an unfinished upload, or on their way.
 #[derive(Debug)]
 pub(super) struct Eager {
     /// Started by whichever part comes first.
     upload: Arc<OnceCell<OpenUpload>>,
     /// The n-th is part n+1.
     parts: Vec<AheadPart>,
-    /// Bytes of the file that the parts cover.
-    pub len: u64,
+    /// Bytes of the file that the parts at the beginning cover which are copied from an object.
+    copied: u64,
+    /// How many parts are on their way.
+    running: usize,
     tasks: JoinSet<()>,
 }
 
@@ -41,9 +47,14 @@ struct AheadPart {
 #[derive(Debug)]
 enum Progress {
     Running,
-    /// The staged bytes were given back.
-    Stored(StoredPart),
-    /// The bytes are still staged.
+    Stored {
+        part: StoredPart,
+        /// What it holds: a file with something else there has changed since.
+        content: ExtentMap,
+        /// While its bytes are staged and may be given back.
+        returnable: Option<Returnable>,
+    },
+    /// The commit sends it.
     Failed,
 }
 
@@ -52,35 +63,61 @@ impl Eager {
         Self {
             upload: Arc::default(),
             parts: Vec::new(),
-            len: 0,
+            copied: 0,
+            running: 0,
             tasks: JoinSet::new(),
         }
     }
 
-    /// What is kept of it. A part that is on its way counts as failed: its bytes are staged.
-    pub fn kept(&self) -> KeptEager {
+    /// Bytes of the file that the parts cover.
+    pub fn len(&self) -> u64 {
+        self.parts.last().map_or(0, |last| last.range.end())
+    }
+
+    /// Bytes of them that are copied from an object.
+    pub const fn copied(&self) -> u64 {
+        self.copied
+    }
+
+    /// What the next process needs of it. A part that is on its way, or that `map` has changed
+    /// since, counts as failed.
+    pub fn kept(&self, map: &ExtentMap) -> KeptEager {
         let upload = self.upload.get();
-        let parts = self.parts.iter().map(|part| match &part.progress {
-            Progress::Stored(stored) => (part.range, Some(stored.clone())),
-            Progress::Running | Progress::Failed => (part.range, None),
-        });
+        let stored = |part: &AheadPart| match &part.progress {
+            Progress::Stored {
+                part: stored,
+                content,
+                ..
+            } if map.slice(part.range) == *content => Some((stored.clone(), content.clone())),
+            Progress::Running | Progress::Failed | Progress::Stored { .. } => None,
+        };
+        let parts = self.parts.iter().map(|part| (part.range, stored(part)));
         KeptEager {
             upload: upload.map(|open| (open.upload().id.clone(), open.headers().clone())),
             parts: parts.collect(),
-            len: self.len,
+            copied: self.copied,
         }
     }
 
-    /// What the process before had, its upload given.
-    pub fn restore(kept: KeptEager, upload: Option<OpenUpload>) -> Self {
+    /// What the process before had, its upload given. What `map` has changed since counts as
+    /// failed: its staged bytes are gone, and their addresses may be used again.
+    pub fn restore(kept: KeptEager, upload: OpenUpload, map: &ExtentMap) -> Self {
         let parts = kept.parts.into_iter().map(|(range, stored)| AheadPart {
             range,
-            progress: stored.map_or(Progress::Failed, Progress::Stored),
+            progress: match stored {
+                Some((part, content)) if map.slice(range) == content => Progress::Stored {
+                    part,
+                    content,
+                    returnable: None,
+                },
+                Some(_) | None => Progress::Failed,
+            },
         });
         Self {
-            upload: Arc::new(OnceCell::new_with(upload)),
+            upload: Arc::new(OnceCell::new_with(Some(upload))),
             parts: parts.collect(),
-            len: kept.len,
+            copied: kept.copied,
+            running: 0,
             tasks: JoinSet::new(),
         }
     }
@@ -90,16 +127,50 @@ impl Eager {
         self.upload.get().map(|open| &open.upload().id)
     }
 
-    /// Whether a part is on its way.
-    pub fn is_running(&self) -> bool {
-        self.parts
-            .iter()
-            .any(|part| matches!(part.progress, Progress::Running))
+    /// The upload is not aborted from now on.
+    pub fn preserve(&self) {
+        if let Some(upload) = self.upload.get() {
+            upload.preserve();
+        }
     }
 
-    /// Stops what is running and aborts the upload.
-    pub async fn give_up(mut self) {
+    /// Whether a part is on its way.
+    pub const fn is_running(&self) -> bool {
+        self.running > 0
+    }
+
+    /// Whether a part on its way holds bytes of a range.
+    pub fn is_running_in(&self, range: ByteRange) -> bool {
+        let first = self
+            .parts
+            .partition_point(|part| part.range.end() <= range.start());
+        let mut parts = self.parts[first..].iter();
+        self.is_running()
+            && parts
+                .by_ref()
+                .take_while(|part| part.range.start() < range.end())
+                .any(|part| matches!(part.progress, Progress::Running))
+    }
+
+    /// Whether every part that is copied was.
+    fn is_beginning_stored(&self) -> bool {
+        let copied = self
+            .parts
+            .iter()
+            .take_while(|part| part.range.end() <= self.copied);
+        copied
+            .map(|part| &part.progress)
+            .all(|progress| matches!(progress, Progress::Stored { .. }))
+    }
+
+    /// Stops what is running; after that none of its parts reads staged bytes.
+    pub async fn stop(&mut self) {
         self.tasks.shutdown().await;
+    }
+
+    /// Stops what is running and aborts the upload, unless it is preserved.
+    pub async fn give_up(mut self) {
+        self.stop().await;
         if let Some(upload) = Arc::into_inner(self.upload).and_then(OnceCell::into_inner) {
             upload.abort().await;
         }
@@ -107,87 +178,62 @@ impl Eager {
 }
 
 impl File {
-    /// The file is cut to nothing: what was uploaded ahead is not wanted any more.
-    pub(super) fn drop_ahead(self: &Arc<Self>) -> Result<(), FileError> {
-        let mut state = self.state();
-        if state.eager.take().is_none() {
-            return Ok(());
-        }
-        state.ahead = 0;
-        // The parts on their way ended with it, and will not tell anybody.
-        self.progress.notify_waiters();
-        let mut staging = self.staging.lock();
-        state.truncate(&mut staging, 0)
-    }
-
-    /// Starts uploading the parts that are full. Called after every write.
+    /// Starts sending the parts that are full. Called after every write.
     pub(super) fn upload_ahead(self: &Arc<Self>) {
         // A commit, or a copy out of this file, is under way: the next write tries again.
         let Ok(_publishing) = self.publishing.try_lock() else {
             return;
         };
         let mut state = self.state();
-        while let Some((number, range)) = self.next_part(&state) {
-            let part = state.map.slice(range);
+        while let Some((number, part)) = self.next_part(&state) {
             let mut staging = self.staging.lock();
             state.frozen = staging.freeze();
             drop(staging);
-            self.start_part(&mut state, number, range, part);
+            self.start_part(&mut state, number, part);
         }
     }
 
-    /// The part to upload next, if the writer is far enough behind it.
-    fn next_part(&self, state: &State) -> Option<(PartNumber, ByteRange)> {
-        // What is sent ahead cannot be saved when the commit is refused, as that of an edit is if
-        // another client has replaced the object.
-        if state.orphan || state.moving || state.edits_base() {
-            return None;
-        }
-        // Nor what may turn out to have been published before.
-        if !state.unsettled.is_empty() {
+    /// The part to send next, if the writer is far enough behind it.
+    fn next_part(&self, state: &State) -> Option<(PartNumber, Part)> {
+        // Nothing is sent that is never published, or may have been.
+        let is_refused = state.is_conflicting();
+        if state.orphan || state.moving || is_refused || !state.unsettled.is_empty() {
             return None;
         }
         let limits = state.place.bucket.limits();
-        let (parts, start) = state
-            .eager
-            .as_ref()
-            .map_or((0, 0), |eager| (eager.parts.len(), eager.len));
-        let number = parts as u32 + 1;
-        let size = limits.eager_part_size(number);
+        let eager = state.eager.as_ref();
+        let count = eager.map_or(0, |eager| eager.parts.len());
+        let (start, copied) = eager.map_or((0, 0), |eager| (eager.len(), eager.copied));
+        let number = count as u32 + 1;
         // A file of up to two parts is left for the commit, which may send it in one PUT; sooner
         // when memory is short.
-        let behind = if self.shared.staging.has_memory_for(size) {
-            2 * size
-        } else {
-            size
+        let size = limits.eager_part_size(number);
+        let behind = match self.shared.staging.has_memory_for(size) {
+            true => 2,
+            false => 1,
         };
-        if number >= limits.part_count_max || state.map.len() - start < behind {
-            return None;
-        }
-        let range = ByteRange::at(start, size);
-        let dirty = state
-            .map
-            .walk(range)
-            .all(|(_, extent)| matches!(extent, Extent::Dirty { .. }));
-        dirty.then_some((PartNumber(number), range))
+        let part = next_ahead(&state.map, (start, start == copied), number, behind, limits)?;
+        // If its beginning cannot be copied, the whole is better made anew.
+        let waits = matches!(part, Part::Upload(_))
+            && eager.is_some_and(|eager| !eager.is_beginning_stored());
+        (!waits).then_some((PartNumber(number), part))
     }
 
-    fn start_part(
-        self: &Arc<Self>,
-        state: &mut State,
-        number: PartNumber,
-        range: ByteRange,
-        part: ExtentMap,
-    ) {
+    fn start_part(self: &Arc<Self>, state: &mut State, number: PartNumber, part: Part) {
         let place = state.place.clone();
         let (headers, base) = (state.headers(), state.base.clone());
         let eager = state.eager.get_or_insert_with(Eager::new);
+        let range = ByteRange::at(eager.len(), part.len());
         eager.parts.push(AheadPart {
             range,
             progress: Progress::Running,
         });
-        eager.len = range.end();
-        state.ahead = range.end();
+        eager.running += 1;
+        if matches!(part, Part::Copy(_)) {
+            eager.copied = range.end();
+        }
+        // Those that have ended.
+        while eager.tasks.try_join_next().is_some() {}
         let upload = eager.upload.clone();
         let shared = self.shared.clone();
         let staging = self.staging.clone();
@@ -200,7 +246,6 @@ impl File {
                         .create_upload(&place, &headers, base.as_ref())
                 };
                 let upload = upload.get_or_try_init(create).await?;
-                let part = Part::Upload(part.clone());
                 shared
                     .committer
                     .run_part(upload, number, &part, &staging)
@@ -215,194 +260,57 @@ impl File {
     }
 
     fn part_done(
-        &self,
+        self: &Arc<Self>,
         upload: &Arc<OnceCell<OpenUpload>>,
         number: PartNumber,
-        part: &ExtentMap,
+        part: &Part,
         stored: Result<StoredPart, CommitError>,
     ) {
         let mut state = self.state();
-        // The file may have been cut to nothing, and begun again, while the part was on its way.
+        let key = state.place.key.clone();
+        // The file may have been cut, and begun again, while the part was on its way.
         let eager = state
             .eager
             .as_mut()
             .filter(|eager| Arc::ptr_eq(&eager.upload, upload));
         if let Some(eager) = eager {
-            eager.parts[number.0 as usize - 1].progress = match stored {
-                Ok(stored) => {
-                    self.give_back(part);
-                    Progress::Stored(stored)
-                }
+            eager.running -= 1;
+            let progress = match stored {
+                Ok(stored) => Progress::Stored {
+                    part: stored,
+                    content: part.content(),
+                    returnable: None,
+                },
                 Err(error) => {
-                    log::warn!(
-                        "part {} of {:?}: {error}; the commit tries again",
-                        number.0,
-                        self.id
-                    );
+                    log::warn!("{key}: part {} ({error}); the commit tries again", number.0);
                     Progress::Failed
                 }
             };
+            eager.parts[number.0 as usize - 1].progress = progress;
+            self.enter(&mut state, number);
+            state.release_displaced(&mut self.staging.lock());
         }
         drop(state);
         self.progress.notify_waiters();
     }
 
-    fn give_back(&self, part: &ExtentMap) {
-        let mut staging = self.staging.lock();
-        for extent in part.extents() {
-            if let Extent::Dirty { offset, len } = extent {
-                staging.release(ByteRange::at(*offset, *len));
-            }
-        }
-    }
-
-    /// Waits until `len` bytes can be staged in memory, as long as parts on their way to the store
-    /// are going to make room. Otherwise the bytes go to the spill file.
-    pub(super) async fn wait_for_memory(&self, len: u64) -> Result<(), Interrupted> {
-        self.wait_while(|eager| self.waits_for_memory(eager, len))
-            .await
-    }
-
-    /// Whether [`Self::wait_for_memory`] would wait.
-    pub(super) fn is_short_of_memory(&self, len: u64) -> bool {
-        let state = self.state();
-        let eager = state.eager.as_ref();
-        eager.is_some_and(|eager| self.waits_for_memory(eager, len))
-    }
-
-    fn waits_for_memory(&self, eager: &Eager, len: u64) -> bool {
-        eager.is_running() && !self.shared.staging.has_memory_for(len)
-    }
-
-    /// Waits until no part is on its way.
-    pub(super) async fn wait_for_parts(&self) -> Result<(), Interrupted> {
-        self.wait_while(Eager::is_running).await
-    }
-
-    async fn wait_while(&self, unready: impl Fn(&Eager) -> bool) -> Result<(), Interrupted> {
-        loop {
-            let mut progress = std::pin::pin!(self.progress.notified());
-            progress.as_mut().enable();
-            if !self.state().eager.as_ref().is_some_and(&unready) {
-                return Ok(());
-            }
-            interrupt::or(progress).await?;
-        }
+    /// Gives up an upload in the background.
+    pub(super) fn give_up_ahead(self: &Arc<Self>, state: &mut State, mut eager: Eager) {
+        let reading = self.reading(state);
+        let giving_up = async move {
+            eager.stop().await;
+            drop(reading);
+            eager.give_up().await;
+        };
+        self.shared.runtime.spawn(giving_up);
     }
 }
 
-/// What a commit needs to finish an upload that was started ahead.
-pub(super) struct Finish<'a> {
-    pub shared: &'a Shared,
-    pub map: &'a ExtentMap,
-    pub base: Option<&'a Arc<ObjectVersion>>,
-    pub staging: &'a Guarded<Staging>,
-    pub target: Target<'a>,
-}
-
-impl Eager {
-    /// Sends what is missing of the file and publishes it, with the headers it was started with,
-    /// which are returned too. No part may be running.
-    ///
-    /// # Errors
-    /// Whatever failed; the upload and its parts are handed back for another try, since the bytes
-    /// of the stored parts are nowhere else.
-    pub async fn finish(
-        self,
-        job: Finish<'_>,
-    ) -> Result<(Arc<ObjectVersion>, ObjectHeaders), (Self, FileError)> {
-        let limits = job.target.place.bucket.limits();
-        let finished = match self.finish_within(&job, limits).await {
-            Err((eager, CommitError::Store(StoreError::CopyRefused { .. }))) => {
-                let limits = Limits {
-                    part_copy: PartCopy::None,
-                    ..limits.clone()
-                };
-                eager.finish_within(&job, &limits).await
-            }
-            finished => finished,
-        };
-        finished.map_err(|(eager, error)| (eager, error.into()))
-    }
-
-    async fn finish_within(
-        self,
-        job: &Finish<'_>,
-        limits: &Limits,
-    ) -> Result<(Arc<ObjectVersion>, ObjectHeaders), (Self, CommitError)> {
-        let (parts, sources) = match self.send_rest(job, limits).await {
-            Ok(sent) => sent,
-            Err(error) => return Err((self, error)),
-        };
-        let Self {
-            upload,
-            parts: ahead,
-            len,
-            mut tasks,
-        } = self;
-        // The task of a part that was just stored may not have let go of the upload yet.
-        while tasks.join_next().await.is_some() {}
-        let upload = Arc::into_inner(upload).and_then(OnceCell::into_inner);
-        let upload = upload.expect("its parts are stored and no task is left");
-        let headers = upload.headers().clone();
-        match upload
-            .try_complete(&parts, &sources, job.target.precondition)
-            .await
-        {
-            Ok(version) => Ok((version, headers)),
-            Err((upload, error)) => {
-                let upload = Arc::new(OnceCell::new_with(Some(upload)));
-                Err((
-                    Self {
-                        upload,
-                        parts: ahead,
-                        len,
-                        tasks,
-                    },
-                    error,
-                ))
-            }
+impl AheadPart {
+    const fn content(&self) -> Option<&ExtentMap> {
+        match &self.progress {
+            Progress::Stored { content, .. } => Some(content),
+            Progress::Running | Progress::Failed => None,
         }
-    }
-
-    /// Sends the parts that failed and those behind the last; all stored parts in order.
-    async fn send_rest(
-        &self,
-        job: &Finish<'_>,
-        limits: &Limits,
-    ) -> Result<(Vec<StoredPart>, Vec<Arc<ObjectVersion>>), CommitError> {
-        let ahead = self.parts.len() as u32;
-        let rest = plan_after(job.map, self.len, ahead, limits)?;
-        Ok((self.send(job, &rest).await?, crate::commit::sources(&rest)))
-    }
-
-    /// Sends the parts that failed and `rest`; all parts of the upload, in order.
-    async fn send(&self, job: &Finish<'_>, rest: &[Part]) -> Result<Vec<StoredPart>, CommitError> {
-        let Target { place, headers, .. } = job.target;
-        let committer = &job.shared.committer;
-        let create = || committer.create_upload(place, headers, job.base);
-        let upload = self.upload.get_or_try_init(create).await?;
-        let mut stored = Vec::new();
-        let mut missing = Vec::new();
-        for (number, part) in (1..).map(PartNumber).zip(&self.parts) {
-            match &part.progress {
-                Progress::Stored(part) => stored.push(part.clone()),
-                Progress::Failed => missing.push((number, Part::Upload(job.map.slice(part.range)))),
-                Progress::Running => unreachable!("a commit waits for the parts on their way"),
-            }
-        }
-        missing.extend(
-            (self.parts.len() as u32 + 1..)
-                .map(PartNumber)
-                .zip(rest.iter().cloned()),
-        );
-        stored.extend(
-            job.shared
-                .committer
-                .run_parts(upload, &missing, job.staging)
-                .await?,
-        );
-        stored.sort_by_key(|part| part.number);
-        Ok(stored)
     }
 }

@@ -12,7 +12,7 @@ use crate::commit::{OpenUpload, Place};
 use crate::config::Bounds;
 use crate::extent::{Extent, ExtentMap};
 use crate::file::eager::Eager;
-use crate::file::record::{FILE, KeptEager};
+use crate::file::record::FILE;
 use crate::file::state::State;
 use crate::file::{File, Shared};
 use crate::journal::{Batch, Journal, JournalError, Key, LogFiles, Values};
@@ -184,7 +184,7 @@ impl File {
         let kept = values.get(&key);
         let restored = kept.and_then(|kept| State::restore(kept, &shared.buckets));
         let (mut state, places) = restored.ok_or(RestoreError::unfit(key))?;
-        let mut live = dirty_addresses(&state.map, state.lent.as_ref());
+        let mut live = dirty_addresses(&state.map);
         let are_kept = |range: &ByteRange| Staging::are_kept(&places, *range);
         state.unsettled.retain_added(are_kept);
         live.extend(state.unsettled.added_addresses());
@@ -198,7 +198,10 @@ impl File {
                 let resumed = shared.resume_upload(&state.place, (number, upload));
                 Some(resumed.with_headers(headers.clone()))
             });
-            state.eager = Some(Eager::restore(eager, upload));
+            // Nothing is in an upload that the file was cut short of.
+            let fits = eager.len() <= state.map.len();
+            let restored = upload.filter(|_| fits);
+            state.eager = restored.map(|upload| Eager::restore(eager, upload, &state.map));
         }
         let file = Self::with_id(shared, id, state, staging);
         let is_dirty = file.state().is_dirty();
@@ -206,7 +209,7 @@ impl File {
             shared.enlist(&file);
         }
         // Recorded anew, as it is now.
-        file.state().moving = false;
+        file.enter_all(&mut file.state());
         Ok(file)
     }
 
@@ -221,11 +224,15 @@ impl File {
 }
 
 impl State {
-    /// Gives back the frozen bytes that edits have displaced. To be called when no commit and no
-    /// part is reading them.
-    pub(super) fn release_displaced(&self, staging: &mut Staging) {
-        let eager = self.eager.as_ref().map(Eager::kept);
-        let mut referred = dirty_addresses(&self.map, eager.as_ref());
+    /// Gives back the frozen bytes that the map does not refer to any more, unless they may be read
+    /// just now: then as soon as they are not.
+    pub(super) fn release_displaced(&mut self, staging: &mut Staging) {
+        let is_running = self.eager.as_ref().is_some_and(Eager::is_running);
+        if !self.has_displaced || self.readers > 0 || is_running {
+            return;
+        }
+        self.has_displaced = false;
+        let mut referred = dirty_addresses(&self.map);
         referred.extend(self.unsettled.added_addresses());
         let mut from = 0;
         for range in joined(referred) {
@@ -236,23 +243,13 @@ impl State {
     }
 }
 
-/// The staging addresses that a map refers to, in order, touching ones joined. Those of the parts
-/// that an upload has were given back.
-pub(super) fn dirty_addresses(map: &ExtentMap, eager: Option<&KeptEager>) -> Vec<ByteRange> {
-    let ahead = eager.map_or(0, |eager| eager.len);
-    let parts = eager.into_iter().flat_map(|eager| &eager.parts);
-    let unsent = parts
-        .filter(|(_, stored)| stored.is_none())
-        .map(|(range, _)| *range);
-    let rest = ByteRange::new(ahead.min(map.len()), map.len());
-    let mut ranges = Vec::new();
-    for range in unsent.chain([rest]) {
-        ranges.extend(map.walk(range).filter_map(|(_, extent)| match extent {
-            Extent::Dirty { offset, len } => Some(ByteRange::at(offset, len)),
-            Extent::Object { .. } | Extent::Hole { .. } => None,
-        }));
-    }
-    joined(ranges)
+/// The staging addresses that a map refers to, in order, touching ones joined.
+pub(super) fn dirty_addresses(map: &ExtentMap) -> Vec<ByteRange> {
+    let ranges = map.extents().filter_map(|extent| match extent {
+        Extent::Dirty { offset, len } => Some(ByteRange::at(*offset, *len)),
+        Extent::Object { .. } | Extent::Sent { .. } | Extent::Hole { .. } => None,
+    });
+    joined(ranges.collect())
 }
 
 fn joined(mut ranges: Vec<ByteRange>) -> Vec<ByteRange> {

@@ -200,7 +200,7 @@ impl File {
             let buffers = match extent {
                 Extent::Dirty { offset, len } => staging.read(ByteRange::at(offset, len))?,
                 Extent::Hole { len } => zeros(len).collect(),
-                Extent::Object { .. } => return Ok(false),
+                Extent::Object { .. } | Extent::Sent { .. } => return Ok(false),
             };
             for buffer in buffers {
                 match rest.strip_prefix(&buffer[..]) {
@@ -215,6 +215,8 @@ impl File {
     fn take_over(&self, state: &mut State, intent: &Intent, version: &Arc<ObjectVersion>) {
         state.eager = None;
         state.rebase(&intent.map, version, intent.edits);
+        state.has_displaced = true;
+        state.release_displaced(&mut self.staging.lock());
         // Its bytes are nowhere any more.
         for other in &mut state.unsettled.intents {
             other.added_to = None;
@@ -233,7 +235,7 @@ impl Intent {
             return Vec::new();
         };
         let added = self.map.slice(ByteRange::new(from, self.map.len()));
-        dirty_addresses(&added, None)
+        dirty_addresses(&added)
     }
 
     /// Whether this is what another process was publishing, once more.

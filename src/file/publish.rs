@@ -30,6 +30,21 @@ struct Snapshot {
     base: Option<Arc<ObjectVersion>>,
     edits: u64,
     eager: Option<Eager>,
+    /// An upload that it is not worth to go on with.
+    given_up: Option<Eager>,
+    /// Until it goes, what it reads stays.
+    _reading: Reading,
+}
+
+/// Reads frozen staged bytes of a file without the lock of its state: they stay until this goes.
+pub(super) struct Reading(Arc<File>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.readers -= 1;
+        state.release_displaced(&mut self.0.staging.lock());
+    }
 }
 
 impl Shared {
@@ -144,6 +159,9 @@ impl File {
     /// Publishes the content as it is now. Writes go on meanwhile, to a map of their own.
     async fn publish_now(self: &Arc<Self>) -> Result<(), FileError> {
         let mut snapshot = self.snapshot();
+        if let Some(eager) = snapshot.given_up.take() {
+            eager.give_up().await;
+        }
         let target = Target {
             place: &snapshot.place,
             headers: &snapshot.headers,
@@ -180,24 +198,48 @@ impl File {
                 Ok(())
             }
             Err((eager, error)) => {
-                let mut state = self.state();
-                (state.eager, state.lent, state.intent) = (eager, None, None);
-                state.release_displaced(&mut self.staging.lock());
+                if let Some(unwanted) = self.take_back(eager) {
+                    unwanted.give_up().await;
+                }
                 Err(error)
             }
         }
     }
 
-    fn snapshot(&self) -> Snapshot {
+    /// Takes back the upload of a commit that failed, if bytes are nowhere else; else returns it.
+    fn take_back(&self, eager: Option<Eager>) -> Option<Eager> {
         let mut state = self.state();
-        {
-            let mut staging = self.staging.lock();
-            // By a commit that was given up, or behind parts that were sent ahead.
-            state.release_displaced(&mut staging);
-            state.frozen = staging.freeze();
+        (state.lent, state.intent) = (None, None);
+        if !state.has_sent() {
+            return eager;
         }
-        let eager = state.eager.take();
-        state.lent = eager.as_ref().map(Eager::kept);
+        state.eager = eager;
+        None
+    }
+
+    /// Freezes what is staged, so that it can be read without the lock of the state.
+    pub(super) fn freeze(self: &Arc<Self>, state: &mut State) -> Reading {
+        state.frozen = self.staging.lock().freeze();
+        self.reading(state)
+    }
+
+    /// Keeps what is frozen until the answer is dropped.
+    pub(super) fn reading(self: &Arc<Self>, state: &mut State) -> Reading {
+        state.readers += 1;
+        Reading(Arc::clone(self))
+    }
+
+    fn snapshot(self: &Arc<Self>) -> Snapshot {
+        let mut state = self.state();
+        let reading = self.freeze(&mut state);
+        let limits = state.place.bucket.limits();
+        let is_wanted = |eager: &Eager| eager.is_wanted(&state.map, state.base.as_ref(), limits);
+        let goes_on = state.eager.as_ref().is_some_and(is_wanted);
+        let (eager, given_up) = match state.eager.take() {
+            eager if goes_on => (eager, None),
+            eager => (None, eager),
+        };
+        state.lent = eager.as_ref().map(|eager| eager.kept(&state.map));
         let sent = state.lent.as_ref().and_then(|lent| lent.upload.as_ref());
         let attributes = match sent {
             // Its headers are those of its beginning.
@@ -220,6 +262,8 @@ impl File {
             base: state.base.clone(),
             edits: state.edits,
             eager,
+            given_up,
+            _reading: reading,
         }
     }
 
@@ -282,7 +326,8 @@ impl File {
         (state.lent, state.intent) = (None, None);
         // What the store does late from now on is refused, if it was asked for on a condition.
         state.unsettled = Unsettled::default();
-        state.release_displaced(&mut self.staging.lock());
+        // They are read to the end.
+        state.has_displaced = true;
         if !state.is_dirty() {
             self.shared.strike(self);
         }

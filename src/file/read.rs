@@ -34,8 +34,9 @@ impl File {
     ) -> Result<Bytes, FileError> {
         self.read_ahead(range, window);
         loop {
-            self.settle_before(range.start()).await?;
+            self.learn_outcome().await?;
             let Some((runs, base)) = self.runs(range)? else {
+                self.commit().await?;
                 continue;
             };
             match self.collect(runs).await {
@@ -48,12 +49,9 @@ impl File {
     }
 
     /// The runs of a read, and the version the file was in step with when they were taken; `None`
-    /// when they have to settle first.
+    /// when some are in an unfinished upload alone, so that the file has to be published first.
     fn runs(&self, range: ByteRange) -> Result<Option<(Vec<Run>, Base)>, FileError> {
         let state = self.state();
-        if state.is_ahead_of(range.start()) {
-            return Ok(None);
-        }
         let mut runs = Vec::new();
         for (_, extent) in state.map.walk(range) {
             runs.push(match extent {
@@ -65,6 +63,7 @@ impl File {
                     version,
                     range: ByteRange::at(offset, len),
                 }),
+                Extent::Sent { .. } => return Ok(None),
                 Extent::Hole { len } => Run::Ready(zeros(len).collect()),
                 Extent::Dirty { offset, len } => {
                     let staging = self.staging.lock();

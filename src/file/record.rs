@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use crate::attributes::{Attributes, Kind};
 use crate::commit::Place;
 use crate::extent::{Extent, ExtentMap};
+use crate::file::eager::KeptEager;
 use crate::file::outcome::Unsettled;
 use crate::file::state::State;
 use crate::file::{Creation, File};
@@ -263,7 +264,6 @@ struct Whole {
     edits_published: u64,
     refused: Option<u64>,
     epoch: u64,
-    ahead: u64,
     eager: Option<KeptEager>,
     orphan: bool,
     intents: Vec<Intent>,
@@ -283,7 +283,6 @@ record!(Whole {
     edits_published,
     refused,
     epoch,
-    ahead,
     eager,
     orphan,
     intents,
@@ -291,7 +290,7 @@ record!(Whole {
 
 impl Whole {
     fn of(state: &State) -> Self {
-        let eager = state.eager.as_ref().map(|eager| eager.kept());
+        let eager = state.eager.as_ref().map(|eager| eager.kept(&state.map));
         Self {
             headers: state.plain_headers().clone(),
             attributes: state.attributes,
@@ -306,7 +305,6 @@ impl Whole {
             edits_published: state.edits_published,
             refused: state.refused.as_ref().map(|(edits, _)| *edits),
             epoch: state.epoch,
-            ahead: state.ahead,
             eager: eager.or_else(|| state.lent.clone()),
             orphan: state.orphan,
             intents: state.unsettled.and(state.intent.as_ref()),
@@ -325,7 +323,6 @@ impl Whole {
         state.edits_published = self.edits_published;
         state.refused = self.refused.map(|edits| (edits, None));
         state.epoch = self.epoch;
-        state.ahead = self.ahead;
         state.lent = self.eager;
         state.orphan = self.orphan;
         state.unsettled = Unsettled::new(self.intents);
@@ -344,18 +341,6 @@ pub(super) struct Intent {
     /// Where it goes on after the object that it may be added to: that keeps its times.
     pub added_to: Option<u64>,
 }
-
-/// What is kept of an upload that was started ahead.
-#[derive(Clone, Debug)]
-pub(super) struct KeptEager {
-    /// The store's id and the headers it was started with, once it was.
-    pub upload: Option<(String, ObjectHeaders)>,
-    /// The parts; none of those on their way is stored.
-    pub parts: Vec<(ByteRange, Option<StoredPart>)>,
-    pub len: u64,
-}
-
-record!(KeptEager { upload, parts, len });
 
 record!(Intent {
     map,
@@ -470,6 +455,7 @@ impl Record for ExtentMap {
                 } => (0_u8, numbers[version], *offset),
                 Extent::Dirty { offset, .. } => (1, 0, *offset),
                 Extent::Hole { .. } => (2, 0, 0),
+                Extent::Sent { offset, .. } => (3, 0, *offset),
             };
             kind.write(to);
             (number, offset, extent.len()).write(to);
@@ -491,6 +477,13 @@ impl Record for ExtentMap {
                 1 => {
                     let end = map.len();
                     Self::write(&mut map, end, offset, len);
+                }
+                3 => {
+                    let range = ByteRange::at(offset, len);
+                    let mut upload = Self::new();
+                    upload.truncate(range.end());
+                    upload.send(range);
+                    map.append(&upload.slice(range));
                 }
                 _ => map.truncate(map.len() + len),
             }

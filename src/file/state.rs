@@ -7,9 +7,9 @@ use std::time::SystemTime;
 use crate::attributes::Attributes;
 use crate::commit::Place;
 use crate::extent::{Extent, ExtentMap};
-use crate::file::eager::Eager;
+use crate::file::eager::{Eager, KeptEager};
 use crate::file::outcome::Unsettled;
-use crate::file::record::{Edit, Intent, KeptEager, Recorded};
+use crate::file::record::{Edit, Intent, Recorded};
 use crate::file::{Creation, FileError, Seen};
 use crate::object::ObjectVersion;
 use crate::plan::PlanError;
@@ -17,7 +17,9 @@ use crate::range::ByteRange;
 use crate::staging::Staging;
 use crate::store::{ObjectHeaders, Precondition};
 
+mod ahead;
 mod described;
+mod staged;
 
 /// The content of one file and how it stands to its object.
 #[derive(Debug)]
@@ -44,12 +46,16 @@ pub(super) struct State {
     /// How many edits there were when a commit last failed, and why unless in another process.
     pub refused: Option<(u64, Option<FileError>)>,
     pub epoch: u64,
-    /// Staging addresses below this are frozen: a commit or an eager part may be reading them.
+    /// Staging addresses below this are frozen: a commit or a part sent ahead may be reading them.
     pub frozen: u64,
-    /// Bytes of the file that were uploaded ahead, and are not in staging any more.
-    pub ahead: u64,
-    /// The upload they went to; with the commit while one is under way.
+    /// Who reads any of them without the lock of the state, beside the parts sent ahead.
+    pub readers: usize,
+    /// Whether there are frozen bytes that the map does not refer to any more.
+    pub has_displaced: bool,
+    /// The upload that the beginning is sent to ahead; with the commit while one is under way.
     pub eager: Option<Eager>,
+    /// One that the file was cut short of, to be given up.
+    pub given_up: Option<Eager>,
     /// Unlinked: readable and writable, never published.
     pub orphan: bool,
     /// Its object is about to be somewhere else: nothing is uploaded ahead.
@@ -99,8 +105,10 @@ impl State {
             refused: None,
             epoch: 0,
             frozen: 0,
-            ahead: 0,
+            readers: 0,
+            has_displaced: false,
             eager: None,
+            given_up: None,
             orphan: false,
             moving: false,
             lent: None,
@@ -133,11 +141,6 @@ impl State {
         self.is_dirty() && refused.is_some_and(|(edits, _)| *edits == self.edits)
     }
 
-    /// Whether bytes from `at` on were uploaded ahead: they live in an unfinished upload.
-    pub fn is_ahead_of(&self, at: u64) -> bool {
-        at < self.ahead
-    }
-
     /// Whether bytes of its object are part of the content.
     pub fn edits_base(&self) -> bool {
         let base = self.base.as_ref();
@@ -165,13 +168,18 @@ impl State {
         let range = self.checked_range(at, bytes.len() as u64)?;
         self.touch();
         let mut done = range.start();
-        for (start, offset, len) in self.overwritable(range) {
+        for (start, addresses) in self.staged(range) {
+            if self.is_frozen(addresses) {
+                continue;
+            }
+            let len = addresses.len();
             self.stage(
                 staging,
                 done,
                 bytes_at(bytes, at, ByteRange::new(done, start)),
             )?;
-            staging.overwrite(offset, bytes_at(bytes, at, ByteRange::at(start, len)))?;
+            let new = bytes_at(bytes, at, ByteRange::at(start, len));
+            staging.overwrite(addresses.start(), new)?;
             done = start + len;
         }
         self.stage(
@@ -194,6 +202,9 @@ impl State {
         self.touch();
         self.map.truncate(len);
         self.recorded.edits.push(Edit::Truncate { len });
+        if self.eager.as_ref().is_some_and(|eager| eager.len() > len) {
+            self.given_up = self.eager.take();
+        }
         Ok(())
     }
 
@@ -303,7 +314,6 @@ impl State {
             }
         }
         self.map = rebased;
-        self.ahead = 0;
         self.base = Some(version.clone());
         self.creation = Creation::Replace;
         self.edits_published = edits;
@@ -346,24 +356,6 @@ impl State {
         self.map.write(at, address, len);
         self.recorded.edits.push(Edit::Write { at, address, len });
         Ok(())
-    }
-
-    /// The runs of `range` that are dirty at addresses nobody reads: position, address, length.
-    fn overwritable(&self, range: ByteRange) -> Vec<(u64, u64, u64)> {
-        let runs = self.map.walk(range);
-        runs.filter_map(|(at, extent)| match extent {
-            Extent::Dirty { offset, len } if offset >= self.frozen => Some((at, offset, len)),
-            _ => None,
-        })
-        .collect()
-    }
-
-    /// Gives back the staged bytes that an edit of `range` is about to leave without a reference.
-    /// Frozen ones go when the commit that froze them is done.
-    fn displace(&self, staging: &mut Staging, range: ByteRange) {
-        for (_, offset, len) in self.overwritable(range) {
-            staging.release(ByteRange::at(offset, len));
-        }
     }
 }
 
@@ -423,7 +415,8 @@ fn agreement(committed: &ExtentMap, range: ByteRange, extent: &Extent) -> Vec<(b
 fn continues(extent: &Extent, skip: u64, other: &Extent) -> bool {
     match (extent, other) {
         (Extent::Hole { .. }, Extent::Hole { .. }) => true,
-        (Extent::Dirty { offset, .. }, Extent::Dirty { offset: there, .. }) => {
+        (Extent::Sent { offset, .. }, Extent::Sent { offset: there, .. })
+        | (Extent::Dirty { offset, .. }, Extent::Dirty { offset: there, .. }) => {
             offset + skip == *there
         }
         (

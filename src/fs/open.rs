@@ -219,7 +219,9 @@ impl Fs {
         let handle = self.handles.remove_file(fh)?;
         let waits = {
             let state = self.state();
-            state.open.file(handle.ino).is_some_and(OpenFile::waits)
+            let open = state.open.file(handle.ino);
+            // A reader's close says nothing of what others write, unless it is the last.
+            open.is_some_and(|open| open.waits() || open.handles > 1 && !handle.mode.can_change())
         };
         let committed = if waits || handle.file.stat().refused {
             Ok(())
@@ -247,18 +249,18 @@ impl Fs {
     /// The last handle of a file is closed that could not be stored, as its caller was told: what
     /// was written is kept in a local file, and the name shows again what the store has.
     pub(super) async fn give_up(&self, ino: Ino, file: &Arc<File>) {
-        if !save(file) || !self.state().drop_unstored(ino) {
+        if !save(file).await || !self.state().drop_unstored(ino) {
             return;
         }
         file.discard().await;
     }
 
     /// At the end of a mount: what could not be stored is kept in local files.
-    pub fn save_unstored(&self) {
+    pub async fn save_unstored(&self) {
         let linked = |(_, open): (Ino, &OpenFile)| (!open.orphan).then(|| Arc::clone(&open.file));
         let files: Vec<_> = self.state().open.iter().filter_map(linked).collect();
         for file in files.iter().filter(|file| file.stat().dirty) {
-            save(file);
+            save(file).await;
         }
     }
 
@@ -365,17 +367,23 @@ enum Closed {
 
 /// Keeps what was written to a file that could not be stored; whether that went well, so that the
 /// file can be given up.
-fn save(file: &File) -> bool {
+async fn save(file: &Arc<File>) -> bool {
     let key = file.place().key;
-    match file.salvage() {
+    match file.salvage().await {
         Ok(Salvaged::Nothing) => log::warn!("{key}: not stored; no bytes were written to it"),
-        Ok(Salvaged::Bytes(path)) => {
+        Ok(Salvaged::Bytes { path, upload: None }) => {
             let path = path.display();
             log::error!("{key}: not stored; the bytes written to it are in {path}");
         }
-        Ok(Salvaged::SentAhead) => {
-            log::error!("{key}: not stored; tried again when it is closed again or the mount ends");
-            return false;
+        Ok(Salvaged::Bytes {
+            path,
+            upload: Some(id),
+        }) => {
+            let path = path.display();
+            log::error!(
+                "{key}: not stored; the bytes written to it are in {path} and in the unfinished \
+                 upload {id}; {path}.txt says how they fit together"
+            );
         }
         Err(error) => {
             log::error!("{key}: not stored, and what was written cannot be saved: {error}");

@@ -22,7 +22,8 @@ impl Fs {
             let state = self.state();
             state.open.file(handle.ino).is_some_and(OpenFile::waits)
         };
-        let committed = if waits {
+        // A reader's close says nothing of what others write.
+        let committed = if waits || !handle.mode.can_change() {
             Ok(())
         } else {
             self.commit(handle.ino).await

@@ -109,7 +109,7 @@ impl LiveMount {
         // What was written meanwhile, and a second chance for what failed.
         let failed = self.sync().await;
         if !failed.is_empty() {
-            self.fs.save_unstored();
+            self.fs.save_unstored().await;
         }
         failed
     }

@@ -143,6 +143,16 @@ impl StagingPool {
         self.memory_bytes().saturating_add(room) <= self.bounds.memory_bytes_max
     }
 
+    /// Whether `len` more bytes fit into memory and disk now. A hint: others may take the room.
+    pub fn has_room_for(&self, len: u64) -> bool {
+        let bounds = &self.bounds;
+        let max = bounds
+            .memory_bytes_max
+            .saturating_add(bounds.disk_bytes_max);
+        let taken = self.memory_bytes().saturating_add(self.disk_bytes());
+        taken.saturating_add(len) <= max
+    }
+
     /// Completes when memory is given back next, counted from the call of this method, not from
     /// the first poll. So that no return is missed, call it before looking for room:
     ///

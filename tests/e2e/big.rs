@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use s3fs::limits::{GIB, MIB};
-use s3fs::sim::Operation;
+use s3fs::sim::{Fault, How, Operation};
 
 use crate::rig::{BUCKET, Rig};
-use crate::shell::{output, sh};
+use crate::shell::{output, sh, sh_fails};
 
 #[test]
 fn a_directory_of_100_000_entries_is_listed_in_bounded_memory() {
@@ -106,4 +106,40 @@ fn fsx_finds_no_fault_in_100_000_operations() {
     });
     mounted.unmount();
     assert!(rig.sim.uploads(BUCKET).is_empty(), "an upload is left");
+}
+
+#[test]
+fn saving_and_copying_what_is_staged_takes_bounded_memory() {
+    let rig = Rig::new();
+    let mounted = rig.mount_with("memory_limit=64M,staging_disk=4G");
+    // Copied out of a file that has no name any more.
+    let copy = "import os
+a = os.open('a', os.O_RDWR | os.O_CREAT)
+b = os.open('b', os.O_RDWR | os.O_CREAT)
+os.unlink('a')
+for _ in range(700): os.write(a, b'x' * (1 << 20))
+at = 0
+while at < 700 << 20: at += os.copy_file_range(a, b, 1 << 30, at, at)
+os.close(b)
+";
+    let copied = output(
+        Command::new("python3")
+            .args(["-c", copy])
+            .current_dir(mounted.dir()),
+    );
+    assert!(copied.status.success(), "{copied:?}");
+    assert_eq!(rig.sim.stat(BUCKET, "b").unwrap().size, 700 * MIB);
+    let refused = How::Status(400, "InvalidRequest");
+    let writes = [Operation::CreateMultipartUpload, Operation::UploadPart];
+    for operation in writes {
+        rig.sim
+            .fault(Fault::on(operation, refused).times(1_000_000));
+    }
+    sh_fails(&mounted.dir(), "head -c 700M /dev/zero > f");
+    assert_eq!(mounted.spilled_files(), 2, "{}", mounted.log());
+    let peak = mounted.peak_memory_bytes();
+    println!("peak memory of the daemon: {} MiB", peak / MIB);
+    assert!(peak < 128 * MIB, "the daemon took {} MiB", peak / MIB);
+    rig.sim.clear_faults();
+    mounted.unmount();
 }

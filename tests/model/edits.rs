@@ -70,7 +70,7 @@ impl Expected {
                 len,
                 to,
                 to_at,
-            } => self.copy((from, at as usize, len as usize), (to, to_at as usize), sim),
+            } => self.copy((from, at as usize, len as usize), (to, to_at as usize)),
             Op::Sync { handle } => {
                 let handle = self.handle(handle);
                 let committed = self.commit(handle.inode, sim);
@@ -81,7 +81,7 @@ impl Expected {
             Op::Close { handle } => {
                 let number = nth(handle, self.handles.len());
                 let handle = self.handles.swap_remove(number);
-                let flushed = self.flush(handle.inode, sim);
+                let flushed = self.flush(handle, sim);
                 self.close_inode(handle.inode);
                 flushed.map(|()| Answer::Done)
             }
@@ -142,12 +142,19 @@ impl Expected {
         }
     }
 
-    /// The flush of close(2): attributes alone go on waiting.
-    fn flush(&mut self, id: u64, sim: &Sim) -> Result<(), Code> {
-        let committed = match self.still_waits(id) {
+    /// close(2): attributes alone go on waiting, and what a reader closes is committed with the
+    /// last handle, which tells nobody whether that failed.
+    fn flush(&mut self, handle: Handle, sim: &Sim) -> Result<(), Code> {
+        let id = handle.inode;
+        let can_change = handle.mode.write || handle.mode.truncate;
+        let committed = match self.still_waits(id) || !can_change {
             true => Ok(()),
             false => self.commit(id, sim),
         };
+        let inode = &self.inodes[&id];
+        if !can_change && inode.handles == 1 && !inode.refused && !self.still_waits(id) {
+            let _ = self.commit(id, sim);
+        }
         let late = self.inode(id).late.take();
         committed.and(late.map_or(Ok(()), Err))
     }
@@ -166,7 +173,7 @@ impl Expected {
         }
     }
 
-    fn copy(&mut self, from: (usize, usize, usize), to: (usize, usize), sim: &Sim) -> Expectation {
+    fn copy(&mut self, from: (usize, usize, usize), to: (usize, usize)) -> Expectation {
         let (from, at, len) = from;
         let (to, to_at) = to;
         let from = self.handle(from);
@@ -183,11 +190,6 @@ impl Expected {
             let end = (at + len).min(inode.cells.len());
             at.min(end)..end
         };
-        let source = &self.inodes[&from.inode];
-        let is_staged = |cell: &Cell| cell.home == Home::Staged;
-        if source.cells[range(source)].iter().any(is_staged) && source.path.is_some() {
-            self.commit(from.inode, sim)?;
-        }
         let source = &self.inodes[&from.inode];
         let cells = source.cells[range(source)].to_vec();
         let count = cells.len() as u64;

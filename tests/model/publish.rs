@@ -6,20 +6,20 @@ use s3fs::sim::{Operation, Sim, SimRequest};
 use super::expected::{Cell, Code, Expected, Home, Inode, Meta, Object};
 use super::shown::stored;
 
-/// A file of at least as many bytes may be uploaded ahead, and published whenever its beginning is
-/// wanted again.
+/// Bytes of a part: a file of at least twice as many is sent ahead. None is published before it is
+/// committed, because memory has room for what is sent.
 pub const AHEAD_BYTES_MIN: usize = 48;
 
 impl Expected {
-    /// Takes in that files were published which may be at any time: those that were uploaded ahead
-    /// or that take bytes from other objects.
+    /// Takes in that files were published which may be at any time: those that take bytes from
+    /// other objects.
     pub fn absorb(&mut self, sim: &Sim) {
         let may = |inode: &Inode| {
             let foreign = inode
                 .versions()
                 .into_iter()
                 .any(|version| Some(version) != inode.base);
-            inode.dirty && (inode.cells.len() >= AHEAD_BYTES_MIN || foreign)
+            inode.dirty && foreign
         };
         let ids = self.inodes.iter().filter(|(_, inode)| may(inode));
         let ids: Vec<u64> = ids.map(|(id, _)| *id).collect();

@@ -28,6 +28,8 @@ pub enum Edit {
     Move { at: u64, range: ByteRange },
     /// Appends bytes of object version `object`.
     Append { object: u8, range: ByteRange },
+    /// Leaves bytes to the unfinished upload alone.
+    Send { range: ByteRange },
     /// Keeps only some bytes.
     Slice { range: ByteRange },
 }
@@ -42,7 +44,7 @@ impl Edit {
         );
         let range = ByteRange::at(from, len);
         let object = a / 64;
-        match kind % 9 {
+        match kind % 10 {
             0 | 1 => Self::Write { at, len },
             2 => Self::Truncate { len: at },
             3 => Self::Punch { range },
@@ -53,6 +55,7 @@ impl Edit {
             },
             6 => Self::Move { at, range },
             7 => Self::Append { object, range },
+            8 => Self::Send { range },
             _ => Self::Slice {
                 range: ByteRange::at(from, len + POSITIONS / 2),
             },
@@ -93,6 +96,11 @@ fn staged_byte(at: u64) -> u8 {
     byte(0, at)
 }
 
+/// Byte `at` of the unfinished upload.
+fn sent_byte(at: u64) -> u8 {
+    byte(1, at)
+}
+
 /// The bytes a map stands for.
 pub fn materialise(map: &ExtentMap) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -107,6 +115,9 @@ pub fn materialise(map: &ExtentMap) -> Vec<u8> {
             }
             Extent::Dirty { offset, len } => {
                 bytes.extend((*offset..offset + len).map(staged_byte));
+            }
+            Extent::Sent { offset, len } => {
+                bytes.extend((*offset..offset + len).map(sent_byte));
             }
             Extent::Hole { len } => bytes.extend((0..*len).map(|_| 0)),
         }
@@ -159,6 +170,12 @@ impl Model {
                 self.map.append(&from);
                 self.put(self.bytes.len() as u64, &materialise(&from));
             }
+            Edit::Send { range } => {
+                let range = range.clamp_end(self.map.len());
+                self.map.send(range);
+                let bytes: Vec<u8> = (range.start()..range.end()).map(sent_byte).collect();
+                self.put(range.start(), &bytes);
+            }
             Edit::Slice { range } => {
                 self.map = self.map.slice(range);
                 self.bytes = self.bytes_in(range).1.to_vec();
@@ -177,6 +194,12 @@ impl Model {
             .extents()
             .any(|extent| matches!(extent, Extent::Dirty { .. }));
         assert_eq!(self.map.has_dirty(), dirty);
+        let sent = self
+            .map
+            .extents()
+            .any(|extent| matches!(extent, Extent::Sent { .. }));
+        let all = ByteRange::new(0, self.map.len());
+        assert_eq!(self.map.has_sent(all), sent);
     }
 
     /// Compares what `range` covers of both.

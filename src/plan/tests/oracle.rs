@@ -180,6 +180,7 @@ fn check_sizes(parts: &[Part], limits: &Limits) {
         let target = match part {
             Part::Copy(_) => limits.copy_part_size,
             Part::Upload(_) => limits.upload_part_size,
+            Part::Stored(_) => panic!("a plan of nothing before"),
         };
         assert!(
             part.len() <= target.max(2 * least - 1),
