@@ -289,13 +289,13 @@ impl State {
     }
 
     pub fn refers_to(&self, place: &Place) -> bool {
-        self.is_dirty()
-            && self.place != *place
-            && self
-                .map
-                .versions()
-                .iter()
-                .any(|version| place.holds(version))
+        // What has no name keeps its place, where another file may be by now; versions that the
+        // bucket keeps outlive that.
+        let is_own = self.place == *place && !self.orphan;
+        let goes = |version: &ObjectVersion| {
+            place.holds(version) && !(self.orphan && version.version_id.is_some())
+        };
+        self.is_dirty() && !is_own && self.map.versions().iter().any(|version| goes(version))
     }
 
     /// After `committed`, a map this one was equal to at some edit, was published as `version`:

@@ -336,3 +336,22 @@ fn a_file_is_rewritten_though_another_takes_bytes_from_a_version_that_is_gone() 
     });
     assert_eq!(world.sim.content(BUCKET, "f").unwrap(), b"ours");
 }
+
+#[test]
+fn what_a_removed_file_took_from_the_one_that_has_its_name_now_is_kept() {
+    let world = World::new();
+    world.run(async {
+        let (_, opened) = world.fs.create(ROOT, name("f"), NEW, WRITE).await.unwrap();
+        let to = opened.fh;
+        let written = world.fs.write(to, 0, Bytes::from_static(b"ours and "));
+        written.await.unwrap();
+        world.fs.unlink(ROOT, name("f")).await.unwrap();
+        world.write_new("f", b"theirs".to_vec()).await.unwrap();
+        let ino = world.look("f").await.unwrap().ino;
+        assert_eq!(world.copy_whole(ino, to, 9).await.unwrap(), 6);
+        world.overwrite("f", 0, b"newer").await.unwrap();
+        let read = world.fs.read(to, ByteRange::at(0, 100)).await.unwrap();
+        assert_eq!(read, b"ours and theirs"[..]);
+        world.close(to).await.unwrap();
+    });
+}
