@@ -1,11 +1,12 @@
 //! Blocks of object versions in memory, each fetched once however many ask for it. Keyed by
 //! version: it evicts, and never needs to invalidate. Knows no file.
 
+use std::future::ready;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use crate::interrupt;
 use crate::limits::MIB;
@@ -29,6 +30,9 @@ pub struct CacheBounds {
     pub request_bytes_max: u64,
     /// GETs for readahead under way at a time; more wait. 0 turns readahead off.
     pub prefetch_requests_max: usize,
+    /// GETs that readers wait for under way at a time, through the cache or past it; more wait in
+    /// their order. At least one.
+    pub read_requests_max: usize,
 }
 
 impl Default for CacheBounds {
@@ -39,6 +43,7 @@ impl Default for CacheBounds {
             // Large enough that the time to the first byte is small against the transfer.
             request_bytes_max: 8 * MIB,
             prefetch_requests_max: 8,
+            read_requests_max: 64,
         }
     }
 }
@@ -56,6 +61,7 @@ pub struct BlockCache {
     bounds: CacheBounds,
     runtime: Handle,
     prefetches: Semaphore,
+    reads: Semaphore,
     state: Guarded<State>,
 }
 
@@ -81,7 +87,7 @@ impl Fetching {
         let answer = {
             let _permit = tokio::select! {
                 biased;
-                () = self.fetch.due() => None,
+                permit = self.cache.permit_when(self.fetch.due()) => permit,
                 permit = self.cache.prefetches.acquire() => permit.ok(),
             };
             bucket.get(source).await
@@ -113,6 +119,7 @@ impl BlockCache {
             bounds,
             runtime,
             prefetches: Semaphore::new(bounds.prefetch_requests_max),
+            reads: Semaphore::new(bounds.read_requests_max),
             state: Guarded::new(State::new(bounds.block_bytes)),
         })
     }
@@ -160,11 +167,18 @@ impl BlockCache {
                         version: Arc::clone(version),
                         range,
                     };
+                    let _permit = self.permit_when(ready(())).await;
                     bucket.get(&source).await?
                 }
             });
         }
         Ok(buffers)
+    }
+
+    /// The permit for a GET that a reader waits for, from the moment that one does.
+    async fn permit_when(&self, due: impl Future<Output = ()>) -> Option<SemaphorePermit<'_>> {
+        due.await;
+        self.reads.acquire().await.ok()
     }
 
     /// Starts fetching the blocks of `source` that are missing, and returns how many of its bytes,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -362,6 +363,10 @@ pub struct Bounds {
     pub staging_disk_bytes_max: u64,
     /// Where spill files are made.
     pub staging_dir: PathBuf,
+    /// Objects whose headers are known at a time, of about a KiB each.
+    pub headers_max: NonZeroUsize,
+    /// GETs that readers wait for under way at a time, over all files; more wait in their order.
+    pub read_requests_max: usize,
     /// PUTs and part uploads under way at a time, over all files.
     pub upload_requests_max: usize,
     /// Part copies under way at a time, over all files.
@@ -380,6 +385,8 @@ pub struct Bounds {
     pub shown_bytes: u64,
 }
 
+const HEADERS_MAX: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+
 impl Default for Bounds {
     fn default() -> Self {
         Self {
@@ -392,6 +399,8 @@ impl Default for Bounds {
             // /tmp may be memory, which staging on disk is meant to spare; /var/tmp is for large
             // files (file-hierarchy(7)).
             staging_dir: PathBuf::from("/var/tmp"),
+            headers_max: HEADERS_MAX,
+            read_requests_max: 64,
             upload_requests_max: 8,
             copy_requests_max: 16,
             rename_requests_max: 32,

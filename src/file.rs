@@ -23,7 +23,9 @@ use crate::lock::Guarded;
 use crate::object::{ObjectKey, ObjectVersion};
 use crate::plan::PlanError;
 use crate::range::ByteRange;
-use crate::staging::{Staging, StagingBounds, StagingError, StagingFiles, StagingPool};
+use crate::staging::{
+    Disk, Staging, StagingBounds, StagingError, StagingFiles, StagingPool, wait_for_disk,
+};
 use crate::store::{Buckets, ObjectHeaders, ObjectStat, StoreError, Tags};
 
 mod copy;
@@ -91,6 +93,7 @@ impl Shared {
             bytes_max: bounds.cache_bytes_max,
             block_bytes: bounds.block_bytes,
             prefetch_requests_max: bounds.prefetch_requests_max,
+            read_requests_max: bounds.read_requests_max,
             ..CacheBounds::default()
         };
         Arc::new(Self {
@@ -398,16 +401,32 @@ impl File {
             let len = bytes.len() as u64;
             self.wait_for_memory(len).await?;
             self.publish_sent(|_| edited(at, len)).await?;
+            let (file, data) = (Arc::clone(self), Bytes::copy_from_slice(bytes));
+            let write = move || file.write_within(at, &data, Disk::Allowed);
+            if let Some(written) = wait_for_disk(write).await {
+                return written;
+            }
         }
     }
 
-    /// As [`Self::write`], if that needs no wait; else nothing is done, and `None`.
+    /// As [`Self::write`], if that needs no wait; else `None`, and it is to be done by that.
     pub fn try_write(self: &Arc<Self>, at: u64, bytes: &[u8]) -> Option<Result<(), FileError>> {
         if self.is_short_of_memory(bytes.len() as u64) {
             return None;
         }
-        let write = |state: &mut State, staging: &mut Staging| state.write(staging, at, bytes);
-        let written = self.try_edit(|_| edited(at, bytes.len() as u64), write)?;
+        self.write_within(at, bytes, Disk::Spared)
+    }
+
+    fn write_within(
+        self: &Arc<Self>,
+        at: u64,
+        bytes: &[u8],
+        disk: Disk,
+    ) -> Option<Result<(), FileError>> {
+        let write =
+            |state: &mut State, staging: &mut Staging| state.write_within(staging, at, bytes, disk);
+        let changed = |_: &State| edited(at, bytes.len() as u64);
+        let written = self.try_edit(changed, write)?.transpose()?;
         if written.is_ok() {
             self.upload_ahead();
         }
@@ -424,6 +443,11 @@ impl File {
                 return appended;
             }
             self.wait_for_memory(bytes.len() as u64).await?;
+            let (file, data) = (Arc::clone(self), Bytes::copy_from_slice(bytes));
+            let append = move || file.append_within(&data, Disk::Allowed);
+            if let Some(appended) = wait_for_disk(append).await {
+                return appended;
+            }
         }
     }
 
@@ -432,13 +456,18 @@ impl File {
         if self.is_short_of_memory(bytes.len() as u64) {
             return None;
         }
-        let appended = self.try_edit(
-            |_| ByteRange::at(0, 0),
-            |state, staging| {
-                let at = state.map.len();
-                state.write(staging, at, bytes).map(|()| at)
-            },
-        )?;
+        self.append_within(bytes, Disk::Spared)
+    }
+
+    fn append_within(self: &Arc<Self>, bytes: &[u8], disk: Disk) -> Option<Result<u64, FileError>> {
+        let append = |state: &mut State, staging: &mut Staging| {
+            let at = state.map.len();
+            let written = state.write_within(staging, at, bytes, disk)?;
+            Ok(written.map(|()| at))
+        };
+        let appended = self
+            .try_edit(|_| ByteRange::at(0, 0), append)?
+            .transpose()?;
         if appended.is_ok() {
             self.upload_ahead();
         }

@@ -19,6 +19,7 @@ use crate::store::{Buckets, StoreError};
 
 mod allocate;
 mod attributes;
+mod bounded;
 mod deferred;
 mod extended;
 mod handles;
@@ -105,6 +106,9 @@ pub enum FsError {
     /// The handle is not open, or not for this.
     #[error("bad file handle")]
     BadHandle,
+    /// The handle could not be restored by this process.
+    #[error("what was open is lost: this process could not restore it from the one before")]
+    Lost,
     /// The inode is not known any more.
     #[error("unknown inode")]
     UnknownInode,

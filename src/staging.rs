@@ -13,7 +13,7 @@ mod memory;
 mod pool;
 mod spill;
 
-pub use block::BlockPlace;
+pub use block::{BlockPlace, Disk, Staged};
 pub use pool::{StagingBounds, StagingFiles, StagingPool};
 
 use block::{Block, Home};
@@ -156,33 +156,44 @@ impl Staging {
     /// # Errors
     /// [`StagingError`].
     pub fn append(&mut self, data: &[u8]) -> Result<u64, StagingError> {
+        let appended = self.append_within(data, Disk::Allowed)?;
+        Ok(appended.expect("the disk may be used"))
+    }
+
+    /// As [`Self::append`]; `None`, and nothing is stored, when that needs the disk which is to be
+    /// spared.
+    ///
+    /// # Errors
+    /// [`StagingError`].
+    pub fn append_within(&mut self, data: &[u8], disk: Disk) -> Result<Option<u64>, StagingError> {
         let start = self.next;
         let mut rest = data;
         while !rest.is_empty() {
             let room = BLOCK_BYTES - self.next % BLOCK_BYTES;
             let fits = usize::try_from(room).map_or(rest.len(), |room| room.min(rest.len()));
             let (now, later) = rest.split_at(fits);
-            if let Err(error) = self.append_to_block(now) {
+            let appended = self.append_to_block(now, disk);
+            if !matches!(appended, Ok(true)) {
                 self.unappend(start);
-                return Err(match error {
-                    StagingError::Full {
-                        memory_bytes_max,
-                        disk_bytes_max,
-                        ..
-                    } => {
-                        let wanted = data.len() as u64;
-                        StagingError::Full {
-                            wanted,
-                            memory_bytes_max,
-                            disk_bytes_max,
-                        }
-                    }
-                    spill @ StagingError::Spill { .. } => spill,
-                });
+            }
+            let has_room = appended.map_err(|error| match error {
+                StagingError::Full {
+                    memory_bytes_max,
+                    disk_bytes_max,
+                    ..
+                } => StagingError::Full {
+                    wanted: data.len() as u64,
+                    memory_bytes_max,
+                    disk_bytes_max,
+                },
+                spill @ StagingError::Spill { .. } => spill,
+            })?;
+            if !has_room {
+                return Ok(None);
             }
             rest = later;
         }
-        Ok(start)
+        Ok(Some(start))
     }
 
     /// Replaces bytes at addresses appended since the last [`Self::freeze`]. After an error any
@@ -205,15 +216,20 @@ impl Staging {
                 .blocks
                 .get_mut(&index)
                 .expect("overwritten addresses are live");
-            block.overwrite(range, now, &self.pool)?;
+            block.overwrite(range, now)?;
             rest = later;
         }
         Ok(())
     }
 
+    /// Whether any of these addresses, which are live, is in the spill file.
+    pub fn is_on_disk(&self, range: ByteRange) -> bool {
+        blocks_of(range).any(|(index, _)| self.blocks.get(&index).is_some_and(Block::is_on_disk))
+    }
+
     /// The bytes at `range`, without copying those in frozen memory blocks. Memory that is shared
     /// so counts against the pool until the last of the buffers is dropped; bytes read back from
-    /// the spill file, or copied from a block not yet frozen, do not.
+    /// the spill file, or copied from a block not yet frozen, do not. May wait for the disk.
     ///
     /// # Errors
     /// [`StagingError::Spill`].
@@ -221,13 +237,19 @@ impl Staging {
     /// # Panics
     /// If an address was released or never appended.
     pub fn read(&self, range: ByteRange) -> Result<Vec<Bytes>, StagingError> {
+        self.hold(range).into_iter().map(Staged::read).collect()
+    }
+
+    /// As [`Self::read`], for [`fetch`] to read what is on the disk when nothing is locked any
+    /// more.
+    ///
+    /// # Panics
+    /// As [`Self::read`].
+    pub fn hold(&self, range: ByteRange) -> Vec<Staged> {
         blocks_of(range)
             .map(|(index, range)| {
-                let block = self
-                    .blocks
-                    .get(&index)
-                    .expect("addresses that are read are live");
-                block.read(range, &self.pool)
+                let block = self.blocks.get(&index);
+                block.expect("addresses that are read are live").hold(range)
             })
             .collect()
     }
@@ -267,18 +289,19 @@ impl Staging {
     }
 
     /// Appends bytes that fit into the block of the next address.
-    fn append_to_block(&mut self, data: &[u8]) -> Result<(), StagingError> {
+    fn append_to_block(&mut self, data: &[u8], disk: Disk) -> Result<bool, StagingError> {
         let index = self.next / BLOCK_BYTES;
         let block = self.blocks.entry(index);
         let block = block.or_insert_with(|| Block::new(index * BLOCK_BYTES));
         let before = block.place();
-        let appended = block.append(data, &self.pool, &mut self.limbo);
+        let appended = block.append(data, &self.pool, (&mut self.limbo, disk));
         if block.place() != before {
             self.moved.push(index);
         }
-        appended?;
-        self.next += data.len() as u64;
-        Ok(())
+        if matches!(appended, Ok(true)) {
+            self.next += data.len() as u64;
+        }
+        appended
     }
 
     /// Takes back what was appended at `start` and later.
@@ -299,6 +322,31 @@ impl Staging {
     fn drop_block(&mut self, index: u64) {
         self.limbo
             .extend(self.blocks.remove(&index).map(Block::into_home));
+    }
+}
+
+/// Reads staged bytes. Those on the disk are read on a thread that may wait for it.
+///
+/// # Errors
+/// [`StagingError::Spill`].
+pub async fn fetch(staged: Vec<Staged>) -> Result<Vec<Bytes>, StagingError> {
+    let is_on_disk = staged.iter().any(Staged::is_on_disk);
+    let read = move || staged.into_iter().map(Staged::read).collect();
+    match is_on_disk {
+        true => wait_for_disk(read).await,
+        false => read(),
+    }
+}
+
+/// Has work done on a thread that may wait for the disk.
+pub async fn wait_for_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(failed) => match failed.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and this task with it.
+            Err(_) => std::future::pending().await,
+        },
     }
 }
 

@@ -15,6 +15,8 @@ use s3fs::store::{ObjectHeaders, Tags};
 mod ahead;
 #[path = "fs/appends.rs"]
 mod appends;
+#[path = "fs/bounds.rs"]
+mod bounds;
 #[path = "fs/killed.rs"]
 mod killed;
 #[path = "fs/names.rs"]

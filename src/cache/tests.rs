@@ -42,6 +42,7 @@ fn cache() -> Arc<BlockCache> {
         block_bytes: 10,
         request_bytes_max: 40,
         prefetch_requests_max: 2,
+        ..CacheBounds::default()
     };
     BlockCache::new(bounds, Handle::current())
 }

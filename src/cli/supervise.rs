@@ -27,6 +27,9 @@ const NAME: &std::ffi::CStr = c"s3fs-supervisor";
 /// does not keep the machine busy; after each start that fails twice as long as before, up to the
 /// second.
 const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(30)];
+/// So many daemons in a row that abort before they serve do so for what they restore: the next one
+/// would, too.
+const ABORTS_MAX: u32 = 5;
 
 /// Which of the two processes this is after [`split`].
 #[derive(Debug)]
@@ -93,6 +96,7 @@ pub(super) fn split(log_level: &str) -> io::Result<Role> {
                 socket: ours,
                 log_level: log_level.to_owned(),
                 told: None,
+                aborts: 0,
             }))
         }
     }
@@ -106,6 +110,8 @@ pub(super) struct Supervisor {
     log_level: String,
     /// What it was told to end by.
     told: Option<Signal>,
+    /// Daemons in a row that aborted before they served.
+    aborts: u32,
 }
 
 impl Supervisor {
@@ -153,6 +159,14 @@ impl Supervisor {
                         return super::run::SYSTEM;
                     }
                     (Err(error), None) => warn!("the next daemon does not serve: {error}"),
+                }
+                if self.aborts == ABORTS_MAX {
+                    error!(
+                        "{ABORTS_MAX} daemons in a row aborted over what they restored; the mount \
+                         ends, and what was written there and is not stored is lost; unmount it \
+                         with umount -l, mount it again, and report the panics in the log"
+                    );
+                    return super::run::SYSTEM;
                 }
                 pause = (2 * pause).clamp(pause_min, pause_max);
             }
@@ -231,10 +245,14 @@ impl Supervisor {
         self.daemon = Pid::from_raw(child.id() as i32);
         self.socket = ours;
         let serves = self.socket.read_exact(&mut [0]);
-        if serves.is_err() {
-            self.tell(Signal::SIGKILL);
-            let _ = waitpid(self.daemon, None);
+        if serves.is_ok() {
+            self.aborts = 0;
+            return serves;
         }
+        self.tell(Signal::SIGKILL);
+        let ended = waitpid(self.daemon, None);
+        let has_aborted = matches!(ended, Ok(WaitStatus::Signaled(_, Signal::SIGABRT, _)));
+        self.aborts = if has_aborted { self.aborts + 1 } else { 0 };
         serves
     }
 
@@ -281,6 +299,7 @@ pub(super) fn go_on(command: &SuperviseCommand) -> u8 {
             socket,
             log_level: command.log_level.clone(),
             told: None,
+            aborts: 0,
         };
         Ok::<_, io::Error>((supervisor, inherit::take_handover(&command.handover)?))
     };

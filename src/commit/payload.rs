@@ -10,7 +10,7 @@ use crate::limits::MIB;
 use crate::lock::Guarded;
 use crate::object::{ObjectRange, ObjectVersion};
 use crate::range::ByteRange;
-use crate::staging::Staging;
+use crate::staging::{self, Staging};
 use crate::store::Payload;
 
 /// Bytes one GET of a part's missing bytes asks for: the unit in which memory is taken.
@@ -31,7 +31,8 @@ impl Committer {
             match extent {
                 Extent::Dirty { offset, len } => {
                     let range = ByteRange::at(*offset, *len);
-                    let buffers = staging.lock().read(range)?;
+                    let staged = staging.lock().hold(range);
+                    let buffers = staging::fetch(staged).await?;
                     buffers.into_iter().for_each(|bytes| payload.push(bytes));
                 }
                 Extent::Sent { .. } => {

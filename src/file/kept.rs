@@ -78,24 +78,6 @@ pub enum RestoreError {
     /// The staged bytes.
     #[error(transparent)]
     Staging(#[from] StagingError),
-    /// A record that cannot be read, or is of a bucket that is not mounted any more.
-    #[error("what was kept under {kind}/{id} does not fit this mount")]
-    Unfit {
-        /// The kind of key.
-        kind: u8,
-        /// Its number.
-        id: u64,
-    },
-}
-
-impl RestoreError {
-    /// Of what was kept under a key.
-    pub const fn unfit(key: Key) -> Self {
-        Self::Unfit {
-            kind: key.kind,
-            id: key.id,
-        }
-    }
 }
 
 impl Shared {
@@ -171,7 +153,8 @@ impl Shared {
 }
 
 impl File {
-    /// The files that the process before had open or dirty, by [`Self::id`].
+    /// A file that the process before had open or dirty, by [`Self::id`]; `None` when its record
+    /// cannot be read, or its bytes are not where that says.
     ///
     /// # Errors
     /// [`RestoreError`].
@@ -179,17 +162,21 @@ impl File {
         shared: &Arc<Shared>,
         id: u64,
         values: &Values,
-    ) -> Result<Arc<Self>, RestoreError> {
+    ) -> Result<Option<Arc<Self>>, RestoreError> {
         let key = Key { kind: FILE, id };
         let kept = values.get(&key);
-        let restored = kept.and_then(|kept| State::restore(kept, &shared.buckets));
-        let (mut state, places) = restored.ok_or(RestoreError::unfit(key))?;
+        let Some((mut state, places)) = kept.and_then(|kept| State::restore(kept, &shared.buckets))
+        else {
+            return Ok(None);
+        };
         let mut live = dirty_addresses(&state.map);
         let are_kept = |range: &ByteRange| Staging::are_kept(&places, *range);
         state.unsettled.retain_added(are_kept);
         live.extend(state.unsettled.added_addresses());
         let staging = Staging::restore(&shared.staging, &places, &joined(live))?;
-        let staging = staging.ok_or(RestoreError::unfit(key))?;
+        let Some(staging) = staging else {
+            return Ok(None);
+        };
         state.frozen = staging.frozen_end();
         if let Some(eager) = state.lent.take() {
             let upload = eager.upload.as_ref().and_then(|(id, headers)| {
@@ -210,7 +197,7 @@ impl File {
         }
         // Recorded anew, as it is now.
         file.enter_all(&mut file.state());
-        Ok(file)
+        Ok(Some(file))
     }
 
     /// The numbers of all files that were kept.

@@ -11,6 +11,7 @@ use crate::lock::Guarded;
 use crate::object::{ObjectRange, ObjectVersion};
 use crate::range::ByteRange;
 use crate::readahead::Window;
+use crate::staging::{self, Staged};
 use crate::store::StoreError;
 
 /// The version a file was in step with.
@@ -18,7 +19,8 @@ type Base = Option<Arc<ObjectVersion>>;
 
 /// A run of a read, before the store was asked.
 enum Run {
-    Ready(Vec<Bytes>),
+    Zeros(u64),
+    Staged(Vec<Staged>),
     Object(ObjectRange),
 }
 
@@ -35,14 +37,15 @@ impl File {
         self.read_ahead(range, window);
         loop {
             self.learn_outcome().await?;
-            let Some((runs, base)) = self.runs(range)? else {
+            let Some((runs, base)) = self.runs(range) else {
                 self.commit().await?;
                 continue;
             };
             match self.collect(runs).await {
                 // Our own commit may have replaced the object between the walk and the request.
-                Err(StoreError::Stale { .. }) if self.is_replaced(base.as_ref()).await => {}
-                Err(error) => return Err(error.into()),
+                Err(FileError::Store(StoreError::Stale { .. }))
+                    if self.is_replaced(base.as_ref()).await => {}
+                Err(error) => return Err(error),
                 Ok(buffers) => return Ok(joined(buffers)),
             }
         }
@@ -50,7 +53,7 @@ impl File {
 
     /// The runs of a read, and the version the file was in step with when they were taken; `None`
     /// when some are in an unfinished upload alone, so that the file has to be published first.
-    fn runs(&self, range: ByteRange) -> Result<Option<(Vec<Run>, Base)>, FileError> {
+    fn runs(&self, range: ByteRange) -> Option<(Vec<Run>, Base)> {
         let state = self.state();
         let mut runs = Vec::new();
         for (_, extent) in state.map.walk(range) {
@@ -63,22 +66,23 @@ impl File {
                     version,
                     range: ByteRange::at(offset, len),
                 }),
-                Extent::Sent { .. } => return Ok(None),
-                Extent::Hole { len } => Run::Ready(zeros(len).collect()),
+                Extent::Sent { .. } => return None,
+                Extent::Hole { len } => Run::Zeros(len),
                 Extent::Dirty { offset, len } => {
                     let staging = self.staging.lock();
-                    Run::Ready(staging.read(ByteRange::at(offset, len))?)
+                    Run::Staged(staging.hold(ByteRange::at(offset, len)))
                 }
             });
         }
-        Ok(Some((runs, state.base.clone())))
+        Some((runs, state.base.clone()))
     }
 
-    async fn collect(&self, runs: Vec<Run>) -> Result<Vec<Bytes>, StoreError> {
+    async fn collect(&self, runs: Vec<Run>) -> Result<Vec<Bytes>, FileError> {
         let mut buffers = Vec::new();
         for run in runs {
             match run {
-                Run::Ready(ready) => buffers.extend(ready),
+                Run::Zeros(len) => buffers.extend(zeros(len)),
+                Run::Staged(staged) => buffers.extend(staging::fetch(staged).await?),
                 Run::Object(source) => {
                     let bucket = self.shared.buckets.bucket(&source.version.bucket);
                     buffers.extend(self.shared.cache.read(&bucket, &source).await?);

@@ -14,7 +14,7 @@ use crate::file::{Creation, FileError, Seen};
 use crate::object::ObjectVersion;
 use crate::plan::PlanError;
 use crate::range::ByteRange;
-use crate::staging::Staging;
+use crate::staging::{Disk, Staging};
 use crate::store::{ObjectHeaders, Precondition};
 
 mod ahead;
@@ -162,31 +162,44 @@ impl State {
     }
 
     pub fn write(&mut self, staging: &mut Staging, at: u64, bytes: &[u8]) -> Result<(), FileError> {
+        let written = self.write_within(staging, at, bytes, Disk::Allowed)?;
+        written.expect("the disk may be used");
+        Ok(())
+    }
+
+    /// As [`Self::write`]; `None` when that needs the disk which is to be spared: it is to be done
+    /// again then, since a part of it may have been done.
+    pub fn write_within(
+        &mut self,
+        staging: &mut Staging,
+        at: u64,
+        bytes: &[u8],
+        disk: Disk,
+    ) -> Result<Option<()>, FileError> {
         if bytes.is_empty() {
-            return Ok(());
+            return Ok(Some(()));
         }
         let range = self.checked_range(at, bytes.len() as u64)?;
+        let mut runs = self.staged(range);
+        runs.retain(|(_, addresses)| !self.is_frozen(*addresses));
+        let is_on_disk = |(_, addresses): &(u64, ByteRange)| staging.is_on_disk(*addresses);
+        if disk == Disk::Spared && runs.iter().any(is_on_disk) {
+            return Ok(None);
+        }
         self.touch();
         let mut done = range.start();
-        for (start, addresses) in self.staged(range) {
-            if self.is_frozen(addresses) {
-                continue;
+        for (start, addresses) in runs {
+            let new = bytes_at(bytes, at, ByteRange::new(done, start));
+            if self.stage(staging, done, new, disk)?.is_none() {
+                return Ok(None);
             }
             let len = addresses.len();
-            self.stage(
-                staging,
-                done,
-                bytes_at(bytes, at, ByteRange::new(done, start)),
-            )?;
             let new = bytes_at(bytes, at, ByteRange::at(start, len));
             staging.overwrite(addresses.start(), new)?;
             done = start + len;
         }
-        self.stage(
-            staging,
-            done,
-            bytes_at(bytes, at, ByteRange::new(done, range.end())),
-        )
+        let rest = bytes_at(bytes, at, ByteRange::new(done, range.end()));
+        self.stage(staging, done, rest, disk)
     }
 
     pub fn truncate(&mut self, staging: &mut Staging, len: u64) -> Result<(), FileError> {
@@ -346,16 +359,24 @@ impl State {
     }
 
     /// Stages bytes at new addresses and puts them at `at`.
-    fn stage(&mut self, staging: &mut Staging, at: u64, bytes: &[u8]) -> Result<(), FileError> {
+    fn stage(
+        &mut self,
+        staging: &mut Staging,
+        at: u64,
+        bytes: &[u8],
+        disk: Disk,
+    ) -> Result<Option<()>, FileError> {
         if bytes.is_empty() {
-            return Ok(());
+            return Ok(Some(()));
         }
         let len = bytes.len() as u64;
-        let address = staging.append(bytes)?;
+        let Some(address) = staging.append_within(bytes, disk)? else {
+            return Ok(None);
+        };
         self.displace(staging, ByteRange::at(at, len));
         self.map.write(at, address, len);
         self.recorded.edits.push(Edit::Write { at, address, len });
-        Ok(())
+        Ok(Some(()))
     }
 }
 

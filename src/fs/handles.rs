@@ -1,6 +1,6 @@
 //! The table of open handles of files and directories. Knows no store.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -91,6 +91,8 @@ pub(super) struct Handles {
     kept: Guarded<u64>,
     /// Handles by the requests that the process before was about to answer with them.
     told_before: HashMap<u64, (Ino, Fh)>,
+    /// Those of the process before that could not be restored.
+    lost: HashSet<Fh>,
     journal: Arc<Journal>,
 }
 
@@ -101,6 +103,7 @@ impl Handles {
             next: AtomicU64::new(0),
             kept: Guarded::new(0),
             told_before: HashMap::new(),
+            lost: HashSet::new(),
             journal,
         }
     }
@@ -122,6 +125,19 @@ impl Handles {
         self.told_before.insert(kept.request, (ino, fh));
         let handle = Arc::new(DirectoryHandle { ino, stream });
         self.open().insert(fh, Handle::Directory(handle));
+    }
+
+    /// A handle that the process before had and that cannot be restored.
+    pub(super) fn restore_lost(&mut self, fh: Fh) {
+        self.lost.insert(fh);
+    }
+
+    /// Why there is no such handle.
+    fn missing(&self, fh: Fh) -> FsError {
+        match self.lost.contains(&fh) {
+            true => FsError::Lost,
+            false => FsError::BadHandle,
+        }
     }
 
     pub(super) fn told_before(&self, request: u64) -> Option<(Ino, Fh)> {
@@ -173,7 +189,7 @@ impl Handles {
     pub(super) fn file(&self, fh: Fh) -> FsResult<Arc<FileHandle>> {
         match self.open().get(&fh) {
             Some(Handle::File(handle)) => Ok(Arc::clone(handle)),
-            Some(Handle::Directory(_)) | None => Err(FsError::BadHandle),
+            Some(Handle::Directory(_)) | None => Err(self.missing(fh)),
         }
     }
 
@@ -196,7 +212,7 @@ impl Handles {
     pub(super) fn directory(&self, fh: Fh) -> FsResult<Arc<DirectoryHandle>> {
         match self.open().get(&fh) {
             Some(Handle::Directory(handle)) => Ok(Arc::clone(handle)),
-            Some(Handle::File(_)) | None => Err(FsError::BadHandle),
+            Some(Handle::File(_)) | None => Err(self.missing(fh)),
         }
     }
 

@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
-use crate::config::{Config, Ownership, ShownSource, Source};
-use crate::file::{File, RestoreError, Shared};
+use crate::config::{Config, ShownSource};
+use crate::file::{File, Place, RestoreError, Shared};
 use crate::fs::handles::{FileHandle, KeptHandle};
 use crate::fs::readdir::{Given, Page, Stream};
 use crate::fs::registry::KeptOpen;
@@ -21,9 +21,14 @@ use crate::journal::{Batch, Journal, Key, Values};
 use crate::lock::Locked;
 use crate::namespace::LocalTimes;
 use crate::namespace::tree::KeptNode;
-use crate::object::BucketName;
 use crate::readahead::Window;
 use crate::store::Buckets;
+
+mod source;
+
+use source::KeptSource;
+pub(in crate::fs) use source::keep_source;
+pub use source::kept_sources;
 
 /// The kinds of keys: inodes by number, files of inodes likewise, handles by number.
 const INODE: u8 = 16;
@@ -40,6 +45,12 @@ const HANDLE_NUMBERS: u64 = 1;
 
 /// Numbers are kept ahead of their use, so many at a time.
 const NUMBERS_AHEAD: u64 = 4096;
+/// Numbers from here on were not given out, whatever was.
+const NUMBERS_UNKNOWN: u64 = 1 << 48;
+
+/// What an open file that is not restored means.
+const OPEN_LOST: &str = "what was written there and is not stored is lost, and calls on its \
+                         handles fail with EIO";
 
 const fn key(kind: u8, id: u64) -> Key {
     Key { kind, id }
@@ -79,6 +90,7 @@ impl Drop for Stated<'_> {
         }
         let state = &mut *self.state;
         let (nodes, open) = (state.tree.take_changed(), state.open.take_changed());
+        state.keep_bounds(&nodes);
         if !self.journal.is_on() || (nodes.is_empty() && open.is_empty()) {
             return;
         }
@@ -102,78 +114,6 @@ impl Drop for Stated<'_> {
         }
         self.journal.write(&batch);
     }
-}
-
-/// A source that came while the mount was there.
-struct KeptSource {
-    ino: Ino,
-    name: Arc<str>,
-    bucket: String,
-    prefix: String,
-    source_name: String,
-    owner: (u32, u32),
-    modes: (u16, u16, Option<u16>),
-}
-
-record!(KeptSource {
-    ino,
-    name,
-    bucket,
-    prefix,
-    source_name,
-    owner,
-    modes
-});
-
-impl KeptSource {
-    fn shown(&self) -> ShownSource {
-        let ((uid, gid), (file_mode, dir_mode, root_mode)) = (self.owner, self.modes);
-        ShownSource {
-            source: Source {
-                bucket: BucketName::new(self.bucket.as_str()),
-                prefix: self.prefix.clone(),
-                name: self.source_name.clone(),
-            },
-            ownership: Ownership {
-                uid,
-                gid,
-                file_mode,
-                dir_mode,
-                root_mode,
-            },
-        }
-    }
-}
-
-/// Keeps a source that came while the mount was there: the one of this number.
-pub(super) fn keep_source(
-    journal: &Journal,
-    number: usize,
-    (ino, name): (Ino, &Arc<str>),
-    shown: &ShownSource,
-) {
-    let ShownSource { source, ownership } = shown;
-    let kept = KeptSource {
-        ino,
-        name: Arc::clone(name),
-        bucket: source.bucket.to_string(),
-        prefix: source.prefix.clone(),
-        source_name: source.name.clone(),
-        owner: (ownership.uid, ownership.gid),
-        modes: (ownership.file_mode, ownership.dir_mode, ownership.root_mode),
-    };
-    let mut batch = Batch::default();
-    batch.put(key(SOURCE, number as u64), |to| kept.write(to));
-    journal.write(&batch);
-}
-
-/// The sources that came while the process before served, whose buckets [`Fs::restore`] needs.
-///
-/// # Errors
-/// [`RestoreError::Unfit`].
-pub fn kept_sources(values: &Values) -> Result<Vec<ShownSource>, RestoreError> {
-    let kept: BTreeMap<u64, KeptSource> = read_all(values, SOURCE)?;
-    Ok(kept.values().map(KeptSource::shown).collect())
 }
 
 record!(LocalTimes {
@@ -252,11 +192,40 @@ fn of_kind(values: &Values, kind: u8) -> impl Iterator<Item = (u64, &[u8])> {
     all.map(|(key, value)| (key.id, value.as_slice()))
 }
 
-/// The values of one kind, by number.
-fn read_all<T: Record>(values: &Values, kind: u8) -> Result<BTreeMap<u64, T>, RestoreError> {
+/// The values of one kind, by number, without those that cannot be read.
+fn read_all<T: Record>(values: &Values, journal: &Journal, kind: u8) -> BTreeMap<u64, T> {
     of_kind(values, kind)
-        .map(|(id, value)| Ok((id, whole(value).ok_or(RestoreError::unfit(key(kind, id)))?)))
+        .filter_map(|(id, _)| Some((id, read_one(values, journal, key(kind, id))?)))
         .collect()
+}
+
+/// A value; `None` when there is none, or it cannot be read.
+pub(super) fn read_one<T: Record>(values: &Values, journal: &Journal, key: Key) -> Option<T> {
+    let value = values.get(&key)?;
+    let read = whole(value);
+    if read.is_none() {
+        skip(journal, key, "its record cannot be read");
+    }
+    read
+}
+
+/// Goes on without what was kept under a key, which must not keep all else from being restored.
+/// The next process does not meet it again.
+fn skip(journal: &Journal, key: Key, why: impl std::fmt::Display) {
+    let (what, lost) = match key.kind {
+        INODE => ("inode", "its number is stale"),
+        OPEN => ("the open file of inode", OPEN_LOST),
+        HANDLE => ("handle", "calls on it fail with EIO"),
+        SOURCE => ("source", "it is not shown"),
+        _ => ("a record", "what it says is not known"),
+    };
+    log::error!(
+        "{what} {} of the process before is not restored: {why}; {lost}; please report this",
+        key.id
+    );
+    let mut batch = Batch::default();
+    batch.delete(key);
+    journal.write(&batch);
 }
 
 impl Fs {
@@ -273,8 +242,8 @@ impl Fs {
     ) -> Result<Self, RestoreError> {
         let mut fs = Self::new(config, shared);
         fs.restore_state(values)?;
-        fs.stopped.restore(values)?;
-        fs.restore_handles(values)?;
+        fs.stopped.restore(values);
+        fs.restore_handles(values);
         let is_open = |id| fs.state().open.iter().any(|(_, open)| open.file.id() == id);
         for id in File::kept(values).filter(|id| !is_open(*id)) {
             // Nobody can reach it.
@@ -287,54 +256,73 @@ impl Fs {
 
     fn restore_state(&mut self, values: &Values) -> Result<(), RestoreError> {
         let mut state = self.state();
+        let journal = &self.shared.journal;
         let single = key(SINGLE, MOUNT);
-        if let Some(kept) = values.get(&single) {
-            let kept: (u64, SystemTime) = whole(kept).ok_or(RestoreError::unfit(single))?;
-            state.numbers_kept = kept.0;
-            state.mounted = kept.1;
+        if values.contains_key(&single) {
+            let kept = read_one(values, journal, single);
+            state.numbers_kept = kept.map_or(NUMBERS_UNKNOWN, |(next, _)| next);
+            state.mounted = kept.map_or(state.mounted, |(_, mounted)| mounted);
         }
-        let sources: BTreeMap<u64, KeptSource> = read_all(values, SOURCE)?;
+        let sources: BTreeMap<u64, KeptSource> = read_all(values, journal, SOURCE);
         for (number, kept) in sources {
-            let unfit = RestoreError::unfit(key(SOURCE, number));
             let shown = kept.shown();
-            let bucket = self.shared.buckets.named(&shown.source.bucket);
-            bucket.ok_or(unfit)?;
+            if self.shared.buckets.named(&shown.source.bucket).is_none() {
+                skip(journal, key(SOURCE, number), "its bucket is not there");
+                continue;
+            }
             state.restore_source((kept.ino, &kept.name), &shown, &self.shared.buckets);
         }
-        let nodes: BTreeMap<u64, KeptNode> = read_all(values, INODE)?;
+        let nodes: BTreeMap<u64, KeptNode> = read_all(values, journal, INODE);
         let nodes = nodes.into_iter().map(|(ino, node)| (Ino(ino), node));
         let numbers_kept = state.numbers_kept;
-        let restored = state.tree.restore(nodes.collect(), numbers_kept);
-        restored.map_err(|ino| RestoreError::unfit(key(INODE, ino.0)))?;
+        for ino in state.tree.restore(nodes.collect(), numbers_kept) {
+            log::error!("{ino:?} of the process before has no directory: its name is unknown");
+        }
         // What a listing does not tell of objects is asked for: nobody knows any more where.
         state.carriers_unknown();
-        let open: BTreeMap<u64, KeptOpen> = read_all(values, OPEN)?;
+        let open: BTreeMap<u64, KeptOpen> = read_all(values, journal, OPEN);
         for (ino, kept) in open {
-            let file = File::restore(&self.shared, kept.file, values)?;
+            let name = match state.place(Ino(ino)) {
+                Ok(Place { bucket, key }) => format!("s3://{}/{key}", bucket.name()),
+                Err(_) => "a file without a name".to_owned(),
+            };
+            let Some(file) = File::restore(&self.shared, kept.file, values)? else {
+                let why = format_args!("the record of {name} cannot be read");
+                skip(journal, key(OPEN, ino), why);
+                continue;
+            };
             if !kept.orphan {
                 // Its unlink was under way, and comes again.
                 file.adopt();
             }
-            let open = kept.into_open(file, &self.shared.buckets);
-            let open = open.ok_or(RestoreError::unfit(key(OPEN, ino)))?;
+            let Some(open) = kept.into_open(file, &self.shared.buckets) else {
+                let why = format_args!("a bucket of {name} is not there");
+                skip(journal, key(OPEN, ino), why);
+                continue;
+            };
             state.open.insert(Ino(ino), open);
             state.tree.pin(Ino(ino));
         }
         Ok(())
     }
 
-    fn restore_handles(&mut self, values: &Values) -> Result<(), RestoreError> {
+    fn restore_handles(&mut self, values: &Values) {
+        let journal = Arc::clone(&self.shared.journal);
         let single = key(SINGLE, HANDLE_NUMBERS);
-        let next = values.get(&single).map(|kept| whole(kept));
-        let next = next.unwrap_or(Some(0)).ok_or(RestoreError::unfit(single))?;
+        let next = match values.contains_key(&single) {
+            true => read_one(values, &journal, single).unwrap_or(NUMBERS_UNKNOWN),
+            false => 0,
+        };
         self.handles.restore(next);
-        let handles: BTreeMap<u64, KeptHandle> = read_all(values, HANDLE)?;
-        for (fh, kept) in handles {
+        for (fh, value) in of_kind(values, HANDLE) {
             let stream = values.get(&key(STREAM, fh)).map_or(&[][..], Vec::as_slice);
-            let restored = self.restore_handle(Fh(fh), &kept, stream);
-            restored.ok_or(RestoreError::unfit(key(HANDLE, fh)))?;
+            let kept = whole(value);
+            let restored = kept.and_then(|kept| self.restore_handle(Fh(fh), &kept, stream));
+            if restored.is_none() {
+                skip(&journal, key(HANDLE, fh), "what it is of is not restored");
+                self.handles.restore_lost(Fh(fh));
+            }
         }
-        Ok(())
     }
 
     fn restore_handle(&mut self, fh: Fh, kept: &KeptHandle, stream: &[u8]) -> Option<()> {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::{Config, Ownership, ShownSource, Source};
 use crate::file::{File, Place};
+use crate::fs::bounded::Bounded;
 use crate::fs::deferred::Late;
 use crate::fs::locks::{Access, Wanted};
 use crate::fs::registry::{OpenFile, OpenFiles};
@@ -69,6 +70,7 @@ pub(super) struct State {
     ownership: Ownership,
     pub(super) attr_ttl: Duration,
     pub(super) mounted: SystemTime,
+    pub(super) bounded: Bounded,
     /// Inode numbers below this were never given out, as far as the next process is to know.
     pub(super) numbers_kept: u64,
 }
@@ -99,6 +101,7 @@ impl State {
             ownership: config.ownership,
             attr_ttl: config.bounds.attr_ttl,
             mounted: SystemTime::now(),
+            bounded: Bounded::new(&config.bounds),
             numbers_kept: 0,
         }
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use lru::LruCache;
 
-use crate::file::RestoreError;
-use crate::journal::codec::{Record, whole};
+use crate::fs::kept::read_one;
+use crate::journal::codec::Record;
 use crate::journal::{Batch, Journal, Key, Values};
 use crate::lock::{Guarded, Locked};
 
@@ -58,16 +58,12 @@ impl Stopped {
     }
 
     /// Those of the process before.
-    pub(super) fn restore(&self, values: &Values) -> Result<(), RestoreError> {
-        let Some(kept) = values.get(&RENAMES) else {
-            return Ok(());
-        };
-        let kept: Vec<(Names, Begun)> = whole(kept).ok_or(RestoreError::unfit(RENAMES))?;
+    pub(super) fn restore(&self, values: &Values) {
+        let kept = read_one::<Vec<(Names, Begun)>>(values, &self.journal, RENAMES);
         let mut renames = self.renames();
-        for (names, begun) in kept {
+        for (names, begun) in kept.into_iter().flatten() {
             renames.put(names, begun);
         }
-        Ok(())
     }
 
     /// How far a rename of these names came before.

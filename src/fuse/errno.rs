@@ -36,6 +36,7 @@ pub(super) fn of(error: &FsError) -> Verdict {
         FsError::NotSupported { .. } => (Errno::EOPNOTSUPP, Level::Debug),
         FsError::BadHandle => (Errno::EBADF, Level::Warn),
         FsError::UnknownInode => (Errno::ESTALE, Level::Warn),
+        FsError::Lost => (Errno::EIO, Level::Warn),
         FsError::RenamedInPart { .. } => (Errno::EIO, Level::Error),
         FsError::Store(error) => of_store(error),
         FsError::File(error) => of_file(error),

@@ -147,7 +147,7 @@ impl LiveMount {
         let buckets = Buckets::new(sources.map(|source| store.bucket(&source.bucket)));
         let (bounds, own) = (config.bounds.clone(), kept.try_clone()?);
         let (shared, values) = Shared::resuming(buckets.clone(), bounds, runtime.clone(), own)?;
-        for shown in kept_sources(&values)? {
+        for shown in kept_sources(&values) {
             buckets.add(store.bucket(&shown.source.bucket));
         }
         let fs = Arc::new(Fs::restore(config, shared, &values)?);

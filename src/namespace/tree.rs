@@ -3,7 +3,7 @@
 //!
 //! A path is walked up the parents, so renaming a directory changes one node.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
@@ -115,7 +115,8 @@ impl Node {
 /// retention keeps it, tops excepted.
 #[derive(Debug)]
 pub struct Tree {
-    nodes: HashMap<Ino, Node>,
+    /// A table that is hashed would have room for twice as many whenever it has grown.
+    nodes: BTreeMap<Ino, Box<Node>>,
     next: u64,
     /// Nodes that are the root of a source, and which.
     tops: BTreeMap<Ino, usize>,
@@ -129,14 +130,15 @@ impl Tree {
     /// below it.
     pub fn new(sources: &[Arc<str>]) -> Self {
         let mut tree = Self {
-            nodes: HashMap::new(),
+            nodes: BTreeMap::new(),
             next: Ino::ROOT.0,
             tops: BTreeMap::new(),
             retained: LruCache::new(RETAINED_MAX),
             changed: Vec::new(),
         };
         let root = tree.reserve();
-        tree.nodes.insert(root, directory_node(root, Arc::from("")));
+        tree.nodes
+            .insert(root, Box::new(directory_node(root, Arc::from(""))));
         match sources {
             [_] => {
                 tree.tops.insert(root, 0);
@@ -173,13 +175,13 @@ impl Tree {
 
     /// The node.
     pub fn node(&self, ino: Ino) -> Option<&Node> {
-        self.nodes.get(&ino)
+        self.nodes.get(&ino).map(Box::as_ref)
     }
 
     /// The node, to be changed.
     pub fn node_mut(&mut self, ino: Ino) -> Option<&mut Node> {
         self.changed.push(ino);
-        self.nodes.get_mut(&ino)
+        self.nodes.get_mut(&ino).map(Box::as_mut)
     }
 
     /// What only a file has; `None` when it is no file.
@@ -254,17 +256,15 @@ impl Tree {
         directory.children.insert(Arc::clone(name), ino);
         let name = Arc::clone(name);
         self.changed.push(ino);
-        self.nodes.insert(
-            ino,
-            Node {
-                parent,
-                name,
-                linked: true,
-                lookups: 0,
-                pins: 0,
-                state,
-            },
-        );
+        let node = Node {
+            parent,
+            name,
+            linked: true,
+            lookups: 0,
+            pins: 0,
+            state,
+        };
+        self.nodes.insert(ino, Box::new(node));
     }
 
     /// Takes the name from a node; it lives on while somebody counts on it.
@@ -403,7 +403,7 @@ impl Tree {
             if let Some(source) = self.top(at) {
                 return Some(source);
             }
-            let parent = self.nodes.get(&at).map(Node::parent)?;
+            let parent = self.nodes.get(&at).map(|node| node.parent)?;
             if parent == at {
                 return None;
             }
@@ -421,6 +421,29 @@ impl Tree {
             next += 1;
         }
         found
+    }
+
+    /// Whether the headers of an object are kept.
+    pub fn has_headers(&self, ino: Ino) -> bool {
+        let known = self.nodes.get(&ino).and_then(|node| match &node.state {
+            NodeState::File(file) => file.known.as_ref(),
+            NodeState::Directory(directory) => directory.marker.as_ref(),
+        });
+        known.is_some_and(|known| known.headers.is_some())
+    }
+
+    /// Keeps the headers of an object no longer.
+    pub fn drop_headers(&mut self, ino: Ino) {
+        let known = self
+            .nodes
+            .get_mut(&ino)
+            .and_then(|node| match &mut node.state {
+                NodeState::File(file) => file.known.as_mut(),
+                NodeState::Directory(directory) => directory.marker.as_mut(),
+            });
+        if let Some(known) = known {
+            known.headers = None;
+        }
     }
 
     fn prune(&mut self, ino: Ino) {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::memory::Slot;
 use super::pool::{Charge, ROOM_BYTES, Room, StagingPool};
+use super::spill::SpillSlot;
 use super::{BLOCK_BYTES, StagingError};
 use crate::journal::codec::Record;
 use crate::range::ByteRange;
@@ -37,22 +38,53 @@ pub(super) enum Home {
         /// Which slot.
         slot: u64,
     },
-    /// In a slot of the spill file.
-    Spilled {
-        /// Which.
-        slot: u64,
-        /// For the room it takes.
-        charge: Charge,
+    /// In a slot of the spill file that readers may share.
+    Spilled(Arc<SpillSlot>),
+}
+
+/// Staged bytes; they stay where they are as long as this is held.
+#[derive(Debug)]
+pub struct Staged(Held);
+
+#[derive(Debug)]
+enum Held {
+    Memory(Bytes),
+    Disk {
+        slot: Arc<SpillSlot>,
+        at: u64,
+        len: usize,
     },
 }
 
-impl Home {
-    /// Gives its room back; memory when the last reader is done with it.
-    pub(super) fn give_back(self, pool: &StagingPool) {
-        if let Self::Spilled { slot, charge } = self {
-            pool.spill.give_back(slot, charge);
+impl Staged {
+    /// Whether the disk has to be read for them.
+    pub(super) const fn is_on_disk(&self) -> bool {
+        matches!(self.0, Held::Disk { .. })
+    }
+
+    /// The bytes. May wait for the disk.
+    ///
+    /// # Errors
+    /// [`StagingError::Spill`].
+    pub(super) fn read(self) -> Result<Bytes, StagingError> {
+        match self.0 {
+            Held::Memory(bytes) => Ok(bytes),
+            Held::Disk { slot, at, len } => {
+                let mut buffer = vec![0; len];
+                slot.read(at, &mut buffer)?;
+                Ok(Bytes::from(buffer))
+            }
         }
     }
+}
+
+/// Whether an edit may use the spill file, for which it may have to wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Disk {
+    /// It may.
+    Allowed,
+    /// It may not: then it is not made.
+    Spared,
 }
 
 /// Where a block is, as the next process has to know.
@@ -184,9 +216,8 @@ impl Block {
                 Home::Frozen { bytes, slot }
             }
             BlockPlace::Disk(slot) => {
-                pool.spill.claim(slot);
                 let charge = Charge::of(pool, Room::Disk, room);
-                Home::Spilled { slot, charge }
+                Home::Spilled(Arc::new(pool.spill.claim(slot, charge)))
             }
         };
         Ok(Self {
@@ -203,7 +234,7 @@ impl Block {
             Home::None => None,
             Home::Growing(memory) => Some(BlockPlace::Memory(memory.slot.index())),
             Home::Frozen { slot, .. } => Some(BlockPlace::Memory(*slot)),
-            Home::Spilled { slot, .. } => Some(BlockPlace::Disk(*slot)),
+            Home::Spilled(slot) => Some(BlockPlace::Disk(slot.index())),
         }
     }
 
@@ -213,7 +244,8 @@ impl Block {
     }
 
     /// Adds bytes; moves the block to the spill file when memory has no room, and its memory to
-    /// `limbo`. On error nothing is added.
+    /// `limbo`. On error nothing is added. `false`, and nothing is added, when that needs the disk
+    /// which is to be spared.
     ///
     /// # Panics
     /// If the block is frozen in memory, or the bytes do not fit.
@@ -221,8 +253,8 @@ impl Block {
         &mut self,
         data: &[u8],
         pool: &Arc<StagingPool>,
-        limbo: &mut Vec<Home>,
-    ) -> Result<(), StagingError> {
+        (limbo, disk): (&mut Vec<Home>, Disk),
+    ) -> Result<bool, StagingError> {
         let appended = ByteRange::at(self.end, data.len() as u64);
         assert!(
             appended.end() - self.start <= BLOCK_BYTES,
@@ -235,17 +267,19 @@ impl Block {
         let fits = match &mut self.home {
             Home::None => false,
             Home::Growing(memory) => memory.reserve(data.len(), pool),
-            Home::Frozen { .. } | Home::Spilled { .. } => true,
+            Home::Frozen { .. } | Home::Spilled(_) => true,
         };
+        if disk == Disk::Spared && (!fits || matches!(self.home, Home::Spilled(_))) {
+            return Ok(false);
+        }
         if !fits {
             limbo.push(self.move_to_disk(data.len(), pool)?);
         }
         match &mut self.home {
             Home::Growing(memory) => memory.append(data),
-            Home::Spilled { slot, charge } => {
-                charge_disk(charge, appended.end() - self.start, pool)?;
-                pool.spill
-                    .write(*slot, appended.start() - self.start, data)?;
+            Home::Spilled(slot) => {
+                charge_disk(slot, appended.end() - self.start, pool)?;
+                slot.write(appended.start() - self.start, data)?;
             }
             Home::None | Home::Frozen { .. } => panic!("appended to a frozen block"),
         }
@@ -256,7 +290,7 @@ impl Block {
             }
             _ => self.live.push(appended),
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Moves a growing block to the spill file, where it gets room for `more` bytes; returns where
@@ -265,17 +299,12 @@ impl Block {
         let staged = match &self.home {
             Home::None => &[],
             Home::Growing(memory) => memory.as_ref(),
-            Home::Frozen { .. } | Home::Spilled { .. } => panic!("moved a block that has room"),
+            Home::Frozen { .. } | Home::Spilled(_) => panic!("moved a block that has room"),
         };
-        let mut charge = Charge::new(pool, Room::Disk);
-        charge_disk(&mut charge, (staged.len() + more) as u64, pool)?;
-        let slot = pool.spill.take()?;
-        if let Err(error) = pool.spill.write(slot, 0, staged) {
-            // What was written before the error takes room until it is punched out.
-            pool.spill.give_back(slot, charge);
-            return Err(error);
-        }
-        let home = Home::Spilled { slot, charge };
+        let slot = pool.spill.take(Charge::new(pool, Room::Disk))?;
+        charge_disk(&slot, (staged.len() + more) as u64, pool)?;
+        slot.write(0, staged)?;
+        let home = Home::Spilled(Arc::new(slot));
         Ok(std::mem::replace(&mut self.home, home))
     }
 
@@ -289,44 +318,48 @@ impl Block {
         self.end = end;
     }
 
+    /// Whether its bytes are in the spill file.
+    pub(super) const fn is_on_disk(&self) -> bool {
+        matches!(self.home, Home::Spilled(_))
+    }
+
     /// Replaces live bytes.
     ///
     /// # Panics
     /// If the block is frozen in memory, or an address is not live.
-    pub(super) fn overwrite(
-        &mut self,
-        range: ByteRange,
-        data: &[u8],
-        pool: &StagingPool,
-    ) -> Result<(), StagingError> {
+    pub(super) fn overwrite(&mut self, range: ByteRange, data: &[u8]) -> Result<(), StagingError> {
         self.assert_live(range);
         let at = range.start() - self.start;
         match &mut self.home {
             Home::Growing(memory) => memory.slot.write(index_in_buffer(at), data),
-            Home::Spilled { slot, .. } => pool.spill.write(*slot, at, data)?,
+            Home::Spilled(slot) => slot.write(at, data)?,
             Home::None | Home::Frozen { .. } => panic!("overwrote a frozen block"),
         }
         Ok(())
     }
 
-    /// Live bytes; shared when the block is frozen in memory, else copied.
+    /// Live bytes; shared when the block is frozen in memory or on the disk, else copied.
     ///
     /// # Panics
     /// If an address is not live.
-    pub(super) fn read(&self, range: ByteRange, pool: &StagingPool) -> Result<Bytes, StagingError> {
+    pub(super) fn hold(&self, range: ByteRange) -> Staged {
         self.assert_live(range);
         let from = range.start() - self.start;
         let (at, len) = (index_in_buffer(from), index_in_buffer(range.len()));
-        match &self.home {
-            Home::None => Ok(Bytes::new()),
-            Home::Growing(memory) => Ok(Bytes::copy_from_slice(&memory.as_ref()[at..at + len])),
-            Home::Frozen { bytes, .. } => Ok(bytes.slice(at..at + len)),
-            Home::Spilled { slot, .. } => {
-                let mut buffer = vec![0; len];
-                pool.spill.read(*slot, from, &mut buffer)?;
-                Ok(Bytes::from(buffer))
+        let memory = match &self.home {
+            Home::None => Bytes::new(),
+            Home::Growing(memory) => Bytes::copy_from_slice(&memory.as_ref()[at..at + len]),
+            Home::Frozen { bytes, .. } => bytes.slice(at..at + len),
+            Home::Spilled(slot) => {
+                let slot = Arc::clone(slot);
+                return Staged(Held::Disk {
+                    slot,
+                    at: from,
+                    len,
+                });
             }
-        }
+        };
+        Staged(Held::Memory(memory))
     }
 
     /// Ends appends and overwrites; memory can be shared from now on.
@@ -337,7 +370,7 @@ impl Block {
                 slot: memory.slot.index(),
                 bytes: Bytes::from_owner(memory),
             },
-            Home::None | Home::Frozen { .. } | Home::Spilled { .. } => home,
+            Home::None | Home::Frozen { .. } | Home::Spilled(_) => home,
         };
     }
 
@@ -373,9 +406,14 @@ impl Block {
 }
 
 /// Charges `bytes` of disk, in whole pages, in place of what was charged.
-fn charge_disk(charge: &mut Charge, bytes: u64, pool: &StagingPool) -> Result<(), StagingError> {
+fn charge_disk(slot: &SpillSlot, bytes: u64, pool: &StagingPool) -> Result<(), StagingError> {
     let wanted = bytes.next_multiple_of(ROOM_BYTES);
-    if charge.grow(wanted.max(charge.bytes())) {
+    if slot.charge(wanted) {
+        return Ok(());
+    }
+    // What was released may not have been given back yet.
+    pool.spill.reclaim();
+    if slot.charge(wanted) {
         return Ok(());
     }
     let bounds = pool.bounds();

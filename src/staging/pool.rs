@@ -73,7 +73,7 @@ pub struct StagingPool {
     disk_bytes: AtomicU64,
     memory_returned: Notify,
     pub(super) memory: Arc<Memory>,
-    pub(super) spill: SpillFile,
+    pub(super) spill: Arc<SpillFile>,
     journal: Arc<Journal>,
     /// What was left by files that are gone, while the journal could not say so.
     left: Guarded<Vec<Home>>,
@@ -112,7 +112,7 @@ impl StagingPool {
     pub(super) fn settle(&self, limbo: &mut Vec<Home>) {
         if self.journal.is_complete() {
             limbo.append(&mut self.left.lock());
-            limbo.drain(..).for_each(|home| home.give_back(self));
+            limbo.clear();
         }
     }
 

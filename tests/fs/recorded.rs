@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use s3fs::fs::{CopyRequest, Fh, OpenMode};
+use s3fs::fs::{CopyRequest, DirEntry, Fh, FsError, OpenMode};
 use s3fs::range::ByteRange;
 use s3fs::sim::{Fault, How, Operation};
 
@@ -116,4 +116,53 @@ fn a_thousand_failed_fsyncs_take_no_more_room_than_one() {
     let content = world.sim.content(BUCKET, "f").unwrap();
     assert_eq!(content[100_000..104_000], [999_u64 as u8; 4000]);
     assert_eq!(content[104_000..105_000], [1; 1000]);
+}
+
+#[test]
+fn a_record_that_cannot_be_read_costs_what_it_was_of_and_nothing_else() {
+    /// The kinds of records: `file::record`, `fs::kept`.
+    const FILE: u8 = 1;
+    let mut world = World::new();
+    let (lost, other) = (made(&world, "lost"), made(&world, "other"));
+    write(&world, lost, 0, b"lost".into());
+    write(&world, other, 0, b"kept".into());
+    world.kill_and_spoil(FILE, 1);
+    let all = ByteRange::at(0, 100);
+    assert!(matches!(
+        world.run(world.fs.read(lost, all)),
+        Err(FsError::Lost)
+    ));
+    assert!(matches!(
+        world.run(world.fs.flush(lost)),
+        Err(FsError::Lost)
+    ));
+    assert_eq!(world.run(world.fs.read(other, all)).unwrap(), "kept");
+    // Nor does the process after this one meet it.
+    world.kill();
+    world.run(world.fs.flush(other)).unwrap();
+    assert_eq!(world.sim.content(BUCKET, "other").unwrap(), b"kept");
+    assert_eq!(world.sim.keys(BUCKET), ["other"]);
+}
+
+#[test]
+fn records_of_every_kind_may_be_unreadable_and_the_mount_goes_on() {
+    for kind in [1, 16, 17, 18, 19, 20] {
+        let mut world = World::new();
+        world.sim.put(BUCKET, "d/f", "content");
+        let directory = world.run(world.fs.opendir(ROOT)).unwrap().fh;
+        world.fs.told(directory, 4);
+        let mut take = |_: &DirEntry| true;
+        let listed = world.fs.readdir(directory, 0, true, &mut take);
+        world.run(listed).unwrap();
+        world.run(world.look("d/f")).unwrap();
+        let fh = made(&world, "open");
+        write(&world, fh, 0, b"content".into());
+        world.kill_and_spoil(kind, usize::MAX);
+        let _ = world.run(world.fs.flush(fh));
+        world.run(world.write_new("new", b"new".into())).unwrap();
+        let all = ByteRange::at(0, 100);
+        assert_eq!(world.run(world.read("d/f", all)).unwrap(), "content");
+        world.kill();
+        assert_eq!(world.run(world.read("new", all)).unwrap(), "new", "{kind}");
+    }
 }

@@ -16,6 +16,7 @@ use s3fs::file::{Kept, Shared};
 use s3fs::fs::{
     Attr, CopyRequest, Fh, Fs, FsResult, Ino, Kind, NewNode, OpenMode, RenameMode, WriteAt,
 };
+use s3fs::journal::{Batch, Journal, LogFiles};
 use s3fs::limits::Limits;
 use s3fs::object::BucketName;
 use s3fs::range::ByteRange;
@@ -157,6 +158,23 @@ impl World {
         self.kill();
     }
 
+    /// The filesystem's process is killed, and the records of that kind cannot be read any more:
+    /// of those, the first so many.
+    pub fn kill_and_spoil(&mut self, kind: u8, count: usize) {
+        self.shared.hand_over();
+        let [one, other, ..] = self.kept.descriptors();
+        let log = [one, other].map(|log| File::from(log.try_clone_to_owned().unwrap()));
+        let (journal, values) = Journal::resume(LogFiles(log)).unwrap();
+        let mut batch = Batch::default();
+        let of_kind = values.keys().filter(|key| key.kind == kind);
+        for key in of_kind.take(count) {
+            batch.put(*key, |to| to.extend(b"spoilt"));
+        }
+        assert!(!batch.is_empty());
+        journal.write(&batch);
+        self.kill();
+    }
+
     /// The filesystem's process is killed, and another goes on with what it kept.
     pub fn kill(&mut self) {
         self.shared.hand_over();
@@ -178,6 +196,11 @@ impl World {
     /// Bytes staged for all files.
     pub fn staged_bytes(&self) -> u64 {
         self.shared.staging.memory_bytes() + self.shared.staging.disk_bytes()
+    }
+
+    /// Bytes of objects in the cache, and on their way there.
+    pub fn cached_bytes(&self) -> u64 {
+        self.shared.cache.bytes()
     }
 
     /// Bytes of the log of what the next process needs.

@@ -52,11 +52,10 @@ impl Tree {
     }
 
     /// Puts in the nodes that were kept of another table over the same sources; numbers from `next`
-    /// on are new. To be followed by [`Self::prune_all`].
-    ///
-    /// # Errors
-    /// A node whose parent is missing, or no directory.
-    pub fn restore(&mut self, nodes: Vec<(Ino, KeptNode)>, next: u64) -> Result<(), Ino> {
+    /// on are new. To be followed by [`Self::prune_all`]. Returns the nodes whose parents are
+    /// missing or no directories: they have no name.
+    pub fn restore(&mut self, nodes: Vec<(Ino, KeptNode)>, next: u64) -> Vec<Ino> {
+        let mut nameless = Vec::new();
         self.next = self.next.max(next);
         for (ino, kept) in &nodes {
             let state = match kept.is_directory {
@@ -79,21 +78,25 @@ impl Tree {
             };
             self.next = self.next.max(ino.0 + 1);
             self.changed.push(*ino);
-            self.nodes.insert(*ino, node);
+            self.nodes.insert(*ino, Box::new(node));
         }
         // The tops are there even if nothing was kept of them.
         let linked = self.nodes.iter().filter(|(_, node)| node.linked);
         let linked = linked.map(|(ino, node)| (*ino, node.parent, Arc::clone(&node.name)));
         for (ino, parent, name) in linked.collect::<Vec<_>>() {
             if ino != Ino::ROOT {
-                let directory = self.directory_mut(parent).ok_or(ino)?;
-                directory.children.insert(name, ino);
+                if let Some(directory) = self.directory_mut(parent) {
+                    directory.children.insert(name, ino);
+                } else if let Some(node) = self.nodes.get_mut(&ino) {
+                    node.linked = false;
+                    nameless.push(ino);
+                }
             }
         }
         for (ino, _) in nodes.iter().filter(|(_, kept)| kept.is_retained) {
             self.retain(*ino);
         }
-        Ok(())
+        nameless
     }
 
     /// Gives up the nodes that nobody counts on.

@@ -1,0 +1,84 @@
+//! That what a mount has under way and in memory is bounded whatever is asked of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use s3fs::fs::OpenMode;
+use s3fs::limits::Limits;
+use s3fs::range::ByteRange;
+use s3fs::sim::Operation;
+
+use super::world::{BUCKET, NEW, World};
+use super::{READ, ROOT, name};
+
+#[test]
+fn readers_of_random_blocks_have_no_more_requests_under_way_than_the_bound() {
+    // With a cache that has room for some of what is read at once, and with none.
+    for cache_bytes_max in [512 << 10, 0] {
+        let world = World::chosen(Limits::aws(), |config| {
+            config.bounds.cache_bytes_max = cache_bytes_max;
+            config.bounds.readahead_bytes_max = 0;
+            config.bounds.read_requests_max = 4;
+        });
+        let content: Vec<u8> = (0..16 << 20_u32).map(|at| (at >> 12) as u8).collect();
+        world.sim.put(BUCKET, "f", content);
+        world.sim.on_request(|_, _| {
+            tokio::task::block_in_place(|| std::thread::sleep(Duration::from_millis(2)));
+        });
+        world.run(async {
+            let ino = world.look("f").await.unwrap().ino;
+            let fh = world.fs.open(ino, READ).await.unwrap().fh;
+            let reading = (0..64_u64).map(|reader| {
+                let fs = Arc::clone(&world.fs);
+                tokio::spawn(async move {
+                    let mut random = fastrand::Rng::with_seed(reader);
+                    for _ in 0..8 {
+                        let at = random.u64(0..4096) << 12;
+                        let read = fs.read(fh, ByteRange::at(at, 4096)).await.unwrap();
+                        assert_eq!(read, vec![(at >> 12) as u8; 4096]);
+                    }
+                })
+            });
+            for reader in reading.collect::<Vec<_>>() {
+                reader.await.unwrap();
+            }
+        });
+        let in_flight = world.sim.counters().of(Operation::GetObject).in_flight_max;
+        // One that was answered may still be under way for the service when the next one comes.
+        assert!((2..=8).contains(&in_flight), "{in_flight} at a time");
+        assert!(world.cached_bytes() <= cache_bytes_max);
+    }
+}
+
+#[test]
+fn a_write_that_needs_the_disk_waits_for_it_on_another_thread() {
+    let world = World::chosen(Limits::aws(), |config| {
+        config.bounds.staging_memory_bytes_max = 64 << 10;
+    });
+    let mode = OpenMode {
+        write: true,
+        ..READ
+    };
+    let made = world.run(world.fs.create(ROOT, name("f"), NEW, mode));
+    let fh = made.unwrap().1.fh;
+    let at_once = |at: u64, bytes: &[u8]| world.fs.try_write(fh, at.into(), bytes);
+    let waiting = |at: u64, bytes: &[u8]| {
+        let bytes = Bytes::copy_from_slice(bytes);
+        world.run(world.fs.write(fh, at, bytes)).unwrap();
+    };
+    assert!(matches!(at_once(0, &[1; 60_000]), Some(Ok(()))));
+    // No room in memory; then in a block that is on the disk already.
+    for (at, bytes) in [(60_000, [2; 60_000]), (10, [3; 60_000])] {
+        assert!(at_once(at, &bytes).is_none());
+        waiting(at, &bytes);
+    }
+    let mut expected = [[1; 60_000], [2; 60_000]].concat();
+    expected[10..60_010].fill(3);
+    let all = ByteRange::at(0, 1 << 20);
+    assert_eq!(world.run(world.fs.read(fh, all)).unwrap(), expected);
+    world.run(world.fs.flush(fh)).unwrap();
+    assert_eq!(world.sim.content(BUCKET, "f").unwrap(), expected);
+    // Room on the disk is given back on another thread, too.
+    world.wait_until(|| world.staged_bytes() == 0);
+}
