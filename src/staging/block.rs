@@ -376,6 +376,9 @@ impl Block {
 
     /// These addresses are live no more.
     pub(super) fn release(&mut self, range: ByteRange) {
+        if range.is_empty() {
+            return;
+        }
         let first = self
             .live
             .partition_point(|live| live.end() <= range.start());

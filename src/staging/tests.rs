@@ -473,3 +473,12 @@ fn no_slot_is_used_again_while_the_journal_cannot_be_written() {
     staging.settle();
     assert_eq!(pool.memory_bytes(), 2 * BLOCK_BYTES);
 }
+
+#[test]
+fn releasing_nothing_within_a_block_leaves_it_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut staging = Staging::new(&pool(dir.path(), BLOCK_BYTES, 0));
+    staging.append(b"content").unwrap();
+    staging.release(ByteRange::at(3, 0));
+    assert_eq!(bytes(&staging, ByteRange::at(0, 7)), b"content");
+}
