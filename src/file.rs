@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
@@ -134,6 +134,8 @@ impl Shared {
 /// What is known of an object that a file is opened on.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Seen {
+    /// When the store was asked.
+    pub at: Instant,
     /// The version.
     pub version: Arc<ObjectVersion>,
     /// Last-Modified.
@@ -144,9 +146,11 @@ pub struct Seen {
     pub headers: Option<Arc<ObjectHeaders>>,
 }
 
-impl From<&ObjectStat> for Seen {
-    fn from(stat: &ObjectStat) -> Self {
+impl Seen {
+    /// What HEAD answered when it was asked at `at`.
+    pub fn of_stat(stat: &ObjectStat, at: Instant) -> Self {
         Self {
+            at,
             version: Arc::clone(&stat.version),
             modified: stat.modified,
             attributes: Some(Attributes::of_metadata(&stat.headers.metadata)),
@@ -174,6 +178,10 @@ pub struct FileStat {
     pub refused: bool,
     /// The object version the file was last in step with; `None` when it was never published.
     pub version: Option<Arc<ObjectVersion>>,
+    /// When it came to be in step with that.
+    pub version_at: Option<Instant>,
+    /// Whether anything was changed since it is in memory.
+    pub was_edited: bool,
 }
 
 /// Whether a new file may take the place of an object that another client made meanwhile.
@@ -358,6 +366,8 @@ impl File {
             has_new_content: state.has_new_content(),
             refused: state.is_refused(),
             version: state.base.clone(),
+            version_at: state.based_at,
+            was_edited: state.edits > 0,
         }
     }
 
@@ -571,16 +581,21 @@ impl File {
         }
     }
 
-    /// What an open found in the store. A clean file takes it over; handles opened on the version
-    /// before are stale from then on. A dirty file keeps its own content.
-    pub fn revalidate(&self, seen: &Seen) {
-        self.state().revalidate(seen);
+    /// Another client has replaced or removed the object of a clean file: it goes on without a
+    /// name. Its bytes are readable as long as the store has them; it cannot be changed.
+    pub fn supersede(&self) {
+        self.state().superseded = true;
     }
 
-    /// Counts the versions the file was switched to by [`Self::revalidate`]; a handle whose count
-    /// differs is stale.
-    pub fn epoch(&self) -> u64 {
-        self.state().epoch
+    /// Whether [`Self::supersede`] was called.
+    pub fn is_superseded(&self) -> bool {
+        self.state().superseded
+    }
+
+    /// What is now known of the object of a clean file, which is the version that the file is of:
+    /// its headers may be others. A dirty file keeps its own.
+    pub fn refresh(&self, seen: &Seen) {
+        self.state().refresh(seen);
     }
 
     /// Whether the content not yet committed takes bytes from this object, other than the file's
@@ -666,6 +681,10 @@ impl File {
         change: impl FnOnce(&mut State, &mut Staging) -> Result<T, FileError>,
     ) -> Option<Result<T, FileError>> {
         let mut state = self.state();
+        if state.superseded {
+            let key = state.place.key.clone();
+            return Some(Err(FileError::Stale { key }));
+        }
         if state.is_sent(edited(&state)) {
             return None;
         }

@@ -23,7 +23,9 @@ mod bounded;
 mod deferred;
 mod extended;
 mod handles;
+mod invalidate;
 mod kept;
+mod learn;
 mod listed;
 mod locks;
 mod lookup;
@@ -40,6 +42,8 @@ mod state;
 mod stopped;
 
 use handles::Handles;
+pub use invalidate::Invalidation;
+use invalidate::Invalidations;
 use kept::Stated;
 pub use kept::kept_sources;
 use locks::{Held, Locks, Wanted};
@@ -80,10 +84,10 @@ pub enum FsError {
     /// The name or the whole key is too long.
     #[error("name too long")]
     NameTooLong,
-    /// The owner or mode is another than was shown, which is what let the caller in: to be looked
-    /// up again.
-    #[error("its owner or mode was changed by another writer")]
-    OtherAttributes,
+    /// The inode is not what its name stands for any more, or its size, owner or mode are others
+    /// than the kernel was given: the path is to be looked up again.
+    #[error("changed since it was looked up")]
+    StaleInode,
     /// Not allowed whoever asks: an attribute that cannot be changed, a reserved name, the
     /// top-level directories of a mount of several sources.
     #[error("not permitted: {what}")]
@@ -195,8 +199,19 @@ impl OpenMode {
 pub struct Opened {
     /// Its handle.
     pub fh: Fh,
-    /// Whether the kernel may keep the pages it has: the content is what the last open saw.
-    pub keep_cache: bool,
+    /// What the kernel may do with the pages it has.
+    pub cache: PageCache,
+}
+
+/// What the kernel may do with the pages of an inode that is opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PageCache {
+    /// Keep them: the content is what the last open saw.
+    Keep,
+    /// Drop them.
+    Drop,
+    /// Go round them with this handle: it is of another inode, which has the name by now.
+    Bypass,
 }
 
 /// What setattr(2) and its kin ask to change.
@@ -293,8 +308,9 @@ pub struct DirEntry {
     pub next_offset: u64,
     /// Its name.
     pub name: std::ffi::OsString,
-    /// Its attributes. With `plus` the inode counts as looked up once more, except `.` and `..`.
-    pub attr: Attr,
+    /// Its attributes, and for how long they may be trusted. With `plus` the inode counts as looked
+    /// up once more, except `.` and `..`.
+    pub attr: Trusted<Attr>,
 }
 
 /// What statfs(2) tells.
@@ -343,6 +359,8 @@ pub struct Fs {
     new_objects: NewObjects,
     /// Told when changed attributes begin to wait.
     attributes_changed: Notify,
+    /// What the kernel is not to go by any more.
+    invalidations: Arc<Invalidations>,
     /// Directory renames that stopped half way, and may be repeated.
     stopped: Stopped,
 }
@@ -357,6 +375,7 @@ impl Fs {
             close_to_open: config.close_to_open,
             new_objects: config.store.new_objects.clone(),
             attributes_changed: Notify::new(),
+            invalidations: Arc::default(),
             stopped: Stopped::new(Arc::clone(&shared.journal)),
             shared,
         }
@@ -389,11 +408,6 @@ impl Fs {
         name
     }
 
-    /// How long a name that does not exist may be trusted not to exist.
-    pub fn negative_ttl(&self) -> Duration {
-        self.shared.bounds.attr_ttl
-    }
-
     /// The filesystem as a whole.
     pub fn statfs(&self) -> StatFs {
         StatFs {
@@ -404,7 +418,7 @@ impl Fs {
     }
 
     fn state(&self) -> Stated<'_> {
-        Stated::new(self.state.lock(), &self.shared.journal)
+        Stated::new(self.state.lock(), &self.shared.journal, &self.invalidations)
     }
 
     /// Whether entries can be made, removed and renamed here, and under this name.

@@ -30,10 +30,12 @@ mod close;
 mod connection;
 mod errno;
 mod in_flight;
+mod notices;
 pub mod request;
 mod underway;
 mod wire;
 
+pub use notices::Notices;
 pub use underway::UnderWay;
 
 use again::Sent;
@@ -52,6 +54,7 @@ pub struct FuseFs {
     /// `major:minor` of the superblock, if it is known.
     device: Option<Arc<str>>,
     under_way: UnderWay,
+    notices: Notices,
 }
 
 impl FuseFs {
@@ -59,12 +62,18 @@ impl FuseFs {
     /// runs on `runtime`. What a listing tells is trusted for `listing_ttl`.
     pub fn new(fs: Arc<Fs>, runtime: Handle, listing_ttl: Duration, device: Option<&str>) -> Self {
         Self {
+            notices: Notices::new(&fs, &runtime),
             fs,
             runtime,
             listing_ttl,
             device: device.map(Arc::from),
             under_way: UnderWay::default(),
         }
+    }
+
+    /// What the kernel is to be told.
+    pub fn notices(&self) -> Notices {
+        self.notices.clone()
     }
 
     /// The requests that are being answered.
@@ -102,9 +111,14 @@ impl FuseFs {
         let asked = (Sent::of(req), again::number(req));
         let fs = Arc::clone(&self.fs);
         let mode = wire::open_mode(flags.0);
+        let notices = self.notices.clone();
         self.answer(
             traced,
-            async move { again::opened(&fs, asked, fs.open(Ino(ino.0), mode)).await },
+            async move {
+                let opened = again::opened(&fs, asked, fs.open(Ino(ino.0), mode)).await;
+                notices.write_attributes();
+                opened
+            },
             move |result| match result {
                 Ok(opened) => reply.opened(FileHandle(opened.fh.0), wire::open_flags(opened)),
                 Err(errno) => reply.error(errno),
@@ -161,7 +175,7 @@ impl Filesystem for FuseFs {
         let work = async move {
             match fs.lookup(Ino(parent.0), &name).await {
                 Ok(found) => Ok((Some(found), Duration::ZERO)),
-                Err(FsError::NoEntry) => Ok((None, fs.negative_ttl())),
+                Err(FsError::NoEntry) => Ok((None, fs.absent_ttl(Ino(parent.0), &name))),
                 Err(error) => Err(error),
             }
         };
@@ -553,13 +567,9 @@ impl Filesystem for FuseFs {
         request::run(&self.runtime, &self.under_way, traced.asker(), async move {
             let mut taken = 0_u64;
             let mut take = |entry: &DirEntry| {
-                let kind = wire::kind(entry.attr.kind);
-                let full = reply.add(
-                    INodeNo(entry.attr.ino.0),
-                    entry.next_offset,
-                    kind,
-                    &entry.name,
-                );
+                let attr = entry.attr.value;
+                let kind = wire::kind(attr.kind);
+                let full = reply.add(INodeNo(attr.ino.0), entry.next_offset, kind, &entry.name);
                 taken += u64::from(!full);
                 !full
             };
@@ -582,16 +592,15 @@ impl Filesystem for FuseFs {
     ) {
         let traced = Traced::ranged(req, "readdirplus", ino, offset, 0);
         let fs = Arc::clone(&self.fs);
-        let ttl = self.listing_ttl;
         request::run(&self.runtime, &self.under_way, traced.asker(), async move {
             let mut taken = 0_u64;
             let mut take = |entry: &DirEntry| {
-                let attr = wire::attr(&entry.attr);
+                let attr = wire::attr(&entry.attr.value);
                 let full = reply.add(
                     attr.ino,
                     entry.next_offset,
                     &entry.name,
-                    &ttl,
+                    &entry.attr.ttl,
                     &attr,
                     GENERATION,
                 );

@@ -47,6 +47,28 @@ pub struct Attr {
     pub links: u32,
 }
 
+/// What the kernel goes by until it asks again: how far to read, and whom to let in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reported {
+    /// Bytes.
+    pub size: u64,
+    /// What it is and its permission bits, as st_mode has them apart.
+    pub mode: (Kind, u16),
+    /// Owner and group.
+    pub owner: (u32, u32),
+}
+
+impl Reported {
+    /// Of these attributes.
+    pub const fn of(attr: &Attr) -> Self {
+        Self {
+            size: attr.size,
+            mode: (attr.kind, attr.mode),
+            owner: (attr.uid, attr.gid),
+        }
+    }
+}
+
 /// Times of an inode that are newer here than in the store, which is not written for their sake.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct LocalTimes {

@@ -17,6 +17,8 @@ mod ahead;
 mod appends;
 #[path = "fs/bounds.rs"]
 mod bounds;
+#[path = "fs/identity.rs"]
+mod identity;
 #[path = "fs/killed.rs"]
 mod killed;
 #[path = "fs/names.rs"]
@@ -334,6 +336,7 @@ fn attributes_that_cannot_be_stored_are_told_to_the_next_who_can_hear_it() {
     world.wait_until(|| world.sim.counters().of(Operation::CopyObject).requests > 0);
     // The end of a mount is one who can: its exit status tells.
     assert_eq!(world.run(world.fs.sync_all()).len(), 1);
+    world.run(world.look("f")).unwrap();
     let opened = world.run(world.fs.open(ino, READ)).unwrap();
     let told = world.run(world.fs.fsync(opened.fh));
     assert!(told.is_err(), "nobody was told");

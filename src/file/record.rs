@@ -263,7 +263,7 @@ struct Whole {
     edits: u64,
     edits_published: u64,
     refused: Option<u64>,
-    epoch: u64,
+    superseded: bool,
     eager: Option<KeptEager>,
     orphan: bool,
     intents: Vec<Intent>,
@@ -282,7 +282,7 @@ record!(Whole {
     edits,
     edits_published,
     refused,
-    epoch,
+    superseded,
     eager,
     orphan,
     intents,
@@ -304,7 +304,7 @@ impl Whole {
             edits: state.edits,
             edits_published: state.edits_published,
             refused: state.refused.as_ref().map(|(edits, _)| *edits),
-            epoch: state.epoch,
+            superseded: state.superseded,
             eager: eager.or_else(|| state.lent.clone()),
             orphan: state.orphan,
             intents: state.unsettled.and(state.intent.as_ref()),
@@ -322,7 +322,7 @@ impl Whole {
         state.edits = self.edits;
         state.edits_published = self.edits_published;
         state.refused = self.refused.map(|edits| (edits, None));
-        state.epoch = self.epoch;
+        state.superseded = self.superseded;
         state.lent = self.eager;
         state.orphan = self.orphan;
         state.unsettled = Unsettled::new(self.intents);

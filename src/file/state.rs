@@ -2,7 +2,7 @@
 //! waits.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use crate::attributes::Attributes;
 use crate::commit::Place;
@@ -38,6 +38,9 @@ pub(super) struct State {
     pub map: ExtentMap,
     /// The object version last in step with the place; `None` when never published.
     pub base: Option<Arc<ObjectVersion>>,
+    /// When `base` came to be that: what the store was asked before is older. `None` in a process
+    /// that goes on for another.
+    pub based_at: Option<Instant>,
     pub creation: Creation,
     pub modified: SystemTime,
     /// Edits so far, and how many of them are published: equal when the file is clean.
@@ -45,7 +48,6 @@ pub(super) struct State {
     pub edits_published: u64,
     /// How many edits there were when a commit last failed, and why unless in another process.
     pub refused: Option<(u64, Option<FileError>)>,
-    pub epoch: u64,
     /// Staging addresses below this are frozen: a commit or a part sent ahead may be reading them.
     pub frozen: u64,
     /// Who reads any of them without the lock of the state, beside the parts sent ahead.
@@ -58,6 +60,9 @@ pub(super) struct State {
     pub given_up: Option<Eager>,
     /// Unlinked: readable and writable, never published.
     pub orphan: bool,
+    /// Another client has replaced or removed the object: the bytes are readable as long as the
+    /// store has them, and nothing can be changed.
+    pub superseded: bool,
     /// Its object is about to be somewhere else: nothing is uploaded ahead.
     pub moving: bool,
     /// Of `eager`, while a commit has it.
@@ -77,6 +82,7 @@ impl State {
             is_appendable: is_appendable(seen),
             map: ExtentMap::of_object(seen.version.clone()),
             base: Some(seen.version.clone()),
+            based_at: Some(seen.at),
             modified: attributes.mtime.unwrap_or(seen.modified),
             edits: 0,
             ..Self::created(place, Creation::Replace, headers, attributes)
@@ -98,18 +104,19 @@ impl State {
             is_appendable: false,
             map: ExtentMap::new(),
             base: None,
+            based_at: None,
             creation,
             modified: attributes.mtime.unwrap_or_else(SystemTime::now),
             edits: 1,
             edits_published: 0,
             refused: None,
-            epoch: 0,
             frozen: 0,
             readers: 0,
             has_displaced: false,
             eager: None,
             given_up: None,
             orphan: false,
+            superseded: false,
             moving: false,
             lent: None,
             intent: None,
@@ -276,29 +283,20 @@ impl State {
         }
         self.place = place;
         self.base = version;
+        self.based_at = Some(Instant::now());
         self.unsettled = Unsettled::default();
     }
 
-    pub fn revalidate(&mut self, seen: &Seen) {
-        if self.is_dirty() || self.orphan {
+    /// Takes over the headers and attributes of the object, whose bytes are those of the base.
+    pub fn refresh(&mut self, seen: &Seen) {
+        let is_own = self.is_dirty() || self.orphan || self.based_at.is_some_and(|at| at > seen.at);
+        if is_own || seen.headers.is_none() {
             return;
         }
-        let same = self
-            .base
-            .as_ref()
-            .is_some_and(|base| base.etag.matches(&seen.version.etag));
-        if seen.headers.is_some() || !same {
-            (self.headers, self.attributes) = described(seen);
-            self.is_described = seen.headers.is_some();
-            self.is_appendable = is_appendable(seen);
-            self.modified = self.attributes.mtime.unwrap_or(seen.modified);
-        }
-        if same {
-            return;
-        }
-        self.map = ExtentMap::of_object(seen.version.clone());
-        self.base = Some(seen.version.clone());
-        self.epoch += 1;
+        (self.headers, self.attributes) = described(seen);
+        self.is_described = true;
+        self.is_appendable = is_appendable(seen);
+        self.modified = self.attributes.mtime.unwrap_or(seen.modified);
     }
 
     pub fn refers_to(&self, place: &Place) -> bool {
@@ -328,6 +326,7 @@ impl State {
         }
         self.map = rebased;
         self.base = Some(version.clone());
+        self.based_at = Some(Instant::now());
         self.creation = Creation::Replace;
         self.edits_published = edits;
     }

@@ -4,6 +4,7 @@ mod ahead;
 mod memory;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use proptest::prelude::*;
 
@@ -66,7 +67,11 @@ impl Toy {
 
     fn object(&self, key: &str, bytes: &[u8]) -> Arc<File> {
         let stat = self.bucket.replace(key, bytes);
-        File::of_object(&self.shared, self.place(key), &Seen::from(&stat))
+        File::of_object(
+            &self.shared,
+            self.place(key),
+            &Seen::of_stat(&stat, Instant::now()),
+        )
     }
 
     /// A second, clean view of an object: what an open finds in a store that others write to.
@@ -74,7 +79,7 @@ impl Toy {
         File::of_object(
             &self.shared,
             self.place(key),
-            &Seen::from(&self.bucket.stat(key)),
+            &Seen::of_stat(&self.bucket.stat(key), Instant::now()),
         )
     }
 

@@ -11,7 +11,6 @@ impl Fs {
     /// [`FsError::BadHandle`]; [`FsError::File`]: too large for an object.
     pub async fn fallocate(&self, fh: Fh, range: ByteRange, how: Fallocate) -> FsResult<()> {
         let handle = self.handles.writable(fh)?;
-        handle.check_not_stale()?;
         match how {
             Fallocate::Allocate { keep_size: true } => return Ok(()),
             Fallocate::Allocate { keep_size: false } => handle.file.extend(range.end()).await?,
@@ -28,7 +27,6 @@ impl Fs {
     /// no data follows.
     pub fn seek(&self, fh: Fh, at: u64, what: Seek) -> FsResult<u64> {
         let handle = self.handles.file(fh)?;
-        handle.check_not_stale()?;
         let found = handle.file.seek(at, what == Seek::Hole);
         found.ok_or(FsError::NoSuchOffset)
     }

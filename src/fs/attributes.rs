@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 use crate::attributes::{Attributes, SET_ID};
 use crate::file::{Creation, File, Place, Seen};
 use crate::fs::lookup::Want;
-use crate::fs::state::State;
+use crate::fs::state::{State, seen_of};
 use crate::fs::{Fh, Fs, FsError, FsResult, Ino, SetAttr, SetTime, Trusted};
 use crate::namespace::Attr;
 use crate::namespace::tree::{Node, NodeState};
@@ -132,17 +132,14 @@ impl Fs {
         let place = self.state().place(ino)?;
         let is_described = |seen: &Seen| seen.headers.is_some();
         let known = known.filter(|known| known.is_fresh(ttl));
-        let seen = known.and_then(|known| {
-            Some(Seen {
-                version: known.version(place.bucket.name(), &place.key)?,
-                modified: known.modified,
-                attributes: known.attributes,
-                headers: known.headers,
-            })
-        });
+        let seen = known.and_then(|known| seen_of(&known, &place));
         let seen = match seen.filter(is_described) {
             Some(seen) => Some(seen),
-            None => self.head_if_any(&place).await?.as_ref().map(Seen::from),
+            None => {
+                let asked = Instant::now();
+                let found = self.head_if_any(&place).await?;
+                found.map(|stat| Seen::of_stat(&stat, asked))
+            }
         };
         let make = || match &seen {
             Some(seen) => File::of_object(&self.shared, place.clone(), seen),
@@ -187,7 +184,6 @@ impl Fs {
     ) -> FsResult<()> {
         if let Some(fh) = fh {
             let handle = self.handles.writable(fh)?;
-            handle.check_not_stale()?;
             handle.file.set_len(size).await?;
             if kills_set_id {
                 drop_set_id(&handle.file);

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::file::{File, FileError};
+use crate::file::File;
 use crate::fs::kept::{drop_handle, keep_handle, keep_numbers};
 use crate::fs::readdir::Stream;
 use crate::fs::{Fh, FsError, FsResult, OpenMode};
@@ -22,8 +22,6 @@ pub(super) struct FileHandle {
     pub(super) mode: OpenMode,
     /// How far this reader is read ahead.
     pub(super) window: Guarded<Window>,
-    /// The file's epoch when it was opened.
-    pub(super) epoch: u64,
 }
 
 /// What is kept of a handle that the kernel knows of.
@@ -32,8 +30,8 @@ pub(super) struct KeptHandle {
     pub(super) ino: Ino,
     /// The request that it answers.
     pub(super) request: u64,
-    /// How the file was opened, and its epoch then; `None` of a directory.
-    pub(super) file: Option<(OpenMode, u64)>,
+    /// How the file was opened; `None` of a directory.
+    pub(super) file: Option<OpenMode>,
 }
 
 record!(KeptHandle { ino, request, file });
@@ -46,26 +44,13 @@ record!(OpenMode {
 });
 
 impl FileHandle {
-    pub(super) fn new(ino: Ino, file: Arc<File>, mode: OpenMode, window: Window) -> Self {
-        let epoch = file.epoch();
+    pub(super) const fn new(ino: Ino, file: Arc<File>, mode: OpenMode, window: Window) -> Self {
         Self {
             ino,
             file,
             mode,
             window: Guarded::new(window),
-            epoch,
         }
-    }
-
-    /// Fails when another open has since found the object replaced: what this handle shows or
-    /// edits is the version before.
-    pub(super) fn check_not_stale(&self) -> FsResult<()> {
-        if self.epoch == self.file.epoch() {
-            return Ok(());
-        }
-        Err(FsError::File(FileError::Stale {
-            key: self.file.place().key,
-        }))
     }
 }
 
@@ -151,7 +136,7 @@ impl Handles {
             Some(Handle::File(handle)) => KeptHandle {
                 ino: handle.ino,
                 request,
-                file: Some((handle.mode, handle.epoch)),
+                file: Some(handle.mode),
             },
             Some(Handle::Directory(handle)) => KeptHandle {
                 ino: handle.ino,

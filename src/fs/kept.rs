@@ -12,6 +12,7 @@ use std::time::Instant;
 use crate::config::{Config, ShownSource};
 use crate::file::{File, Place, RestoreError, Shared};
 use crate::fs::handles::{FileHandle, KeptHandle};
+use crate::fs::invalidate::Invalidations;
 use crate::fs::readdir::{Given, Page, Stream};
 use crate::fs::registry::KeptOpen;
 use crate::fs::state::{Root, State};
@@ -61,11 +62,20 @@ const fn key(kind: u8, id: u64) -> Key {
 pub(super) struct Stated<'a> {
     state: Locked<'a, State>,
     journal: &'a Journal,
+    invalidations: &'a Invalidations,
 }
 
 impl<'a> Stated<'a> {
-    pub(super) const fn new(state: Locked<'a, State>, journal: &'a Journal) -> Self {
-        Self { state, journal }
+    pub(super) const fn new(
+        state: Locked<'a, State>,
+        journal: &'a Journal,
+        invalidations: &'a Invalidations,
+    ) -> Self {
+        Self {
+            state,
+            journal,
+            invalidations,
+        }
     }
 }
 
@@ -89,6 +99,9 @@ impl Drop for Stated<'_> {
             return;
         }
         let state = &mut *self.state;
+        if !state.invalid.is_empty() {
+            self.invalidations.add(state.invalid.drain(..));
+        }
         let (nodes, open) = (state.tree.take_changed(), state.open.take_changed());
         state.keep_bounds(&nodes);
         if !self.journal.is_on() || (nodes.is_empty() && open.is_empty()) {
@@ -327,7 +340,7 @@ impl Fs {
 
     fn restore_handle(&mut self, fh: Fh, kept: &KeptHandle, stream: &[u8]) -> Option<()> {
         let ino = kept.ino;
-        let Some((mode, epoch)) = kept.file else {
+        let Some(mode) = kept.file else {
             let stream = {
                 let mut state = self.state();
                 let stream = Stream::restore(&state, ino, stream)?;
@@ -344,10 +357,7 @@ impl Fs {
             Arc::clone(&open.file)
         };
         let window = Window::new(self.shared.bounds.readahead_bytes_max);
-        let handle = FileHandle {
-            epoch,
-            ..FileHandle::new(ino, file, mode, window)
-        };
+        let handle = FileHandle::new(ino, file, mode, window);
         self.handles.restore_file(fh, kept, handle);
         Some(())
     }

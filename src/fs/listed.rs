@@ -81,14 +81,13 @@ impl Fs {
     ) -> FsResult<()> {
         let open: Vec<(usize, Place)> = {
             let mut state = self.state();
-            if !state.may_carry(directory) {
-                return Ok(());
-            }
+            let may_carry = state.may_carry(directory);
             let entries = stream.entries.iter().enumerate();
             let wanted = entries.skip(skipped).take(ENTRIES_AHEAD);
             let mut open = Vec::new();
             for (at, entry) in wanted {
-                if state.is_open_question(directory, entry, plus) {
+                let is_absent = entry.named == Named::Absent;
+                if (may_carry || is_absent) && state.is_open_question(directory, entry, plus) {
                     open.push((at, state.entry_place(directory, entry)?));
                 }
             }
@@ -110,7 +109,9 @@ impl Fs {
             let (at, answer) = answer?;
             let entry = &mut stream.entries[at];
             let Some((asked, known)) = answer else {
-                entry.nothing_is_open();
+                if entry.named != Named::Absent {
+                    entry.nothing_is_open();
+                }
                 continue;
             };
             entry.at = asked;
@@ -143,7 +144,7 @@ impl Fs {
         Ok(DirEntry {
             next_offset: position + 1,
             name: OsString::from(name),
-            attr,
+            attr: state.trusted(attr, None),
         })
     }
 }
@@ -151,14 +152,18 @@ impl Fs {
 impl State {
     fn is_open_question(&mut self, directory: Ino, entry: &Entry, plus: bool) -> bool {
         let child = self.tree.child(directory, &entry.name);
-        if child.is_some_and(|child| self.open.file(child).is_some()) {
+        let is_listed = entry.named != Named::Absent;
+        if is_listed && child.is_some_and(|child| self.is_open_as(child, &entry.named)) {
             return false;
         }
+        let ttl = self.attr_ttl;
+        let trusted = |at: Instant| at.elapsed() < ttl;
         match &entry.named {
-            Named::Absent => false,
+            // An open file that the listing does not have: removed, or not listed yet.
+            Named::Absent => child.is_some_and(|child| {
+                self.tree.file(child).is_some() && !self.is_known(child, trusted)
+            }),
             Named::Directory(_) => {
-                let ttl = self.attr_ttl;
-                let trusted = |at: Instant| at.elapsed() < ttl;
                 let is_known = |child| self.is_told(child) && self.is_known(child, trusted);
                 plus && !entry.is_told && !child.is_some_and(is_known)
             }
@@ -174,6 +179,18 @@ impl State {
                 is_wanted && !listed.clone().after(before).is_told
             }
         }
+    }
+
+    /// Whether an inode is open, and not of another version than the one that is listed.
+    fn is_open_as(&self, ino: Ino, listed: &Named) -> bool {
+        let Some(stat) = self.open.file(ino).map(|open| open.file.stat()) else {
+            return false;
+        };
+        let is_same = match (listed.object(), &stat.version) {
+            (Some(listed), Some(own)) => listed.is_of(own),
+            _ => true,
+        };
+        stat.dirty || is_same
     }
 
     fn entry_place(&self, directory: Ino, entry: &Entry) -> FsResult<Place> {

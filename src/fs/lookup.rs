@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::file::{Place, Seen};
-use crate::fs::state::{Found, State};
+use crate::fs::state::{Found, State, seen_of};
 use crate::fs::{Fh, Fs, FsError, FsResult, Pinned, Trusted, entry_name};
 use crate::namespace::knowledge::{Known, Named};
 use crate::namespace::tree::{Node, NodeState};
@@ -25,7 +25,7 @@ impl Fs {
             let found = self.resolve(parent, &name).await?.ok_or(FsError::NoEntry)?;
             let mut state = self.state();
             // What is known may have been given up meanwhile; then the store is asked again.
-            if let Some(trusted) = state.trusted(found.ino) {
+            if let Some(trusted) = state.report(found.ino) {
                 state.tree.count_lookup(found.ino);
                 drop(state);
                 return Ok(trusted);
@@ -38,10 +38,12 @@ impl Fs {
         self.state().tree.forget(ino, count);
     }
 
-    /// Attributes. An open file shows the version it was opened on and what was written since.
+    /// Attributes. An open file shows the version it was opened on and what was written since, also
+    /// when another has its name by now: the kernel does not say whether a descriptor is asked for
+    /// (fstat(2)) or a path.
     ///
     /// # Errors
-    /// [`FsError::NoEntry`] when the object is gone, errors of the store.
+    /// [`FsError::StaleInode`] when the object is gone, errors of the store.
     pub async fn getattr(&self, ino: Ino, _fh: Option<Fh>) -> FsResult<Trusted<Attr>> {
         let _pin = self.pin(ino)?;
         let ttl = self.shared.bounds.attr_ttl;
@@ -68,11 +70,11 @@ impl Fs {
     }
 
     fn known_attr(&self, ino: Ino, trusted: impl Fn(Instant) -> bool) -> Option<Trusted<Attr>> {
-        let state = self.state();
+        let mut state = self.state();
         // A file without a name that is not open shows what was last known of it.
         let unlinked = state.tree.node(ino).is_some_and(|node| !node.is_linked());
         (unlinked || (state.is_known(ino, trusted) && state.is_told(ino)))
-            .then(|| state.trusted(ino))
+            .then(|| state.report(ino))
             .flatten()
     }
 
@@ -81,11 +83,12 @@ impl Fs {
         let node = state.tree.node(ino).ok_or(FsError::UnknownInode)?;
         if node.is_linked() {
             let (parent, name) = (node.parent(), Arc::clone(node.name()));
-            if state.learn(parent, &name, asked, found)? != Some(ino) {
-                return Err(FsError::NoEntry);
+            let named = state.learn(parent, &name, asked, found)?;
+            if named != Some(ino) && state.open.file(ino).is_none() {
+                return Err(FsError::StaleInode);
             }
         }
-        state.trusted(ino).ok_or(FsError::NoEntry)
+        state.report(ino).ok_or(FsError::StaleInode)
     }
 
     /// The inode under a name, pinned; `None` when there is nothing.
@@ -215,38 +218,40 @@ impl Fs {
         ))
     }
 
-    /// The object of a file that is not open: what is known and fresh, as far as that goes, else
+    /// The object of a file that has a name: what is known and fresh, as far as that goes, else
     /// what HEAD tells.
+    ///
+    /// # Errors
+    /// [`FsError::StaleInode`] when the object is gone, or is another than the one that the file
+    /// is open on.
     pub(super) async fn object(&self, ino: Ino, place: &Place, want: Want) -> FsResult<Seen> {
         let ttl = self.shared.bounds.attr_ttl;
-        let known = self
-            .state()
-            .tree
-            .file_mut(ino)
-            .and_then(|file| file.known.clone());
+        let known = {
+            let mut state = self.state();
+            state.learn_own_content(ino);
+            state.tree.file(ino).and_then(|file| file.known.clone())
+        };
         if let Some(known) = known.filter(|known| known.is_fresh(ttl))
             && match want {
                 Want::Anything => true,
                 Want::Headers => known.headers.is_some(),
                 Want::Current => false,
             }
-            && let Some(version) = known.version(place.bucket.name(), &place.key)
+            && let Some(seen) = seen_of(&known, place)
         {
-            return Ok(Seen {
-                version,
-                modified: known.modified,
-                attributes: known.attributes,
-                headers: known.headers,
-            });
+            return Ok(seen);
         }
         let asked = Instant::now();
         let found = self.head_if_any(place).await?;
         let mut state = self.state();
-        let known = found.as_ref().map(|stat| Known::of_stat(stat, asked));
-        if let Some(file) = state.tree.file_mut(ino) {
-            file.known = known;
+        let Some(stat) = found else {
+            state.learn_absence(ino, asked);
+            return Err(FsError::StaleInode);
+        };
+        match state.learn_object(ino, Known::of_stat(&stat, asked)) {
+            named if named == ino => Ok(Seen::of_stat(&stat, asked)),
+            _ => Err(FsError::StaleInode),
         }
-        Ok(Seen::from(&found.ok_or(FsError::NoEntry)?))
     }
 }
 

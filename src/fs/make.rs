@@ -22,11 +22,11 @@ const DIRECTORY_CONTENT_TYPE: &str = "application/x-directory";
 
 impl Fs {
     /// Makes a file and opens it; counts one lookup. Nothing is sent before the first commit: the
-    /// file is seen here at once, and by others from then on. Opens the file that is there, unless
-    /// `mode` is exclusive.
+    /// file is seen here at once, and by others from then on.
     ///
     /// # Errors
-    /// [`FsError::Exists`], [`FsError::IsDirectory`]; errors of the name and of the store.
+    /// [`FsError::StaleInode`] when something is there, which the kernel did not know;
+    /// [`FsError::Exists`] with an exclusive `mode`; errors of the name and of the store.
     pub async fn create(
         &self,
         parent: Ino,
@@ -38,16 +38,12 @@ impl Fs {
         let name = entry_name(name)?;
         self.check_entry(parent, &name)?;
         loop {
-            if let Some(found) = self.resolve(parent, &name).await? {
+            if self.resolve(parent, &name).await?.is_some() {
                 if mode.exclusive {
                     return Err(FsError::Exists);
                 }
-                let opened = self.open(found.ino, mode).await?;
-                let mut state = self.state();
-                let trusted = state.trusted(found.ino).ok_or(FsError::UnknownInode)?;
-                state.tree.count_lookup(found.ino);
-                drop(state);
-                return Ok((trusted, opened));
+                // Only what it has looked up does the kernel ask for permission to open.
+                return Err(FsError::StaleInode);
             }
             let beside = match names::is_beside(&name) {
                 true => self.directory_beside(parent, &name).await?,
@@ -76,7 +72,7 @@ impl Fs {
             });
             state.entries_changed(parent);
             state.tree.count_lookup(ino);
-            let trusted = state.trusted(ino).expect("an open file has attributes");
+            let trusted = state.report(ino).expect("an open file has attributes");
             drop(state);
             return Ok((trusted, self.opened(ino, file, mode)));
         }
@@ -119,7 +115,7 @@ impl Fs {
             self.forget(attr.value.ino, 1);
             return Err(error);
         }
-        let made = self.state().trusted(attr.value.ino);
+        let made = self.state().report(attr.value.ino);
         self.release(fh).await?;
         made.ok_or(FsError::UnknownInode)
     }
@@ -211,7 +207,7 @@ impl Fs {
         };
         state.entries_changed(parent);
         state.tree.count_lookup(ino);
-        state.trusted(ino).ok_or(FsError::UnknownInode)
+        state.report(ino).ok_or(FsError::UnknownInode)
     }
 
     /// The headers of a new marker object.

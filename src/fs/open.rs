@@ -5,13 +5,16 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use crate::file::{File, Place, Salvaged, Seen};
+use crate::file::{File, Salvaged};
 use crate::fs::handles::FileHandle;
 use crate::fs::locks::Access;
 use crate::fs::lookup::Want;
 use crate::fs::registry::OpenFile;
 use crate::fs::state::State;
-use crate::fs::{Attr, CopyRequest, Fh, Fs, FsError, FsResult, Ino, OpenMode, Opened, WriteAt};
+use crate::fs::{
+    CopyRequest, Fh, Fs, FsError, FsResult, Ino, Invalidation, OpenMode, Opened, PageCache, WriteAt,
+};
+use crate::namespace::Reported;
 use crate::namespace::tree::NodeState;
 use crate::range::ByteRange;
 use crate::readahead::Window;
@@ -26,11 +29,32 @@ const RELATIME: Duration = Duration::from_secs(24 * 60 * 60);
 impl Fs {
     /// Opens a file: what is there now, asked by HEAD unless known for less than the trust time.
     ///
+    /// An inode that lost its name to another file, as `doc` does when an editor renames a new
+    /// version over it, is opened for reading as that other file: the caller found the old one by
+    /// its name a moment ago, and the kernel looks a path up again only once.
+    ///
     /// # Errors
-    /// [`FsError::NoEntry`] when the object is gone; [`FsError::IsDirectory`]; errors of the store.
+    /// [`FsError::StaleInode`] when the object is gone, another file has the name, or the kernel
+    /// was given another size, owner or mode; [`FsError::IsDirectory`]; errors of the store.
     pub async fn open(&self, ino: Ino, mode: OpenMode) -> FsResult<Opened> {
         self.check_kept()?;
         let _pin = self.pin(ino)?;
+        let mut of = ino;
+        loop {
+            let _pin = self.pin(of)?;
+            let opened = self.open_inode(of, ino, mode).await;
+            if !matches!(opened, Err(FsError::StaleInode)) || mode.write {
+                return opened;
+            }
+            match self.state().namesake(ino) {
+                Some(next) if next != of => of = next,
+                Some(_) | None => return opened,
+            }
+        }
+    }
+
+    /// Opens the file of an inode for a caller that has found `found`.
+    async fn open_inode(&self, ino: Ino, found: Ino, mode: OpenMode) -> FsResult<Opened> {
         let want = match mode {
             // Its content does not matter.
             OpenMode { truncate: true, .. } => Want::Headers,
@@ -39,21 +63,36 @@ impl Fs {
             _ => Want::Anything,
         };
         let file = self.content(ino, want).await?;
+        let is_current = {
+            let mut state = self.state();
+            match found == ino {
+                true => file.stat().dirty || state.is_reported(ino, mode.truncate),
+                false => state.lets_in_as(ino, found),
+            }
+        };
+        if !is_current {
+            self.close(ino).await;
+            return Err(FsError::StaleInode);
+        }
         if mode.truncate
             && let Err(error) = file.set_len(0).await
         {
             self.close(ino).await;
             return Err(error.into());
         }
-        Ok(self.opened(ino, file, mode))
+        if found == ino {
+            return Ok(self.opened(ino, file, mode));
+        }
+        self.state().invalid.push(Invalidation::Attributes(found));
+        let (fh, cache) = (self.new_handle(ino, file, mode), PageCache::Bypass);
+        Ok(Opened { fh, cache })
     }
 
     /// The content of a file, with one handle more counted; [`Self::close`] ends it. Writing needs
     /// the object's headers, which the next commit sends again.
     ///
     /// # Errors
-    /// [`FsError::OtherAttributes`] when what is there now has another owner or mode than was
-    /// shown: whoever asked was let in by those.
+    /// [`FsError::StaleInode`]; errors of the store.
     pub(super) async fn content(&self, ino: Ino, want: Want) -> FsResult<Arc<File>> {
         if let Some(file) = self.own_content(ino)? {
             return Ok(file);
@@ -65,25 +104,16 @@ impl Fs {
         if let Some(file) = self.own_content(ino)? {
             return Ok(file);
         }
-        let (place, shown, published) = {
-            let state = self.state();
-            let published = state.has_published_itself(ino);
-            (state.place(ino)?, state.attr(ino), published)
-        };
-        let ask = if published { Want::Current } else { want };
-        let mut seen = self.object(ino, &place, ask).await?;
+        let place = self.state().place(ino)?;
+        let mut seen = self.object(ino, &place, want).await?;
         let is_open = self.state().open.file(ino).is_some();
         // A file that is open may be written by another handle: it takes over headers as well.
         if is_open && seen.headers.is_none() {
             seen = self.object(ino, &place, Want::Headers).await?;
         }
-        let file = self.open_object(ino, place, &seen);
-        let now = self.state().attr(ino);
-        let lets_in = |attr: Attr| (attr.kind, attr.mode, attr.uid, attr.gid);
-        if want == Want::Current && shown.is_some() && shown.map(lets_in) != now.map(lets_in) {
-            self.close(ino).await;
-            return Err(FsError::OtherAttributes);
-        }
+        let make = || File::of_object(&self.shared, place, &seen);
+        let file = self.state().open_file(ino, make);
+        file.refresh(&seen);
         Ok(file)
     }
 
@@ -99,9 +129,12 @@ impl Fs {
             return if linked {
                 Ok(None)
             } else {
-                Err(FsError::NoEntry)
+                Err(FsError::StaleInode)
             };
         };
+        if open.file.is_superseded() {
+            return Err(FsError::StaleInode);
+        }
         if linked && !open.file.stat().dirty {
             return Ok(None);
         }
@@ -109,30 +142,29 @@ impl Fs {
         Ok(Some(Arc::clone(&open.file)))
     }
 
-    fn open_object(&self, ino: Ino, place: Place, seen: &Seen) -> Arc<File> {
-        let file = self
-            .state()
-            .open_file(ino, || File::of_object(&self.shared, place, seen));
-        file.revalidate(seen);
-        file
-    }
-
     /// A handle on a file whose [`Self::content`] was counted.
     pub(super) fn opened(&self, ino: Ino, file: Arc<File>, mode: OpenMode) -> Opened {
         let stat = file.stat();
         let seen = stat
             .version
-            .filter(|_| !stat.dirty)
+            .filter(|_| !stat.was_edited)
             .map(|version| version.etag.clone());
-        let keep_cache = self.state().tree.file_mut(ino).is_some_and(|node| {
+        let is_as_before = self.state().tree.file_mut(ino).is_some_and(|node| {
             let before = std::mem::replace(&mut node.opened, seen.clone());
             seen.is_some() && before == seen
         });
+        let cache = match is_as_before {
+            true => PageCache::Keep,
+            false => PageCache::Drop,
+        };
+        let fh = self.new_handle(ino, file, mode);
+        Opened { fh, cache }
+    }
+
+    fn new_handle(&self, ino: Ino, file: Arc<File>, mode: OpenMode) -> Fh {
         let window = Window::new(self.shared.bounds.readahead_bytes_max);
-        let fh = self
-            .handles
-            .insert_file(FileHandle::new(ino, file, mode, window));
-        Opened { fh, keep_cache }
+        let handle = FileHandle::new(ino, file, mode, window);
+        self.handles.insert_file(handle)
     }
 
     /// Reads; fewer bytes at the end of the file.
@@ -141,7 +173,6 @@ impl Fs {
     /// [`FsError::BadHandle`]; [`FsError::File`], stale when the object was replaced.
     pub async fn read(&self, fh: Fh, range: ByteRange) -> FsResult<Bytes> {
         let handle = self.handles.readable(fh)?;
-        handle.check_not_stale()?;
         let bytes = handle.file.read(range, &handle.window).await?;
         self.state().accessed(handle.ino);
         Ok(bytes)
@@ -154,7 +185,6 @@ impl Fs {
     pub async fn write(&self, fh: Fh, at: impl Into<WriteAt>, data: Bytes) -> FsResult<()> {
         self.check_kept()?;
         let handle = self.handles.writable(fh)?;
-        handle.check_not_stale()?;
         match at.into() {
             WriteAt::End => handle.file.append(&data).await.map(|_| ())?,
             WriteAt::Offset(at) => handle.file.write(at, &data).await?,
@@ -178,7 +208,6 @@ impl Fs {
     fn write_at_once(&self, fh: Fh, at: WriteAt, data: &[u8]) -> FsResult<Option<()>> {
         self.check_kept()?;
         let handle = self.handles.writable(fh)?;
-        handle.check_not_stale()?;
         let written = match at {
             WriteAt::End => {
                 let appended = handle.file.try_append(data);
@@ -197,8 +226,6 @@ impl Fs {
     pub async fn copy_file_range(&self, request: CopyRequest) -> FsResult<u32> {
         let from = self.handles.readable(request.from)?;
         let to = self.handles.writable(request.to)?;
-        from.check_not_stale()?;
-        to.check_not_stale()?;
         let start = request.range.start();
         let range = ByteRange::at(start, request.range.len().min(COPY_BYTES_MAX));
         // Nobody replaces or moves the source's object before the copy refers to it.
@@ -304,16 +331,20 @@ impl State {
         }
     }
 
-    /// Whether an open file was committed without being asked to, as a read of what was uploaded
-    /// ahead does: what is known of its object is true of the version before.
-    fn has_published_itself(&self, ino: Ino) -> bool {
-        let version = self
-            .open
-            .file(ino)
-            .and_then(|open| open.file.stat().version);
-        let known = self.tree.file(ino).and_then(|file| file.known.as_ref());
-        let known = known.and_then(|known| known.etag.as_ref());
-        version.is_some_and(|version| known != Some(&version.etag))
+    /// The file that has the name by now that an inode had, which nobody has open.
+    pub(super) fn namesake(&self, ino: Ino) -> Option<Ino> {
+        let node = self.tree.node(ino).filter(|node| !node.is_linked())?;
+        let is_in_use = node.is_directory() || self.open.file(ino).is_some();
+        let named = self.tree.child(node.parent(), node.name());
+        named.filter(|named| !is_in_use && self.tree.file(*named).is_some())
+    }
+
+    /// Whether a file lets in whomever the other one did, as the kernel was given it.
+    fn lets_in_as(&self, ino: Ino, other: Ino) -> bool {
+        let reported = self.tree.file(other).and_then(|file| file.reported);
+        let now = self.attr(ino).as_ref().map(Reported::of);
+        let access = |reported: Reported| (reported.mode, reported.owner);
+        reported.is_some() && reported.map(access) == now.map(access)
     }
 
     fn close_file(&mut self, ino: Ino) -> Closed {
@@ -341,7 +372,8 @@ impl State {
         match self.tree.node_mut(ino).map(|node| &mut node.state) {
             Some(NodeState::File(node)) => {
                 node.known = None;
-                node.opened = None;
+                node.reported = None;
+                self.invalid.push(Invalidation::Content(ino));
             }
             Some(NodeState::Directory(node)) => {
                 node.marker = None;

@@ -10,12 +10,11 @@ use crate::fs::handles::DirectoryHandle;
 use crate::fs::kept::{keep_given, keep_stream};
 use crate::fs::listed::ENTRIES_AHEAD;
 use crate::fs::state::{State, directory_state, file_state};
-use crate::fs::{DirEntry, Fh, Fs, FsError, FsResult, Ino, Opened};
+use crate::fs::{DirEntry, Fh, Fs, FsError, FsResult, Ino, Opened, PageCache};
 use crate::interrupt;
 use crate::journal::codec::{Record, record};
 use crate::namespace::knowledge::{NameKnown, Named};
 use crate::namespace::listing::{Entry, Fold};
-use crate::namespace::tree::Node;
 use crate::namespace::{Attr, names};
 use crate::store::ListRequest;
 
@@ -196,7 +195,7 @@ impl Stream {
                 name,
                 named: Named::Absent,
                 at,
-                is_told: true,
+                is_told: false,
             }));
         }
     }
@@ -211,7 +210,7 @@ impl Fs {
     pub async fn opendir(&self, ino: Ino) -> FsResult<Opened> {
         self.check_kept()?;
         let ttl = self.shared.bounds.attr_ttl;
-        let (stream, keep_cache) = {
+        let (stream, is_trusted) = {
             let mut state = self.state();
             if !state.node(ino)?.is_directory() {
                 return Err(FsError::NotDirectory);
@@ -228,7 +227,11 @@ impl Fs {
         let fh = self
             .handles
             .insert_directory(DirectoryHandle { ino, stream });
-        Ok(Opened { fh, keep_cache })
+        let cache = match is_trusted {
+            true => PageCache::Keep,
+            false => PageCache::Drop,
+        };
+        Ok(Opened { fh, cache })
     }
 
     /// Closes a directory.
@@ -370,6 +373,9 @@ impl State {
         let Some(attr) = self.entry_attr(parent, entry) else {
             return true;
         };
+        let child = self.tree.child(parent, &entry.name);
+        let since = child.and_then(|child| self.known_at(child));
+        let attr = self.trusted(attr, since.or(Some(entry.at)));
         let name = names::name(&entry.name);
         if !take(&DirEntry {
             next_offset,
@@ -379,9 +385,9 @@ impl State {
             return false;
         }
         if plus {
-            let child = self.tree.child(parent, &entry.name);
             let ino = child.unwrap_or_else(|| self.insert_listed(parent, entry));
             self.tree.count_lookup(ino);
+            self.note_reported(ino, &attr.value);
         }
         true
     }
@@ -408,11 +414,12 @@ impl State {
     fn entry_attr(&mut self, parent: Ino, entry: &Entry) -> Option<Attr> {
         if let Some(child) = self.tree.child(parent, &entry.name) {
             self.refresh(child, entry);
-            // Unless what is listed is of another kind.
-            let is_still = self.tree.child(parent, &entry.name) == Some(child);
-            if let Some(attr) = self.attr(child).filter(|_| is_still) {
-                return Some(attr);
-            }
+        }
+        // Unless what is listed is of another kind.
+        if let Some(child) = self.tree.child(parent, &entry.name)
+            && let Some(attr) = self.attr(child)
+        {
+            return Some(attr);
         }
         let known = self.names.name(parent, &entry.name);
         let reserved = known.and_then(|known| known.ino);
@@ -448,48 +455,6 @@ impl State {
         }
         if matches!(stream.next, Next::End) {
             directory.listed_at = stream.begun;
-        }
-    }
-
-    /// Takes in what a listing told of a name that has an inode. Another kind of entry takes the
-    /// inode's place.
-    fn refresh(&mut self, ino: Ino, entry: &Entry) {
-        if self.is_known(ino, |at| at >= entry.at) {
-            return;
-        }
-        let parent = self.tree.node(ino).map(Node::parent);
-        let may_carry = parent.is_some_and(|parent| self.may_carry(parent));
-        let is_shown_anyway = self.is_shown_anyway(ino);
-        match &entry.named {
-            Named::File(listed) => match self.tree.file_mut(ino) {
-                Some(file) => {
-                    file.known = Some(listed.clone().after(file.known.as_ref()));
-                }
-                None if is_shown_anyway => {}
-                None => self.tree.detach(ino),
-            },
-            Named::Directory(marker) => match self.tree.directory_mut(ino) {
-                // That it is there is all that a listing tells.
-                Some(_) if !entry.is_told => {}
-                Some(directory) => {
-                    directory.known_at = Some(entry.at);
-                    directory.marker = match marker {
-                        // It was not looked for: nothing points to attributes.
-                        None if !may_carry => directory.marker.take(),
-                        marker => marker.clone(),
-                    };
-                    directory.marker_at = Some(entry.at);
-                }
-                None => self.tree.detach(ino),
-            },
-            Named::Absent => {
-                // Shown though the store has nothing of it, its marker included.
-                if let Some(directory) = self.tree.directory_mut(ino) {
-                    directory.known_at = Some(entry.at);
-                    directory.marker = None;
-                    directory.marker_at = Some(entry.at);
-                }
-            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::commit::{Carried, CommitError};
 use crate::file::{File, FileError, Place};
@@ -66,7 +67,7 @@ impl Fs {
         let gone = {
             let mut state = self.state();
             state.entry_removed(parent, &name);
-            state.names.note_absent(parent, &name);
+            state.names.note_absent(parent, &name, Instant::now());
             state.detach_buried(ino, orphaned)
         };
         self.end_buried(gone).await;
@@ -108,7 +109,7 @@ impl Fs {
         let gone = {
             let mut state = self.state();
             state.entry_removed(parent, &name);
-            state.names.note_absent(parent, &name);
+            state.names.note_absent(parent, &name, Instant::now());
             state.detach_buried(ino, orphaned)
         };
         self.end_buried(gone).await;

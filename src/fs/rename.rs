@@ -348,7 +348,8 @@ impl State {
         headers: Option<Arc<ObjectHeaders>>,
     ) {
         self.entry_removed(plan.from.0, &plan.from.1);
-        self.names.note_absent(plan.from.0, &plan.from.1);
+        self.names
+            .note_absent(plan.from.0, &plan.from.1, Instant::now());
         self.names.forget(plan.to.0, &plan.to.1);
         self.entries_changed(plan.to.0);
         self.note_carrier(plan.to.0);

@@ -29,6 +29,10 @@ struct Shown<'a> {
 impl State {
     /// The attributes of an inode; `None` when the store has to be asked.
     pub(super) fn attr(&self, ino: Ino) -> Option<Attr> {
+        if let Some(namesake) = self.namesake(ino) {
+            let attr = self.attr(namesake)?;
+            return Some(Attr { ino, ..attr });
+        }
         let open = self.open.file(ino).map(|open| open.file.stat());
         let defaults = self.ownership(ino);
         match (&self.tree.node(ino)?.state, open) {

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::{Config, Ownership, ShownSource, Source};
-use crate::file::{File, Place};
+use crate::file::{File, Place, Seen};
 use crate::fs::bounded::Bounded;
 use crate::fs::deferred::Late;
 use crate::fs::locks::{Access, Wanted};
 use crate::fs::registry::{OpenFile, OpenFiles};
-use crate::fs::{FsError, FsResult, Trusted};
+use crate::fs::{FsError, FsResult, Invalidation};
 use crate::namespace::carriers::Carriers;
-use crate::namespace::knowledge::{Known, NameCache, NameKnown, Named};
+use crate::namespace::knowledge::{Known, NameCache, Named};
 use crate::namespace::names::{self, KEY_BYTES_MAX, UNLINKED_DIR};
 use crate::namespace::tree::{DirectoryNode, FileNode, Node, NodeState, Tree};
-use crate::namespace::{Attr, Ino, LocalTimes};
+use crate::namespace::{Ino, LocalTimes};
 use crate::object::ObjectKey;
 use crate::store::{Bucket, Buckets, ObjectStat};
 
@@ -71,6 +71,8 @@ pub(super) struct State {
     pub(super) attr_ttl: Duration,
     pub(super) mounted: SystemTime,
     pub(super) bounded: Bounded,
+    /// What the kernel is not to go by any more, once the state is given back.
+    pub(super) invalid: Vec<Invalidation>,
     /// Inode numbers below this were never given out, as far as the next process is to know.
     pub(super) numbers_kept: u64,
 }
@@ -102,6 +104,7 @@ impl State {
             attr_ttl: config.bounds.attr_ttl,
             mounted: SystemTime::now(),
             bounded: Bounded::new(&config.bounds),
+            invalid: Vec::new(),
             numbers_kept: 0,
         }
     }
@@ -158,7 +161,7 @@ impl State {
 
     /// Where an inode is in the store; a directory's key ends in `/` or is empty.
     pub(super) fn place(&self, ino: Ino) -> FsResult<Place> {
-        let (source, path) = self.tree.path(ino).ok_or(FsError::NoEntry)?;
+        let (source, path) = self.tree.path(ino).ok_or(FsError::StaleInode)?;
         let root = &self.roots[source];
         let key = ObjectKey::new(format!("{}{path}", root.prefix));
         Ok(Place {
@@ -189,7 +192,7 @@ impl State {
 
     /// The key under which a file of the same source is kept once unlinked.
     pub(super) fn hidden_place(&self, ino: Ino) -> FsResult<Place> {
-        let (source, _) = self.tree.path(ino).ok_or(FsError::NoEntry)?;
+        let (source, _) = self.tree.path(ino).ok_or(FsError::StaleInode)?;
         let root = &self.roots[source];
         let name = fastrand::u128(..);
         let key = ObjectKey::new(format!("{}{UNLINKED_DIR}/{name:032x}", root.prefix));
@@ -235,13 +238,26 @@ impl State {
         if self.tree.is_synthetic(ino) || self.tree.top(ino).is_some() {
             return true;
         }
-        match self.tree.node(ino).map(|node| &node.state) {
-            Some(NodeState::File(file)) => {
-                self.open.file(ino).is_some()
-                    || file.known.as_ref().is_some_and(|known| trusted(known.at))
+        self.known_at(ino).is_some_and(trusted)
+    }
+
+    /// When what is known of an inode was true; `None` when nothing is known. What was changed here
+    /// and is not in the store yet is true now.
+    pub(super) fn known_at(&self, ino: Ino) -> Option<Instant> {
+        match &self.tree.node(ino)?.state {
+            NodeState::File(file) => {
+                let asked = file.known.as_ref().map(|known| known.at);
+                let Some(open) = self.open.file(ino) else {
+                    return asked;
+                };
+                let stat = open.file.stat();
+                // Nor is what a killed process was removing asked for: its request comes again.
+                match stat.dirty || open.hiding.is_some() {
+                    true => Some(Instant::now()),
+                    false => asked.max(stat.version_at),
+                }
             }
-            Some(NodeState::Directory(directory)) => directory.known_at.is_some_and(&trusted),
-            None => false,
+            NodeState::Directory(directory) => directory.known_at,
         }
     }
 
@@ -301,82 +317,6 @@ impl State {
         Ok(Some(Some(self.insert(parent, name, state))))
     }
 
-    /// Takes in what the store said of a name when asked at `asked`; what was learnt or done here
-    /// since then counts more.
-    pub(super) fn learn(
-        &mut self,
-        parent: Ino,
-        name: &Arc<str>,
-        asked: Instant,
-        found: Found,
-    ) -> FsResult<Option<Ino>> {
-        if let Some(answer) = self.remembered(parent, name, |at| at >= asked)? {
-            return Ok(answer);
-        }
-        let child = self.tree.child(parent, name);
-        let found = match found {
-            // What has its name then is beside it.
-            Found::Absent | Found::File(_)
-                if child.is_some_and(|child| self.is_shown_anyway(child)) =>
-            {
-                Found::Directory(None)
-            }
-            found => found,
-        };
-        match found {
-            Found::Absent => {
-                if let Some(child) = child {
-                    self.tree.detach(child);
-                }
-                let known = NameKnown {
-                    at: asked,
-                    named: Named::Absent,
-                    is_told: true,
-                    ino: None,
-                };
-                self.names.note(parent, name, known);
-                Ok(None)
-            }
-            Found::File(stat) => {
-                let known = Known::of_stat(&stat, asked);
-                self.note_foreign(parent, &known);
-                if let Some(file) = child.and_then(|child| self.tree.file_mut(child)) {
-                    file.known = Some(known);
-                    return Ok(child);
-                }
-                Ok(Some(self.insert(parent, name, file_state(Some(known)))))
-            }
-            Found::Directory(marker) => {
-                if let Some(known) = &marker {
-                    self.note_foreign(parent, known);
-                }
-                if let Some(directory) = child.and_then(|child| self.tree.directory_mut(child)) {
-                    directory.known_at = Some(asked);
-                    directory.marker_at = Some(asked);
-                    directory.marker = marker;
-                    return Ok(child);
-                }
-                let ino = self.insert(parent, name, directory_state(asked, marker));
-                if let Some(directory) = self.tree.directory_mut(ino) {
-                    directory.marker_at = Some(asked);
-                }
-                Ok(Some(ino))
-            }
-        }
-    }
-
-    /// An object of this directory has attributes that were not noted when they were given: other
-    /// objects may have some too.
-    fn note_foreign(&mut self, directory: Ino, known: &Known) {
-        let carries = known.attributes.is_some_and(|told| !told.is_empty());
-        if carries
-            && !self.may_carry(directory)
-            && let Some((source, _)) = self.tree.path(directory)
-        {
-            self.carriers.note_everywhere(source);
-        }
-    }
-
     /// An object of this directory is given attributes here.
     pub(super) fn note_carrier(&mut self, directory: Ino) {
         if let Some((source, path)) = self.tree.path(directory) {
@@ -422,50 +362,27 @@ impl State {
     pub(super) fn drop_file(&mut self, ino: Ino) -> Option<OpenFile> {
         let open = self.open.remove(ino)?;
         self.learn_content(ino, &open.file);
+        if open.file.stat().was_edited
+            && let Some(file) = self.tree.file_mut(ino)
+        {
+            // The kernel's pages are of no version that an open can name again.
+            file.opened = None;
+        }
         self.tree.unpin(ino);
         Some(open)
     }
+}
 
-    /// Takes in the version a file was committed as, if that is news.
-    pub(super) fn learn_content(&mut self, ino: Ino, file: &File) {
-        let stat = file.stat();
-        let (Some(version), false) = (stat.version, stat.dirty) else {
-            return;
-        };
-        let headers = stat.is_described.then(|| Arc::new(file.headers()));
-        let now = Instant::now();
-        let guessed = || Known::guessed(&version, headers.clone(), now);
-        let is_news = |known: &Option<Known>| {
-            known.as_ref().is_none_or(|known| {
-                known.etag.as_ref() != Some(&version.etag)
-                    || (headers.is_some() && known.headers != headers)
-            })
-        };
-        match self.tree.node_mut(ino).map(|node| &mut node.state) {
-            Some(NodeState::File(node)) if is_news(&node.known) => node.known = Some(guessed()),
-            Some(NodeState::Directory(node)) if is_news(&node.marker) => {
-                node.marker = Some(guessed());
-                node.known_at = Some(now);
-                node.marker_at = Some(now);
-            }
-            Some(_) | None => {}
-        }
-    }
-
-    /// The attributes, and for how long they may still be trusted.
-    pub(super) fn trusted(&self, ino: Ino) -> Option<Trusted<Attr>> {
-        let value = self.attr(ino)?;
-        let known_at = match &self.tree.node(ino)?.state {
-            NodeState::File(_) if self.open.file(ino).is_some() => None,
-            NodeState::File(file) => file.known.as_ref().map(|known| known.at),
-            NodeState::Directory(directory) => directory.known_at,
-        };
-        let age = known_at.map_or(Duration::ZERO, |at| at.elapsed());
-        Some(Trusted {
-            value,
-            ttl: self.attr_ttl.saturating_sub(age),
-        })
-    }
+/// What is known of the object of a place, for a file to be opened on; `None` when its entity tag
+/// is not known.
+pub(super) fn seen_of(known: &Known, place: &Place) -> Option<Seen> {
+    Some(Seen {
+        at: known.at,
+        version: known.version(place.bucket.name(), &place.key)?,
+        modified: known.modified,
+        attributes: known.attributes,
+        headers: known.headers.clone(),
+    })
 }
 
 /// A file of which this is known.
@@ -473,6 +390,7 @@ pub(super) const fn file_state(known: Option<Known>) -> NodeState {
     NodeState::File(FileNode {
         known,
         opened: None,
+        reported: None,
         times: LocalTimes {
             accessed: None,
             modified: None,

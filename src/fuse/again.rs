@@ -7,7 +7,9 @@ use std::ffi::OsStr;
 
 use fuser::Request;
 
-use crate::fs::{Attr, Fh, Fs, FsError, FsResult, Ino, NewNode, OpenMode, Opened, Trusted};
+use crate::fs::{
+    Attr, Fh, Fs, FsError, FsResult, Ino, NewNode, OpenMode, Opened, PageCache, Trusted,
+};
 
 /// Bit of a request's number that says so: FUSE_UNIQUE_RESEND, include/uapi/linux/fuse.h.
 const RESENT: u64 = 1 << 63;
@@ -93,11 +95,13 @@ pub(super) async fn created(
         // Its lookup was counted.
         return Ok((fs.getattr(ino, Some(fh)).await?, known(fh)));
     }
-    let mode = OpenMode {
-        exclusive: mode.exclusive && !sent.is_again(),
-        ..mode
+    let (attr, opened) = match fs.create(parent, name, new, mode).await {
+        Err(FsError::StaleInode | FsError::Exists) if sent.is_again() => {
+            let made = fs.lookup(parent, name).await?;
+            (made, fs.open(made.value.ino, mode).await?)
+        }
+        created => created?,
     };
-    let (attr, opened) = fs.create(parent, name, new, mode).await?;
     fs.told(opened.fh, number);
     Ok((attr, opened))
 }
@@ -105,6 +109,6 @@ pub(super) async fn created(
 const fn known(fh: Fh) -> Opened {
     Opened {
         fh,
-        keep_cache: false,
+        cache: PageCache::Drop,
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn of(error: &FsError) -> Verdict {
         FsError::NoAttribute => (Errno::ENODATA, Level::Debug),
         FsError::NoRoom => (Errno::ENOSPC, Level::Debug),
         // The kernel looks the path up again and comes back: do_filp_open, fs/namei.c.
-        FsError::OtherAttributes => (Errno::ESTALE, Level::Debug),
+        FsError::StaleInode => (Errno::ESTALE, Level::Debug),
         FsError::NotPermitted { .. } => (Errno::EPERM, Level::Debug),
         FsError::Invalid { .. } => (Errno::EINVAL, Level::Debug),
         FsError::NotSupported { .. } => (Errno::EOPNOTSUPP, Level::Debug),

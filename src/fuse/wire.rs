@@ -7,8 +7,8 @@ use fuser::{FileAttr, FileType, FopenFlags, INodeNo, RenameFlags, Request, TimeO
 use super::connection::WRITE_BYTES_MAX;
 use crate::attributes::permissions;
 use crate::fs::{
-    Attr, Fallocate, FsError, FsResult, Ino, Kind, NewNode, OpenMode, Opened, RenameMode, Seek,
-    SetExtended, SetTime, WriteAt,
+    Attr, Fallocate, FsError, FsResult, Ino, Kind, NewNode, OpenMode, Opened, PageCache,
+    RenameMode, Seek, SetExtended, SetTime, WriteAt,
 };
 use crate::range::ByteRange;
 
@@ -118,19 +118,19 @@ pub(super) fn write_at(offset: u64, write_flags: WriteFlags, flags: i32) -> Writ
 
 /// What the kernel may do with the pages of an open file.
 pub(super) fn open_flags(opened: Opened) -> FopenFlags {
-    if opened.keep_cache {
-        FopenFlags::FOPEN_KEEP_CACHE
-    } else {
-        FopenFlags::empty()
+    match opened.cache {
+        PageCache::Keep => FopenFlags::FOPEN_KEEP_CACHE,
+        PageCache::Drop => FopenFlags::empty(),
+        PageCache::Bypass => FopenFlags::FOPEN_DIRECT_IO,
     }
 }
 
 /// What the kernel may do with the entries of an open directory that it has.
 pub(super) fn directory_flags(opened: Opened, is_trusted: bool) -> FopenFlags {
-    match (is_trusted, opened.keep_cache) {
+    match (is_trusted, opened.cache) {
         (false, _) => FopenFlags::empty(),
-        (true, false) => FopenFlags::FOPEN_CACHE_DIR,
-        (true, true) => FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE,
+        (true, PageCache::Keep) => FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE,
+        (true, _) => FopenFlags::FOPEN_CACHE_DIR,
     }
 }
 

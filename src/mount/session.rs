@@ -14,7 +14,7 @@ use nix::unistd::{read, write};
 use tokio::sync::oneshot;
 
 use super::kernel;
-use crate::fuse::{FuseFs, UnderWay};
+use crate::fuse::{FuseFs, Notices, UnderWay};
 
 /// Threads that read requests. They only unpack, look into memory and reply, so a few keep up with
 /// the kernel; each has a buffer of which at most one WRITE request is ever touched.
@@ -26,6 +26,7 @@ pub(super) struct Ready {
     session: Session<FuseFs>,
     /// The requests that it will have under way.
     pub(super) under_way: UnderWay,
+    notices: Notices,
 }
 
 impl Ready {
@@ -90,11 +91,15 @@ pub(super) fn begin(filesystem: FuseFs, device: &OwnedFd, resends: bool) -> io::
 }
 
 fn handshake(filesystem: FuseFs, device: OwnedFd) -> io::Result<Ready> {
-    let under_way = filesystem.under_way();
+    let (under_way, notices) = (filesystem.under_way(), filesystem.notices());
     // Who may come in is the kernel's decision (allow_other, default_permissions); the library's
     // own check would also refuse a process that changed its user after open.
     let session = Session::from_fd(filesystem, device, SessionACL::All, settings())?;
-    Ok(Ready { session, under_way })
+    Ok(Ready {
+        session,
+        under_way,
+        notices,
+    })
 }
 
 fn settings() -> fuser::Config {
@@ -111,11 +116,17 @@ fn settings() -> fuser::Config {
 /// When there can be no thread.
 pub(super) fn answer(ready: Ready) -> io::Result<oneshot::Receiver<io::Result<()>>> {
     let (sender, ended) = oneshot::channel();
+    let Ready {
+        session, notices, ..
+    } = ready;
+    notices.begin(session.notifier());
     thread::Builder::new()
         .name("fuse-session".to_owned())
         .spawn(move || {
+            let outcome = session.run();
+            notices.end();
             // Nobody listens when the process is on its way out.
-            let _ = sender.send(ready.session.run());
+            let _ = sender.send(outcome);
         })?;
     Ok(ended)
 }

@@ -128,6 +128,11 @@ impl Known {
         self.etag.as_ref().is_some_and(same) && self.is_of_the_time_of(before)
     }
 
+    /// Whether both are of one size, and stored at one time as far as can be told.
+    pub fn is_dated_as(&self, other: &Self) -> bool {
+        self.size == other.size && other.is_of_the_time_of(self)
+    }
+
     fn is_of_the_time_of(&self, before: &Self) -> bool {
         if before.is_guessed {
             // Our own write; clocks differ a little.
@@ -139,6 +144,14 @@ impl Known {
             since.map_or(0, |since| since.as_secs())
         };
         seconds(self.modified) == seconds(before.modified)
+    }
+
+    /// Whether it is this version that is known: where no entity tag is, its size tells.
+    pub fn is_of(&self, version: &ObjectVersion) -> bool {
+        match &self.etag {
+            Some(etag) => etag.matches(&version.etag),
+            None => self.size == version.size,
+        }
     }
 
     /// The version at this place; `None` when the entity tag is not known.
@@ -219,10 +232,16 @@ impl NameCache {
         self.names.put((parent, Arc::clone(name)), known);
     }
 
-    /// Notes that nothing is under a name, from now on.
-    pub fn note_absent(&mut self, parent: Ino, name: &Arc<str>) {
+    /// Since when a name is known to stand for nothing.
+    pub fn absent_since(&mut self, parent: Ino, name: &Arc<str>) -> Option<Instant> {
+        let known = self.name(parent, name)?;
+        (known.named == Named::Absent).then_some(known.at)
+    }
+
+    /// Notes that nothing is under a name, since then.
+    pub fn note_absent(&mut self, parent: Ino, name: &Arc<str>, at: Instant) {
         let known = NameKnown {
-            at: Instant::now(),
+            at,
             named: Named::Absent,
             is_told: true,
             ino: None,

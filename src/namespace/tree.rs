@@ -12,7 +12,7 @@ use lru::LruCache;
 
 use crate::namespace::knowledge::Known;
 use crate::namespace::names::{beside, in_key};
-use crate::namespace::{Ino, LocalTimes};
+use crate::namespace::{Ino, LocalTimes, Reported};
 use crate::object::ETag;
 
 mod kept;
@@ -30,6 +30,8 @@ pub struct FileNode {
     pub known: Option<Known>,
     /// The entity tag that the last open saw; `None` when the file was changed since.
     pub opened: Option<ETag>,
+    /// What the kernel was last given of it.
+    pub reported: Option<Reported>,
     /// Times known here only.
     pub times: LocalTimes,
 }

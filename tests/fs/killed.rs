@@ -456,6 +456,7 @@ fn a_handle_that_the_kernel_never_learnt_of_is_not_kept() {
     let unknown = world.run(world.fs.read(untold, all));
     assert!(matches!(unknown, Err(FsError::BadHandle)));
     assert_eq!(world.fs.told_before(2), Some((ino, told)));
+    world.run(world.look("f")).unwrap();
     let later = world.run(world.fs.open(ino, READ)).unwrap().fh;
     assert!(later > untold, "a number was given out twice");
     // The last close of the file is the last close: another process may replace what it shows.

@@ -268,7 +268,7 @@ async fn listed_mode(world: &World, directory: Ino, name: &str) -> Option<u16> {
     let mut mode = None;
     let mut take = |entry: &DirEntry| {
         if entry.name == name {
-            mode = Some(entry.attr.mode);
+            mode = Some(entry.attr.value.mode);
         }
         true
     };

@@ -113,7 +113,11 @@ impl Driven {
             let (parent, name) = self.entry(path).await?;
             self.world.fs.create(parent, name, new, mode).await
         });
-        let (attr, opened) = opened?;
+        let (attr, opened) = match opened {
+            // It is there: looked up and opened.
+            Err(FsError::StaleInode) => return self.open(path, mode),
+            opened => opened?,
+        };
         self.counted(attr.value.ino);
         self.tell((opened.fh, attr.value.ino));
         Ok(Answer::Opened)
@@ -326,7 +330,7 @@ pub fn code(error: &FsError) -> Code {
         FsError::BadHandle => Code::BadHandle,
         FsError::NoAttribute => Code::NoAttribute,
         FsError::NotPermitted { .. } => Code::NotPermitted,
-        FsError::OtherAttributes => Code::OtherAttributes,
+        FsError::StaleInode => Code::Stale,
         FsError::Store(StoreError::Stale { .. }) => Code::Stale,
         FsError::File(error) if error.is_stale() => Code::Stale,
         other => Code::Other(format!("{other:?}")),

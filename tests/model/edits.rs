@@ -3,7 +3,7 @@
 use s3fs::fs::{Kind, OpenMode, WriteAt};
 use s3fs::sim::Sim;
 
-use super::expected::{Cell, Code, Expected, FILE_MODE, Handle, Home, Inode, Meta, View, parent};
+use super::expected::{Cell, Code, Expected, Handle, Home, Inode, Meta, View, parent};
 use super::operation::{Change, Op, nth};
 
 /// What a call answers when it succeeds.
@@ -25,20 +25,16 @@ pub const SET_GID: u16 = 0o2000;
 const GROUP_EXECUTES: u16 = 0o0010;
 
 impl Expected {
-    /// The handle of that number, if it is good for that, and of the version its file is at.
-    fn usable(&self, number: usize, is_for: impl Fn(OpenMode) -> bool) -> Result<Handle, Code> {
+    /// The handle of that number, if it is good for writing and its object is still there.
+    fn writable(&self, number: usize) -> Result<Handle, Code> {
         let handle = self.handle(number);
-        if !is_for(handle.mode) {
+        if !handle.mode.write {
             return Err(Code::BadHandle);
         }
-        if self.inodes[&handle.inode].epoch != handle.epoch {
+        if self.inodes[&handle.inode].superseded {
             return Err(Code::Stale);
         }
         Ok(handle)
-    }
-
-    fn writable(&self, number: usize) -> Result<Handle, Code> {
-        self.usable(number, |mode| mode.write)
     }
 
     /// What a call on a handle does.
@@ -60,7 +56,10 @@ impl Expected {
                 Ok(Answer::Done)
             }
             Op::Read { handle, at, len } => {
-                let handle = self.usable(handle, |mode| mode.read)?;
+                let handle = self.handle(handle);
+                if !handle.mode.read {
+                    return Err(Code::BadHandle);
+                }
                 Ok(self.read(handle.inode, at as usize, len as usize))
             }
             Op::SetLen { .. } | Op::Zero { .. } | Op::Extend { .. } => self.on_size(op),
@@ -177,15 +176,10 @@ impl Expected {
         let (from, at, len) = from;
         let (to, to_at) = to;
         let from = self.handle(from);
-        let to = self.handle(to);
-        if !from.mode.read || !to.mode.write {
+        if !from.mode.read {
             return Err(Code::BadHandle);
         }
-        for handle in [from, to] {
-            if self.inodes[&handle.inode].epoch != handle.epoch {
-                return Err(Code::Stale);
-            }
-        }
+        let to = self.writable(to)?;
         let range = |inode: &Inode| {
             let end = (at + len).min(inode.cells.len());
             at.min(end)..end
@@ -218,17 +212,7 @@ impl Expected {
             View::Directory => return Err(Code::IsDirectory),
             View::File => {}
         }
-        let shown = self.shown(path).1;
         let id = self.content(path)?;
-        let lets_in = |meta: &Meta| {
-            let owner = (meta.uid.unwrap_or(0), meta.gid.unwrap_or(0));
-            let kind = meta.kind.unwrap_or(Kind::File);
-            (kind, meta.mode.unwrap_or(FILE_MODE), owner)
-        };
-        if !mode.truncate && lets_in(&self.inodes[&id].meta) != lets_in(&shown) {
-            self.close_inode(id);
-            return Err(Code::OtherAttributes);
-        }
         if mode.truncate {
             let inode = self.inode(id);
             inode.cells.clear();
@@ -238,8 +222,7 @@ impl Expected {
     }
 
     fn opened(&mut self, inode: u64, mode: OpenMode) -> Expectation {
-        let epoch = self.inodes[&inode].epoch;
-        self.handles.push(Handle { inode, mode, epoch });
+        self.handles.push(Handle { inode, mode });
         Ok(Answer::Opened)
     }
 
@@ -264,7 +247,7 @@ impl Expected {
             handles: 1,
             waits: false,
             refused: false,
-            epoch: 0,
+            superseded: false,
             late: None,
         };
         self.inodes.insert(id, inode);

@@ -26,7 +26,6 @@ pub enum Code {
     BadHandle,
     NoAttribute,
     NotPermitted,
-    OtherAttributes,
     Stale,
     /// One or the other: both are true.
     ExistsOrStale,
@@ -92,8 +91,8 @@ pub struct Inode {
     pub waits: bool,
     /// A commit of just this failed.
     pub refused: bool,
-    /// Versions it was switched to by an open.
-    pub epoch: u64,
+    /// Another client has replaced or removed its object: readable, never changed.
+    pub superseded: bool,
     /// A failure that nobody was told of yet.
     pub late: Option<Code>,
 }
@@ -146,7 +145,6 @@ impl Inode {
 pub struct Handle {
     pub inode: u64,
     pub mode: OpenMode,
-    pub epoch: u64,
 }
 
 /// What a path names.

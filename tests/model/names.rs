@@ -382,10 +382,17 @@ impl Expected {
         let makes_ghost = open
             .flat_map(|path| path.match_indices('/').map(|(end, _)| &path[..end]))
             .any(|directory| self.is_ghost(directory));
-        if makes_ghost || self.store == before {
+        // A directory takes the name of an open file, which shows under another then.
+        let files = self.inodes.values().filter(|inode| !inode.is_directory);
+        let shadows = files.filter_map(|inode| inode.path.as_ref()).any(|path| {
+            let below = below(path);
+            self.store.keys().any(|key| key.starts_with(&below))
+        });
+        if makes_ghost || shadows || self.store == before {
             self.store = before;
             return None;
         }
+        self.supersede();
         Some(())
     }
 }

@@ -216,22 +216,26 @@ impl Expected {
 
     /// As [`Self::content`], of an inode in memory.
     pub fn content_of(&mut self, id: u64) -> Result<u64, Code> {
-        let inode = &self.inodes[&id];
-        if let Some(key) = inode.key()
-            && !inode.dirty
-        {
-            let object = self.store.get(&key).cloned().ok_or(Code::NoEntry)?;
-            if inode.base != Some(object.version) {
-                let now = inode_of(&key, object);
-                let inode = self.inode(id);
-                inode.cells = now.cells;
-                inode.meta = now.meta;
-                inode.base = now.base;
-                inode.epoch += 1;
-            }
+        if self.inodes[&id].superseded {
+            return Err(Code::Stale);
         }
         self.inode(id).handles += 1;
         Ok(id)
+    }
+
+    /// Another client was there: open files whose objects it replaced or removed go on without a
+    /// name, unless they were changed here.
+    pub fn supersede(&mut self) {
+        let store = &self.store;
+        for inode in self.inodes.values_mut() {
+            let Some(key) = inode.key().filter(|_| !inode.dirty && !inode.is_directory) else {
+                continue;
+            };
+            if store.get(&key).map(|object| object.version) != inode.base {
+                inode.superseded = true;
+                inode.path = None;
+            }
+        }
     }
 }
 
@@ -253,7 +257,7 @@ pub fn inode_of(path: &str, object: Object) -> Inode {
         handles: 1,
         waits: false,
         refused: false,
-        epoch: 0,
+        superseded: false,
         late: None,
     }
 }

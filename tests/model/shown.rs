@@ -207,10 +207,13 @@ async fn list(driven: &Driven, path: &str) -> FsResult<Listed> {
                 .expect("a name of the model's")
                 .to_owned();
             if name != "." && name != ".." {
-                driven.counted(entry.attr.ino);
+                driven.counted(entry.attr.value.ino);
                 // An object beside a directory has a name of its own.
                 if !name.contains('\u{201b}') {
-                    assert!(listed.insert(name, entry.attr).is_none(), "listed twice");
+                    assert!(
+                        listed.insert(name, entry.attr.value).is_none(),
+                        "listed twice"
+                    );
                 }
             }
             true

@@ -1,0 +1,90 @@
+//! Notices to the kernel of what it is not to go by any more. Decides nothing.
+//!
+//! Sources: fuse_reverse_inval_inode(), fuse_reverse_inval_entry() in fs/fuse of Linux 6.18.
+
+use std::ffi::OsStr;
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+use fuser::{INodeNo, Notifier};
+use log::debug;
+use tokio::runtime::Handle;
+
+use crate::fs::{Fs, Ino, Invalidation};
+
+/// Says to [`Notifier::inval_inode`] that the pages are to stay.
+const ATTRIBUTES_ONLY: i64 = -1;
+
+/// Writes notices once there is a session.
+#[derive(Clone, Debug)]
+pub struct Notices {
+    fs: Arc<Fs>,
+    runtime: Handle,
+    notifier: Arc<OnceLock<Notifier>>,
+}
+
+impl Notices {
+    pub(super) fn new(fs: &Arc<Fs>, runtime: &Handle) -> Self {
+        Self {
+            fs: Arc::clone(fs),
+            runtime: runtime.clone(),
+            notifier: Arc::default(),
+        }
+    }
+
+    /// Writes what comes from now on until [`Self::end`], on threads that hold no lock and answer
+    /// no request: the kernel may wait for requests that are being answered.
+    pub fn begin(&self, notifier: Notifier) {
+        // A session begins once.
+        let _ = self.notifier.set(notifier);
+        let notices = self.clone();
+        self.runtime.spawn(async move {
+            while let Some(invalidation) = notices.fs.next_invalidation().await {
+                let notices = notices.clone();
+                let written = tokio::task::spawn_blocking(move || notices.write_one(&invalidation));
+                // It cannot panic, and the runtime ends with the process.
+                let _ = written.await;
+            }
+        });
+    }
+
+    fn write_one(&self, invalidation: &Invalidation) {
+        match invalidation {
+            Invalidation::Attributes(ino) => self.attributes(*ino),
+            Invalidation::Content(ino) => {
+                self.write(|kernel| kernel.inval_inode(INodeNo(ino.0), 0, 0));
+            }
+            Invalidation::Entry(parent, name) => self.entry(*parent, name),
+        }
+    }
+
+    /// Nothing more is to come.
+    pub fn end(&self) {
+        self.fs.end_invalidations();
+    }
+
+    /// Writes those of attributes, which the kernel is to have before the answer that follows. It
+    /// takes no lock for them.
+    pub(super) fn write_attributes(&self) {
+        for ino in self.fs.take_stale_attributes() {
+            self.attributes(ino);
+        }
+    }
+
+    fn attributes(&self, ino: Ino) {
+        self.write(|kernel| kernel.inval_inode(INodeNo(ino.0), ATTRIBUTES_ONLY, 0));
+    }
+
+    fn entry(&self, parent: Ino, name: &OsStr) {
+        self.write(|kernel| kernel.inval_entry(INodeNo(parent.0), name));
+    }
+
+    fn write(&self, notice: impl FnOnce(&Notifier) -> io::Result<()>) {
+        if let Some(kernel) = self.notifier.get()
+            && let Err(error) = notice(kernel)
+        {
+            // The connection has ended, or the directory is gone: nothing is cached there.
+            debug!("a notice to the kernel: {error}");
+        }
+    }
+}
