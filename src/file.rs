@@ -28,6 +28,7 @@ use crate::staging::{
 };
 use crate::store::{Buckets, ObjectHeaders, ObjectStat, StoreError, Tags};
 
+mod appends;
 mod copy;
 mod eager;
 mod kept;
@@ -189,6 +190,8 @@ pub struct FileStat {
 pub enum Creation {
     /// The last writer wins.
     Replace,
+    /// No, because it was made where nothing was known to be; the commit fails with "stale".
+    IfAbsent,
     /// O_EXCL: the commit fails with "exists" where the store can tell.
     Exclusive,
 }
@@ -205,8 +208,9 @@ pub enum FileError {
     /// The bytes could not be staged or read back.
     #[error(transparent)]
     Staging(Arc<StagingError>),
-    /// The handle was opened on a version that another client has since replaced.
-    #[error("{key}: replaced by another writer since it was opened")]
+    /// The handle was opened on a version that another client has since replaced, or on nothing
+    /// where another client has since made an object.
+    #[error("{key}: made or replaced by another writer since it was opened")]
     Stale {
         /// The object.
         key: ObjectKey,
@@ -246,7 +250,22 @@ impl FileError {
     pub const fn is_stale(&self) -> bool {
         matches!(
             self,
-            Self::Stale { .. } | Self::Store(StoreError::Stale { .. })
+            Self::Stale { .. }
+                | Self::Store(StoreError::Stale { .. } | StoreError::Overtaken { .. })
+        )
+    }
+
+    /// Whether the store did not say what it did: what was asked for may have been done, or be done
+    /// yet.
+    const fn is_unanswered(&self) -> bool {
+        matches!(
+            self,
+            Self::Store(
+                StoreError::Unreachable { .. }
+                    | StoreError::Failed { .. }
+                    | StoreError::NoSuchUpload { .. }
+                    | StoreError::Interrupted(_)
+            )
         )
     }
 }
@@ -470,11 +489,7 @@ impl File {
     }
 
     fn append_within(self: &Arc<Self>, bytes: &[u8], disk: Disk) -> Option<Result<u64, FileError>> {
-        let append = |state: &mut State, staging: &mut Staging| {
-            let at = state.map.len();
-            let written = state.write_within(staging, at, bytes, disk)?;
-            Ok(written.map(|()| at))
-        };
+        let append = |state: &mut State, staging: &mut Staging| state.append(staging, bytes, disk);
         let appended = self
             .try_edit(|_| ByteRange::at(0, 0), append)?
             .transpose()?;
@@ -498,6 +513,13 @@ impl File {
     /// # Errors
     /// As [`Self::write`].
     pub async fn set_len(self: &Arc<Self>, len: u64) -> Result<(), FileError> {
+        if len == 0 {
+            let mut state = self.state();
+            // As O_TRUNC: whatever is there is to be replaced.
+            if state.creation == Creation::IfAbsent {
+                state.creation = Creation::Replace;
+            }
+        }
         let cut = |state: &mut State, staging: &mut Staging| {
             state.truncate(staging, len)?;
             state.touch();

@@ -23,6 +23,8 @@ mod identity;
 mod killed;
 #[path = "fs/names.rs"]
 mod names;
+#[path = "fs/others.rs"]
+mod others;
 #[path = "fs/recorded.rs"]
 mod recorded;
 #[path = "fs/sequences.rs"]

@@ -66,6 +66,19 @@ impl Unsettled {
         }
     }
 
+    /// One of this process: the answer was lost.
+    pub fn extend(&mut self, intent: Option<Intent>) {
+        self.intents = self.and(intent.as_ref());
+        self.is_asked = true;
+    }
+
+    /// What was to be added to an object, and from where on; the longest first.
+    pub fn appended(&self) -> Vec<(ExtentMap, u64)> {
+        let intents = self.intents.iter().rev();
+        let appended = intents.filter_map(|intent| Some((intent.map.clone(), intent.added_to?)));
+        appended.collect()
+    }
+
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
         self.intents.is_empty()
@@ -154,9 +167,14 @@ impl File {
 
     /// What an object is that was being published.
     async fn made_by(&self, stat: &ObjectStat) -> Result<Option<Intent>, FileError> {
-        let (intents, mut headers) = {
+        let (intents, mut headers, has_appends) = {
             let state = self.state();
-            (state.unsettled.intents.clone(), state.headers())
+            let has_appends = state.place.bucket.limits().append_max > 0;
+            (
+                state.unsettled.intents.clone(),
+                state.headers(),
+                has_appends,
+            )
         };
         headers.drop_times();
         for intent in intents.into_iter().rev() {
@@ -166,7 +184,7 @@ impl File {
             let is_made = match intent.added_to {
                 _ if has_times(stat, &intent.attributes) => true,
                 // An append in place leaves the metadata, but for times that are of another size.
-                Some(from) if stat.headers.metadata == headers.metadata => {
+                Some(from) if has_appends && stat.headers.metadata == headers.metadata => {
                     self.ends_in(stat, &intent.map, from).await?
                 }
                 Some(_) | None => false,
@@ -178,9 +196,9 @@ impl File {
         Ok(None)
     }
 
-    /// Whether an object has the bytes of a map from a position on. The same bytes that another
-    /// client added at that moment cannot be told apart.
-    async fn ends_in(
+    /// Whether an object has the bytes of a map from a position on, whatever follows. The same
+    /// bytes that another client added at that moment cannot be told apart.
+    pub(super) async fn ends_in(
         &self,
         stat: &ObjectStat,
         map: &ExtentMap,

@@ -12,11 +12,11 @@ use crate::file::eager::{Eager, Finish};
 use crate::file::outcome::Unsettled;
 use crate::file::record::Intent;
 use crate::file::state::State;
-use crate::file::{File, FileError, Shared};
+use crate::file::{Creation, File, FileError, Shared, appends};
 use crate::interrupt;
 use crate::object::ObjectVersion;
 use crate::range::ByteRange;
-use crate::store::{ObjectHeaders, Precondition, Tags};
+use crate::store::{ObjectHeaders, Precondition, StoreError, Tags};
 
 /// What is published by one commit, as it was when the commit began.
 struct Snapshot {
@@ -144,16 +144,46 @@ impl File {
         state.is_dirty() && !state.orphan
     }
 
-    /// Publishes the content as it is now, unless a process before this one has done so.
+    /// Publishes the content as it is now, unless a process before this one has done so. What was
+    /// only appended follows other clients' changes of the object for as long as they come: each
+    /// conflict is one of them that was stored.
     async fn publish(self: &Arc<Self>) -> Result<(), FileError> {
         self.learn_outcome().await?;
+        let mut conflicts = 0;
         while self.has_something_to_commit() {
-            match self.publish_now().await {
-                Err(_) if self.is_published_late().await => {}
-                published => return published,
+            let error = match self.publish_now().await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            if error.is_unanswered() {
+                return Err(error);
             }
+            if self.is_published_late().await {
+                continue;
+            }
+            let meets_another = error.is_conflict()
+                || matches!(error, FileError::Store(StoreError::Conflict { .. }));
+            if !meets_another || !self.follow().await? {
+                return Err(self.by_creation(error));
+            }
+            conflicts += 1;
+            interrupt::or(tokio::time::sleep(appends::pause(conflicts))).await?;
         }
         Ok(())
+    }
+
+    /// An error in the words of how the file was made: "exists" is what O_EXCL asks for, and
+    /// nothing else does.
+    fn by_creation(&self, error: FileError) -> FileError {
+        match (self.state().creation, error) {
+            (Creation::IfAbsent, FileError::Store(StoreError::Exists { key, .. })) => {
+                FileError::Stale { key }
+            }
+            (Creation::Exclusive, FileError::Store(StoreError::Overtaken { bucket, key })) => {
+                StoreError::Exists { bucket, key }.into()
+            }
+            (_, error) => error,
+        }
     }
 
     /// Publishes the content as it is now. Writes go on meanwhile, to a map of their own.
@@ -198,6 +228,14 @@ impl File {
                 Ok(())
             }
             Err((eager, error)) => {
+                // What may be there without an answer is known again when it is in the way.
+                let may_be_done = error.is_unanswered()
+                    || matches!(error, FileError::Store(StoreError::Overtaken { .. }));
+                if may_be_done && eager.is_none() && snapshot.precondition != Precondition::None {
+                    let mut state = self.state();
+                    let intent = state.intent.take();
+                    state.unsettled.extend(intent);
+                }
                 if let Some(unwanted) = self.take_back(eager) {
                     unwanted.give_up().await;
                 }
@@ -335,8 +373,25 @@ impl File {
 }
 
 impl State {
-    /// The end of the object that a commit may add the rest to in its place.
+    /// What a commit asks of the object now at the place. An edit of an object must not undo
+    /// another writer's, nor must an append to an empty one or new attributes, for which that is
+    /// written anew; a whole new content replaces whatever is there.
+    pub fn precondition(&self) -> Precondition {
+        let is_edit =
+            self.edits_base() || self.appended_from.is_some() || self.has_new_headers_only();
+        match (&self.base, self.creation) {
+            (None, Creation::Exclusive | Creation::IfAbsent) => Precondition::Absent,
+            (None, Creation::Replace) => Precondition::None,
+            (Some(base), _) if is_edit => Precondition::Unchanged(base.etag.clone()),
+            (Some(_), _) => Precondition::None,
+        }
+    }
+
+    /// The end of what a commit adds the rest to, maybe in its place.
     fn added_to(&self) -> Option<u64> {
+        if self.appended_from.is_some() {
+            return self.appended_from;
+        }
         let has_appends = self.is_appendable && self.place.bucket.limits().append_max > 0;
         let base = self.base.as_ref().filter(|_| has_appends)?;
         let own = ExtentMap::of_object(base.clone());

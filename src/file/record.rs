@@ -4,13 +4,13 @@
 //! can be forgotten: an edit of the content by what it did to the map, anything else by the whole
 //! state.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::time::SystemTime;
 
 use crate::attributes::{Attributes, Kind};
 use crate::commit::Place;
-use crate::extent::{Extent, ExtentMap};
+use crate::extent::ExtentMap;
 use crate::file::eager::KeptEager;
 use crate::file::outcome::Unsettled;
 use crate::file::state::State;
@@ -22,6 +22,8 @@ use crate::object::{BucketName, ETag, ObjectKey, ObjectVersion, VersionId};
 use crate::range::ByteRange;
 use crate::staging::{BlockPlace, Staging};
 use crate::store::{Buckets, ObjectHeaders, PartNumber, StoredPart, Tags};
+
+mod extents;
 
 /// The kind of key that files are kept under, by [`File::id`].
 pub(super) const FILE: u8 = 1;
@@ -95,6 +97,7 @@ impl Drop for Stated<'_> {
             if self.changed == Changed::Content && state.recorded.takes_edits() {
                 let edited = Edited {
                     edits: state.edits,
+                    appended_from: state.appended_from,
                     modified: state.modified,
                     content: edits,
                     moved: staging.take_moved(),
@@ -225,6 +228,7 @@ impl State {
             let edited = Edited::read(from)?;
             state.touch_at(edited.modified);
             state.edits = edited.edits;
+            state.appended_from = edited.appended_from;
             for edit in edited.content {
                 edit.make(&mut state.map);
             }
@@ -237,6 +241,7 @@ impl State {
 /// What edits of the content change.
 struct Edited {
     edits: u64,
+    appended_from: Option<u64>,
     modified: SystemTime,
     content: Vec<Edit>,
     moved: Vec<(u64, BlockPlace)>,
@@ -244,6 +249,7 @@ struct Edited {
 
 record!(Edited {
     edits,
+    appended_from,
     modified,
     content,
     moved
@@ -259,6 +265,8 @@ struct Whole {
     map: ExtentMap,
     base: Option<ObjectVersion>,
     creation: Creation,
+    appended_from: Option<u64>,
+    has_followed: bool,
     modified: SystemTime,
     edits: u64,
     edits_published: u64,
@@ -278,6 +286,8 @@ record!(Whole {
     map,
     base,
     creation,
+    appended_from,
+    has_followed,
     modified,
     edits,
     edits_published,
@@ -300,6 +310,8 @@ impl Whole {
             map: state.map.clone(),
             base: state.base.as_deref().cloned(),
             creation: state.creation,
+            appended_from: state.appended_from,
+            has_followed: state.has_followed,
             modified: state.modified,
             edits: state.edits,
             edits_published: state.edits_published,
@@ -318,6 +330,8 @@ impl Whole {
         state.is_appendable = self.is_appendable;
         state.map = self.map;
         state.base = self.base.map(Into::into);
+        state.appended_from = self.appended_from;
+        state.has_followed = self.has_followed;
         state.modified = self.modified;
         state.edits = self.edits;
         state.edits_published = self.edits_published;
@@ -420,14 +434,21 @@ impl Record for Kind {
 
 impl Record for Creation {
     fn write(&self, to: &mut Vec<u8>) {
-        matches!(self, Self::Exclusive).write(to);
+        let word: u8 = match self {
+            Self::Replace => 0,
+            Self::IfAbsent => 1,
+            Self::Exclusive => 2,
+        };
+        word.write(to);
     }
 
     fn read(from: &mut &[u8]) -> Option<Self> {
-        Some(match bool::read(from)? {
-            true => Self::Exclusive,
-            false => Self::Replace,
-        })
+        match u8::read(from)? {
+            0 => Some(Self::Replace),
+            1 => Some(Self::IfAbsent),
+            2 => Some(Self::Exclusive),
+            _ => None,
+        }
     }
 }
 
@@ -438,56 +459,5 @@ impl Record for Tags {
 
     fn read(from: &mut &[u8]) -> Option<Self> {
         Some(Option::read(from)?.map_or(Self::Untold, Self::These))
-    }
-}
-
-impl Record for ExtentMap {
-    /// The versions it refers to, then the extents, which name them by their places among those.
-    fn write(&self, to: &mut Vec<u8>) {
-        let versions = self.versions();
-        versions.write(to);
-        let numbers: HashMap<_, _> = versions.iter().zip(0_u64..).collect();
-        (self.extents().count() as u32).write(to);
-        for extent in self.extents() {
-            let (kind, number, offset) = match extent {
-                Extent::Object {
-                    version, offset, ..
-                } => (0_u8, numbers[version], *offset),
-                Extent::Dirty { offset, .. } => (1, 0, *offset),
-                Extent::Hole { .. } => (2, 0, 0),
-                Extent::Sent { offset, .. } => (3, 0, *offset),
-            };
-            kind.write(to);
-            (number, offset, extent.len()).write(to);
-        }
-    }
-
-    fn read(from: &mut &[u8]) -> Option<Self> {
-        let versions: Vec<std::sync::Arc<ObjectVersion>> = Vec::read(from)?;
-        let mut map = Self::new();
-        for _ in 0..u32::read(from)? {
-            let kind = u8::read(from)?;
-            let (number, offset, len) = <(u64, u64, u64)>::read(from)?;
-            match kind {
-                0 => {
-                    let version = versions.get(usize::try_from(number).ok()?)?;
-                    let object = Self::of_object(version.clone());
-                    map.append(&object.slice(ByteRange::at(offset, len)));
-                }
-                1 => {
-                    let end = map.len();
-                    Self::write(&mut map, end, offset, len);
-                }
-                3 => {
-                    let range = ByteRange::at(offset, len);
-                    let mut upload = Self::new();
-                    upload.truncate(range.end());
-                    upload.send(range);
-                    map.append(&upload.slice(range));
-                }
-                _ => map.truncate(map.len() + len),
-            }
-        }
-        Some(map)
     }
 }

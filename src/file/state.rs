@@ -15,7 +15,7 @@ use crate::object::ObjectVersion;
 use crate::plan::PlanError;
 use crate::range::ByteRange;
 use crate::staging::{Disk, Staging};
-use crate::store::{ObjectHeaders, Precondition};
+use crate::store::ObjectHeaders;
 
 mod ahead;
 mod described;
@@ -42,6 +42,10 @@ pub(super) struct State {
     /// that goes on for another.
     pub based_at: Option<Instant>,
     pub creation: Creation,
+    /// How long the file was before its edits that are not published, if these are all appends.
+    pub appended_from: Option<u64>,
+    /// Whether they went behind another client's object, and nobody was told yet.
+    pub has_followed: bool,
     pub modified: SystemTime,
     /// Edits so far, and how many of them are published: equal when the file is clean.
     pub edits: u64,
@@ -106,6 +110,8 @@ impl State {
             base: None,
             based_at: None,
             creation,
+            appended_from: (creation == Creation::IfAbsent).then_some(0),
+            has_followed: false,
             modified: attributes.mtime.unwrap_or_else(SystemTime::now),
             edits: 1,
             edits_published: 0,
@@ -138,7 +144,7 @@ impl State {
     }
 
     /// Whether a file, and not the marker of a directory, has headers to commit and no bytes.
-    fn has_new_headers_only(&self) -> bool {
+    pub fn has_new_headers_only(&self) -> bool {
         !self.has_new_content() && !self.place.key.as_str().ends_with('/')
     }
 
@@ -152,20 +158,6 @@ impl State {
     pub fn edits_base(&self) -> bool {
         let base = self.base.as_ref();
         base.is_some_and(|base| self.map.versions().contains(base))
-    }
-
-    /// What a commit asks of the object now at the place. An edit of an object must not undo
-    /// another writer's, nor must new attributes, which an empty object is written anew for; a
-    /// whole new content replaces whatever is there.
-    pub fn precondition(&self) -> Precondition {
-        match (&self.base, self.creation) {
-            (None, Creation::Exclusive) => Precondition::Absent,
-            (None, Creation::Replace) => Precondition::None,
-            (Some(base), _) if self.edits_base() || self.has_new_headers_only() => {
-                Precondition::Unchanged(base.etag.clone())
-            }
-            (Some(_), _) => Precondition::None,
-        }
     }
 
     pub fn write(&mut self, staging: &mut Staging, at: u64, bytes: &[u8]) -> Result<(), FileError> {
@@ -293,8 +285,13 @@ impl State {
         if is_own || seen.headers.is_none() {
             return;
         }
+        self.describe_as(seen);
+    }
+
+    /// Takes over what the object is described by.
+    pub fn describe_as(&mut self, seen: &Seen) {
         (self.headers, self.attributes) = described(seen);
-        self.is_described = true;
+        self.is_described = seen.headers.is_some();
         self.is_appendable = is_appendable(seen);
         self.modified = self.attributes.mtime.unwrap_or(seen.modified);
     }
@@ -328,6 +325,7 @@ impl State {
         self.base = Some(version.clone());
         self.based_at = Some(Instant::now());
         self.creation = Creation::Replace;
+        self.appended_from = self.appended_from.map(|_| committed.len());
         self.edits_published = edits;
     }
 
@@ -339,6 +337,7 @@ impl State {
     /// Notes a change of content at that time.
     pub fn touch_at(&mut self, now: SystemTime) {
         self.edits += 1;
+        self.appended_from = None;
         self.modified = now;
         self.attributes.mtime = Some(self.modified);
         self.attributes.ctime = Some(self.modified);

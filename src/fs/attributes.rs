@@ -150,7 +150,7 @@ impl Fs {
 
     fn new_marker(&self, place: Place) -> Arc<File> {
         let described = (self.marker_headers(), Attributes::default());
-        File::create(&self.shared, place, Creation::Replace, described)
+        File::create(&self.shared, place, Creation::IfAbsent, described)
     }
 
     /// The top directory of a source has no object of its own. Times set on it are shown until the

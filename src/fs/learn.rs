@@ -162,6 +162,9 @@ impl State {
     /// Takes in the version a file was committed as, if that is news; the kernel has the size of
     /// what was written through it.
     pub(super) fn learn_content(&mut self, ino: Ino, file: &File) {
+        if file.take_followed() {
+            self.invalid.push(Invalidation::Content(ino));
+        }
         let stat = file.stat();
         let (Some(version), false) = (stat.version, stat.dirty) else {
             return;

@@ -57,10 +57,13 @@ impl Fs {
             // With the directory there, the object's key is as good as any.
             let known = beside.as_ref().map_or(&*name, |_| names::in_key(&name));
             let place = state.child_place(parent, known)?;
-            let creation = if mode.exclusive {
-                Creation::Exclusive
-            } else {
-                Creation::Replace
+            let creation = match mode {
+                OpenMode {
+                    exclusive: true, ..
+                } => Creation::Exclusive,
+                OpenMode { truncate: true, .. } => Creation::Replace,
+                // That nothing is there may be a thing of the past.
+                _ => Creation::IfAbsent,
             };
             let described = (
                 self.file_headers(new.kind, names::in_key(&name)),
@@ -182,7 +185,7 @@ impl Fs {
             .put(&marker, Payload::new(), &headers, &Precondition::Absent);
         let version = match put.await {
             Ok(version) => version,
-            Err(StoreError::Exists { .. }) => {
+            Err(StoreError::Exists { .. } | StoreError::Overtaken { .. }) => {
                 // Somebody else was faster: the next lookup asks.
                 self.state().names.forget(parent, &name);
                 return Err(FsError::Exists);

@@ -71,7 +71,7 @@ const fn of_store(error: &StoreError) -> Verdict {
     match error {
         StoreError::NotFound { .. } => (Errno::ENOENT, Level::Debug),
         StoreError::Exists { .. } => (Errno::EEXIST, Level::Debug),
-        StoreError::Stale { .. } => (Errno::ESTALE, Level::Warn),
+        StoreError::Stale { .. } | StoreError::Overtaken { .. } => (Errno::ESTALE, Level::Warn),
         StoreError::AccessDenied { .. }
         | StoreError::NoCredentials { .. }
         | StoreError::Archived { .. } => (Errno::EACCES, Level::Warn),

@@ -71,6 +71,17 @@ pub enum StoreError {
         /// What.
         key: ObjectKey,
     },
+    /// The answer to a write was lost, and what is there now is another writer's.
+    #[error(
+        "s3://{bucket}/{key}: replaced by another writer; whether this write was done before is \
+         not known, because its answer was lost"
+    )]
+    Overtaken {
+        /// Where.
+        bucket: BucketName,
+        /// What.
+        key: ObjectKey,
+    },
     /// An object is there already.
     #[error("s3://{bucket}/{key}: exists already")]
     Exists {

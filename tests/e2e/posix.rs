@@ -102,6 +102,48 @@ os.close(fd)
     assert_eq!(cleared, b"XX23456789YY");
 }
 
+/// The kernel has the line where the other client's is by now.
+#[test]
+fn what_was_appended_behind_another_clients_line_is_read_there() {
+    let rig = Rig::new();
+    rig.sim.put(BUCKET, "log", "one\n");
+    let mounted = rig.mount_with("actimeo=600");
+    let script = r#"
+import os, time
+fd = os.open("log", os.O_RDWR | os.O_APPEND)
+os.write(fd, b"mine\n")
+assert os.pread(fd, 100, 0) == b"one\nmine\n"
+open("../ready", "w").close()
+while not os.path.exists("../changed"):
+    time.sleep(0.01)
+os.fsync(fd)
+expected = b"one\nother line\nmine\n"
+for _ in range(200):
+    if os.fstat(fd).st_size == len(expected) and os.pread(fd, 100, 0) == expected:
+        break
+    time.sleep(0.01)
+else:
+    raise AssertionError(os.pread(fd, 100, 0))
+os.write(fd, b"more\n")
+os.close(fd)
+"#;
+    let above = mounted.dir().parent().unwrap().to_owned();
+    std::fs::write(above.join("script.py"), script).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !above.join("ready").exists() {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            rig.sim.put(BUCKET, "log", "one\nother line\n");
+            std::fs::write(above.join("changed"), "").unwrap();
+        });
+        sh(&mounted.dir(), "timeout 20 python3 ../script.py");
+    });
+    mounted.unmount();
+    let log = rig.sim.content(BUCKET, "log").unwrap();
+    assert_eq!(log, b"one\nother line\nmine\nmore\n");
+}
+
 #[test]
 fn direct_reads_and_writes_need_no_page_cache() {
     let rig = python(

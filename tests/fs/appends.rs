@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use s3fs::fs::{FsError, SetAttr, SetTime};
+use s3fs::fs::{SetAttr, SetTime};
 use s3fs::limits::MIB;
 use s3fs::sim::{Operation, Rules};
 use s3fs::store::ObjectHeaders;
@@ -146,21 +146,4 @@ fn other_attributes_go_with_the_append_that_follows_them() {
         (stored.headers.metadata["uid"].as_str(), stored.size),
         ("7", 10)
     );
-}
-
-#[test]
-fn of_two_clients_that_append_at_once_the_second_is_told() {
-    for theirs in ["line\nother\n", "LINE\n"] {
-        let world = directory_bucket();
-        world.run(world.write_new("own", b"line\n".into())).unwrap();
-        world.sim.on_request(move |sim, request| {
-            if request.operation == Operation::PutObject {
-                sim.put(BUCKET, "own", theirs);
-            }
-        });
-        let appended = world.run(world.append("own", b"more\n"));
-        let is_told = matches!(&appended, Err(FsError::File(error)) if error.is_conflict());
-        assert!(is_told, "{appended:?}");
-        assert_eq!(world.sim.content(BUCKET, "own").unwrap(), theirs.as_bytes());
-    }
 }

@@ -1,5 +1,6 @@
 //! What is expected of calls on handles, and of opening and closing them.
 
+use s3fs::file::Creation;
 use s3fs::fs::{Kind, OpenMode, WriteAt};
 use s3fs::sim::Sim;
 
@@ -44,15 +45,18 @@ impl Expected {
                 let bytes = self.fresh(len);
                 let handle = self.writable(handle)?;
                 let inode = self.inode(handle.inode);
-                let at = match at {
-                    WriteAt::End => inode.cells.len(),
-                    WriteAt::Offset(at) => at as usize,
+                let len = inode.cells.len();
+                let (at, appended_from) = match at {
+                    WriteAt::End if inode.dirty => (len, inode.appended_from),
+                    WriteAt::End => (len, Some(len)),
+                    WriteAt::Offset(at) => (at as usize, None),
                 };
                 let cell = |byte: &u8| Cell {
                     byte: *byte,
                     home: Home::Staged,
                 };
                 splice(inode, at, bytes.iter().map(cell).collect());
+                inode.appended_from = appended_from;
                 Ok(Answer::Done)
             }
             Op::Read { handle, at, len } => {
@@ -108,6 +112,7 @@ impl Expected {
                 let inode = self.inode(handle.inode);
                 resize(inode, len as usize);
                 inode.touch();
+                inode.note_cut();
                 Ok(Answer::Done)
             }
             Op::Zero {
@@ -198,6 +203,7 @@ impl Expected {
         let inode = self.inode(id);
         change(inode);
         inode.dirty = true;
+        inode.appended_from = None;
         inode.refused = false;
         if inode.path.is_some() && (inode.is_directory || inode.base.is_some()) {
             inode.waits = true;
@@ -217,6 +223,7 @@ impl Expected {
             let inode = self.inode(id);
             inode.cells.clear();
             inode.touch();
+            inode.note_cut();
         }
         self.opened(id, mode)
     }
@@ -234,6 +241,13 @@ impl Expected {
             _ => return self.open(path, mode),
         }
         let meta = self.meta_of_new(path, Kind::File, permissions);
+        let creation = match mode {
+            OpenMode {
+                exclusive: true, ..
+            } => Creation::Exclusive,
+            OpenMode { truncate: true, .. } => Creation::Replace,
+            _ => Creation::IfAbsent,
+        };
         let id = self.number();
         let inode = Inode {
             path: Some(path.to_owned()),
@@ -243,7 +257,8 @@ impl Expected {
             meta,
             base: None,
             dirty: true,
-            exclusive: mode.exclusive,
+            creation,
+            appended_from: (creation == Creation::IfAbsent).then_some(0),
             handles: 1,
             waits: false,
             refused: false,

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use s3fs::attributes::extended::Extended;
+use s3fs::file::Creation;
 use s3fs::fs::{Kind, OpenMode};
 
 use super::operation::nth;
@@ -84,8 +85,10 @@ pub struct Inode {
     /// The version it was last in step with.
     pub base: Option<Version>,
     pub dirty: bool,
-    /// Made by O_EXCL, and never published.
-    pub exclusive: bool,
+    /// Whether it may replace what is there, until it is published.
+    pub creation: Creation,
+    /// How long it was before edits that are all appends.
+    pub appended_from: Option<usize>,
     pub handles: usize,
     /// Its attributes wait to be stored.
     pub waits: bool,
@@ -132,9 +135,17 @@ impl Inode {
         self.cells.iter().filter_map(of).collect()
     }
 
+    /// What is cut to nothing replaces what another client has made.
+    pub fn note_cut(&mut self) {
+        if self.cells.is_empty() && self.creation == Creation::IfAbsent {
+            self.creation = Creation::Replace;
+        }
+    }
+
     /// Notes a change of content.
     pub fn touch(&mut self) {
         self.dirty = true;
+        self.appended_from = None;
         self.refused = false;
         self.meta.mtime = None;
     }

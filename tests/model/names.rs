@@ -1,5 +1,6 @@
 //! What is expected of calls on paths, and of what the other client does.
 
+use s3fs::file::Creation;
 use s3fs::fs::{Kind, SetExtended};
 use s3fs::sim::Sim;
 
@@ -99,7 +100,16 @@ impl Expected {
                 });
                 let id = self.number();
                 let inode = inode_of(&below(path), marker);
-                self.inodes.insert(id, Inode { base, ..inode });
+                let creation = match base {
+                    Some(_) => Creation::Replace,
+                    None => Creation::IfAbsent,
+                };
+                let inode = Inode {
+                    base,
+                    creation,
+                    ..inode
+                };
+                self.inodes.insert(id, inode);
                 return Ok(id);
             }
         }
@@ -140,6 +150,7 @@ impl Expected {
         };
         inode.cells.resize(len, hole);
         inode.touch();
+        inode.note_cut();
         let alone = inode.handles == 1;
         let done = if alone { self.commit(id, sim) } else { Ok(()) };
         self.close_inode(id);

@@ -1,6 +1,8 @@
 //! What becomes of the bucket: which files are published, by what, and when that fails because
 //! another client was there. Looks at the bucket only where both are right.
 
+use s3fs::file::Creation;
+use s3fs::fs::Kind;
 use s3fs::sim::{Operation, Sim, SimRequest};
 
 use super::expected::{Cell, Code, Expected, Home, Inode, Meta, Object};
@@ -64,7 +66,8 @@ impl Expected {
         }
         inode.base = Some(version);
         inode.dirty = false;
-        inode.exclusive = false;
+        inode.creation = Creation::Replace;
+        inode.appended_from = None;
     }
 
     pub fn has_new_content(&self, id: u64) -> bool {
@@ -142,15 +145,21 @@ impl Expected {
         // An edit of an object must not undo another writer's, nor must a change of attributes.
         if let Some(base) = inode.base
             && there != Some(base)
-            && (inode.uses(base) || !(inode.is_directory || self.has_new_content(id)))
+            && (inode.uses(base)
+                || inode.appended_from.is_some()
+                || !(inode.is_directory || self.has_new_content(id)))
         {
-            return Err(Code::Stale);
+            return self.follow(id, key, sim).ok_or(Code::Stale);
         }
         let is_gone = inode
             .versions()
             .into_iter()
             .any(|version| !self.is_live(version));
-        if inode.exclusive && inode.base.is_none() && there.is_some() {
+        let is_made = inode.base.is_none() && there.is_some();
+        if is_made && inode.creation == Creation::IfAbsent {
+            return self.follow(id, key, sim).ok_or(Code::Stale);
+        }
+        if is_made && inode.creation == Creation::Exclusive {
             return Err(match is_gone {
                 true => Code::ExistsOrStale,
                 false => Code::Exists,
@@ -162,6 +171,41 @@ impl Expected {
         }
         self.published(id);
         Ok(())
+    }
+
+    /// What was only appended goes behind what another client has made, unless it may have been
+    /// uploaded ahead: then what is there tells.
+    fn follow(&mut self, id: u64, key: &str, sim: &Sim) -> Option<()> {
+        let inode = &self.inodes[&id];
+        let from = inode.appended_from?;
+        let now = self.store.get(key).cloned();
+        if let Some(kind) = now.as_ref().and_then(|now| now.meta.kind)
+            && Some(kind) != inode.meta.kind.or(Some(Kind::File))
+        {
+            return None;
+        }
+        let tail = inode.cells[from..].to_vec();
+        let may_be_ahead = inode.cells.len() >= AHEAD_BYTES_MIN;
+        let now = now.map(|now| inode_of(key, now));
+        let mut cells = now.as_ref().map_or(Vec::new(), |now| now.cells.clone());
+        cells.extend(tail.iter().cloned());
+        let bytes: Vec<u8> = cells.iter().map(|cell| cell.byte).collect();
+        if may_be_ahead && stored(sim, key).is_none_or(|(there, _)| there != bytes) {
+            return None;
+        }
+        let inode = self.inode(id);
+        inode.cells = cells;
+        if let Some(now) = now {
+            inode.meta = now.meta;
+            inode.base = now.base;
+            if tail.is_empty() {
+                inode.dirty = false;
+                return Some(());
+            }
+        }
+        inode.meta.mtime = None;
+        self.published(id);
+        Some(())
     }
 
     /// Whether attributes wait to be stored, and nothing else is to be published.
@@ -253,7 +297,8 @@ pub fn inode_of(path: &str, object: Object) -> Inode {
         meta: object.meta,
         base: Some(object.version),
         dirty: false,
-        exclusive: false,
+        creation: Creation::Replace,
+        appended_from: None,
         handles: 1,
         waits: false,
         refused: false,

@@ -90,7 +90,7 @@ async fn an_append_whose_answer_was_lost_is_settled_by_what_is_there() {
         let (_server, bucket) = serve(script).await;
         let appended = append(&*bucket).await;
         assert!(
-            matches!(appended, Err(StoreError::Stale { .. })),
+            matches!(appended, Err(StoreError::Overtaken { .. })),
             "{appended:?}"
         );
     }

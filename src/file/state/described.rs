@@ -42,6 +42,7 @@ impl State {
             self.modified = self.attributes.mtime.unwrap_or(self.modified);
         }
         self.edits += 1;
+        self.appended_from = None;
         self.is_appendable = false;
         self.attributes.ctime = Some(SystemTime::now());
         changed

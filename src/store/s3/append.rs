@@ -44,9 +44,10 @@ impl S3Bucket {
         let is_elsewhere = failure.has_code("InvalidWriteOffset") || failure.is_condition_failed();
         if is_elsewhere && failure.earlier == Effect::Maybe {
             // The answer to an earlier attempt was lost: its bytes may be what is there now.
-            if let Some(version) = self.appended(base, body).await? {
-                return Ok(Some(version));
-            }
+            let appended = self.appended(base, body).await?;
+            return appended
+                .map(Some)
+                .ok_or_else(|| self.overtaken(&base.key, failure));
         }
         if is_elsewhere {
             let (bucket, key) = (base.bucket.clone(), base.key.clone());

@@ -323,8 +323,8 @@ impl S3Bucket {
                 // The answer to an earlier attempt was lost: it may have published the object.
                 let is_ours = |now: &ObjectVersion| self.is_made_of(now, parts, precondition);
                 match self.published(&upload.key, is_ours).await? {
-                    Some(version) => Ok(Some(version)),
-                    None => Err(failure.into_error()),
+                    None => Err(self.overtaken(&upload.key, failure)),
+                    version => Ok(version),
                 }
             }
             Err(failure) if failure.is_not_implemented() && *sent != Precondition::None => {

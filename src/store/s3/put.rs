@@ -44,10 +44,8 @@ impl S3Bucket {
             Ok(version) => Ok(version),
             Err(failure) if failure.is_condition_failed() && failure.earlier == Effect::Maybe => {
                 // The answer to an earlier attempt was lost: it may be what is there now.
-                match self.published(key, |stat| is_body(stat, body)).await? {
-                    Some(version) => Ok(version),
-                    None => Err(failure.into_error()),
-                }
+                let published = self.published(key, |stat| is_body(stat, body)).await?;
+                published.ok_or_else(|| self.overtaken(key, failure))
             }
             Err(failure) if failure.is_not_implemented() && *sent != Precondition::None => {
                 self.withdraw_conditions(&failure.into_error());

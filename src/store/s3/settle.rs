@@ -119,6 +119,18 @@ impl S3Bucket {
         }
     }
 
+    /// What the failure of a write means after an attempt whose answer was lost, when what is
+    /// there is another writer's: that attempt may have been done before.
+    pub(super) fn overtaken(&self, key: &ObjectKey, failure: Failure<'_>) -> StoreError {
+        match failure.is_condition_failed() || failure.has_code("InvalidWriteOffset") {
+            true => StoreError::Overtaken {
+                bucket: self.name.clone(),
+                key: key.clone(),
+            },
+            false => failure.into_error(),
+        }
+    }
+
     /// The version now under the key, which must have that size: what was published just now by
     /// a store whose copies are not taken on trust.
     pub(super) async fn verified(

@@ -1,0 +1,302 @@
+//! What another client makes of a name or of an object while this one has a file of it: nothing of
+//! the other's is overwritten, and what is only appended goes behind it.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use s3fs::fs::{Fh, FsError, FsResult, OpenMode, SetAttr, WriteAt};
+use s3fs::limits::MIB;
+use s3fs::sim::{Fault, How, Operation, Rules};
+use s3fs::store::dialect::Dialect;
+
+use crate::world::{BUCKET, World};
+use crate::{READ, spent};
+
+const WRITE: OpenMode = OpenMode {
+    read: true,
+    write: true,
+    ..READ
+};
+
+fn content(world: &World, key: &str) -> String {
+    String::from_utf8(world.sim.content(BUCKET, key).unwrap()).unwrap()
+}
+
+fn is_stale(result: &FsResult<()>) -> bool {
+    matches!(result, Err(FsError::File(error)) if error.is_stale())
+}
+
+/// Appends and does not close.
+fn append_to(world: &World, name: &str, bytes: &'static [u8]) -> Fh {
+    let fh = world.run(world.open_to_write(name, WRITE)).unwrap();
+    let bytes = Bytes::from_static(bytes);
+    world.run(world.fs.write(fh, WriteAt::End, bytes)).unwrap();
+    fh
+}
+
+#[test]
+fn what_another_client_made_where_nothing_was_is_not_overwritten() {
+    let world = World::new();
+    assert!(world.run(world.look("n")).is_err());
+    world.sim.put(BUCKET, "n", "theirs");
+    let closed = world.run(world.overwrite("n", 0, b"mine"));
+    assert!(is_stale(&closed), "{closed:?}");
+    assert_eq!(content(&world, "n"), "theirs");
+    // What was written is saved, and the name shows the other's.
+    let saved = std::fs::read_dir(world.staging.path()).unwrap();
+    let saved = saved.filter_map(|entry| std::fs::read(entry.unwrap().path()).ok());
+    assert!(saved.into_iter().any(|bytes| bytes == b"mine"));
+    assert_eq!(world.run(world.look("n")).unwrap().size, 6);
+}
+
+#[test]
+fn a_file_that_is_cut_to_nothing_replaces_whatever_is_there() {
+    let world = World::new();
+    for (name, cuts) in [("opened", false), ("cut", true)] {
+        assert!(world.run(world.look(name)).is_err());
+        world.sim.put(BUCKET, name, "theirs");
+        if cuts {
+            let cut = SetAttr {
+                size: Some(0),
+                ..SetAttr::default()
+            };
+            let fh = world.run(world.open_to_write(name, WRITE)).unwrap();
+            let ino = world.run(world.look(name)).unwrap().ino;
+            world.run(world.fs.setattr(ino, Some(fh), cut)).unwrap();
+            let mine = Bytes::from_static(b"mine");
+            world.run(world.fs.write(fh, 0, mine)).unwrap();
+            world.run(world.close(fh)).unwrap();
+        } else {
+            world.run(world.write_new(name, b"mine".into())).unwrap();
+        }
+        assert_eq!(content(&world, name), "mine");
+    }
+}
+
+#[test]
+fn a_marker_that_another_client_made_meanwhile_is_not_overwritten() {
+    let world = World::new();
+    world.sim.put(BUCKET, "d/f", "x");
+    let ino = world.run(world.look("d")).unwrap().ino;
+    let mode = SetAttr {
+        mode: Some(0o700),
+        ..SetAttr::default()
+    };
+    world.run(world.fs.setattr(ino, None, mode)).unwrap();
+    world.sim.put(BUCKET, "d/", "");
+    assert!(!world.run(world.fs.sync_all()).is_empty());
+    let marker = world.sim.stat(BUCKET, "d/").unwrap();
+    assert!(marker.headers.metadata.is_empty(), "{marker:?}");
+}
+
+#[test]
+fn an_append_goes_behind_what_another_client_made_where_nothing_was() {
+    let world = World::new();
+    assert!(world.run(world.look("n")).is_err());
+    world.sim.put(BUCKET, "n", "theirs\n");
+    world.run(world.append("n", b"mine\n")).unwrap();
+    assert_eq!(content(&world, "n"), "theirs\nmine\n");
+    assert_eq!(world.run(world.look("n")).unwrap().size, 12);
+    // And so does nothing at all.
+    assert!(world.run(world.look("touched")).is_err());
+    world.sim.put(BUCKET, "touched", "theirs");
+    world.run(world.append("touched", b"")).unwrap();
+    assert_eq!(content(&world, "touched"), "theirs");
+}
+
+#[test]
+fn an_append_goes_behind_what_another_client_made_of_the_object() {
+    let cases: [(&str, &str, Option<&str>); 4] = [
+        ("grown", "line\nother\n", Some("line\nother\nmore\n")),
+        ("new", "N\n", Some("N\nmore\n")),
+        ("emptied", "", Some("more\n")),
+        ("same", "line\n", Some("line\nmore\n")),
+    ];
+    let world = World::new();
+    for (name, theirs, expected) in cases {
+        world.run(world.write_new(name, b"line\n".into())).unwrap();
+        let fh = append_to(&world, name, b"more\n");
+        world.sim.put(BUCKET, name, theirs.to_owned());
+        let before = world.sim.counters();
+        world.run(world.close(fh)).unwrap();
+        assert_eq!(Some(content(&world, name).as_str()), expected, "{name}");
+        let heads = spent(&world, &before).remove(&Operation::HeadObject);
+        let is_other = name != "same";
+        assert_eq!(heads, is_other.then_some(1), "{name}");
+        // What is read on goes on from there.
+        assert!(world.run(world.append(name, b"end\n")).is_ok());
+        assert!(content(&world, name).ends_with("more\nend\n"));
+    }
+    // Where it is gone a new object has what was appended.
+    let fh = append_to(&world, "grown", b"again\n");
+    world.sim.delete(BUCKET, "grown");
+    world.run(world.close(fh)).unwrap();
+    assert_eq!(content(&world, "grown"), "again\n");
+}
+
+#[test]
+fn an_append_to_an_empty_object_goes_behind_what_another_client_wrote() {
+    let world = World::new();
+    world.run(world.write_new("log", Vec::new())).unwrap();
+    let fh = append_to(&world, "log", b"mine\n");
+    world.sim.put(BUCKET, "log", "theirs\n");
+    world.run(world.close(fh)).unwrap();
+    assert_eq!(content(&world, "log"), "theirs\nmine\n");
+}
+
+#[test]
+fn an_append_keeps_the_attributes_that_another_client_gave_the_object() {
+    let world = World::new();
+    let other = World::over(&world);
+    world.run(world.write_new("log", b"one\n".into())).unwrap();
+    let fh = append_to(&world, "log", b"mine\n");
+    let ino = other.run(other.look("log")).unwrap().ino;
+    let mode = SetAttr {
+        mode: Some(0o600),
+        ..SetAttr::default()
+    };
+    other.run(other.fs.setattr(ino, None, mode)).unwrap();
+    other.run(other.append("log", b"theirs\n")).unwrap();
+    world.run(world.close(fh)).unwrap();
+    assert_eq!(content(&world, "log"), "one\ntheirs\nmine\n");
+    let stored = world.sim.stat(BUCKET, "log").unwrap().headers.metadata;
+    assert_eq!(stored["mode"], (0o100_600).to_string());
+    assert_eq!(world.run(world.look("log")).unwrap().mode, 0o600);
+}
+
+#[test]
+fn an_edit_that_is_more_than_appends_is_told_of_the_other_client() {
+    let world = World::new();
+    for name in ["before", "after"] {
+        world.run(world.write_new(name, b"line\n".into())).unwrap();
+        let fh = world.run(world.open_to_write(name, WRITE)).unwrap();
+        let mut writes = [(WriteAt::End, "more\n"), (WriteAt::Offset(0), "L")];
+        if name == "before" {
+            writes.reverse();
+        }
+        for (at, bytes) in writes {
+            world.run(world.fs.write(fh, at, bytes.into())).unwrap();
+        }
+        world.sim.put(BUCKET, name, "theirs");
+        let closed = world.run(world.close(fh));
+        assert!(is_stale(&closed), "{name}: {closed:?}");
+        assert_eq!(content(&world, name), "theirs");
+    }
+}
+
+#[test]
+fn an_append_to_a_large_object_is_planned_again_by_parts() {
+    let world = World::new();
+    world.sim.put_pattern(BUCKET, "log", 16 * MIB, 1);
+    let fh = append_to(&world, "log", b"mine\n");
+    world.sim.put_pattern(BUCKET, "log", 17 * MIB, 2);
+    let before = world.sim.counters();
+    world.run(world.close(fh)).unwrap();
+    assert_eq!(world.sim.stat(BUCKET, "log").unwrap().size, 17 * MIB + 5);
+    assert!(world.sim.uploads(BUCKET).is_empty());
+    let copied = spent(&world, &before).remove(&Operation::UploadPartCopy);
+    assert!(copied.is_some(), "copied by the store");
+}
+
+#[test]
+fn an_append_in_place_goes_behind_what_another_client_added() {
+    for theirs in ["line\nother\n", "LINE\n"] {
+        let world = World::of(Rules::express(), Dialect::express(), false);
+        world.run(world.write_new("own", b"line\n".into())).unwrap();
+        let is_first = AtomicBool::new(true);
+        world.sim.on_request(move |sim, request| {
+            if request.operation == Operation::PutObject && is_first.swap(false, Ordering::SeqCst) {
+                sim.put(BUCKET, "own", theirs);
+            }
+        });
+        world.run(world.append("own", b"more\n")).unwrap();
+        assert_eq!(content(&world, "own"), format!("{theirs}more\n"));
+    }
+}
+
+/// The other's line came in between, so what is there is not what was sent.
+#[test]
+fn a_line_whose_answer_was_lost_is_not_appended_twice() {
+    for is_followed in [false, true] {
+        let world = World::new();
+        world.run(world.write_new("log", b"line\n".into())).unwrap();
+        world
+            .sim
+            .fault(Fault::on(Operation::PutObject, How::ResetAfter));
+        let times = AtomicBool::new(true);
+        world.sim.on_request(move |sim, request| {
+            let is_ours = sim.content(BUCKET, "log").unwrap().ends_with(b"mine\n");
+            if is_followed
+                && request.operation == Operation::PutObject
+                && is_ours
+                && times.swap(false, Ordering::SeqCst)
+            {
+                sim.put(BUCKET, "log", "line\nmine\nother\n");
+            }
+        });
+        world.run(world.append("log", b"mine\n")).unwrap();
+        let other = if is_followed { "other\n" } else { "" };
+        assert_eq!(content(&world, "log"), format!("line\nmine\n{other}"));
+    }
+}
+
+/// No answer at all came to the first close; the next one finds the line there.
+#[test]
+fn a_line_of_a_close_that_failed_without_an_answer_is_not_appended_twice() {
+    for theirs in ["", "other\n"] {
+        let mut world = World::new();
+        world.run(world.write_new("log", b"line\n".into())).unwrap();
+        let fh = append_to(&world, "log", b"mine\n");
+        world.sim.fault(Fault {
+            times: 100,
+            ..Fault::on(Operation::PutObject, How::ResetAfter)
+        });
+        // Every answer is lost, those of the store's own second look among them.
+        world.sim.fault(Fault {
+            times: 100,
+            ..Fault::on(Operation::HeadObject, How::Reset)
+        });
+        assert!(world.run(world.fs.fsync(fh)).is_err());
+        world.sim.clear_faults();
+        let now = content(&world, "log");
+        assert_eq!(now, "line\nmine\n");
+        if !theirs.is_empty() {
+            world.sim.put(BUCKET, "log", format!("{now}{theirs}"));
+        }
+        let bytes = Bytes::from_static(b"end\n");
+        world.run(world.fs.write(fh, WriteAt::End, bytes)).unwrap();
+        if theirs.is_empty() {
+            world.fs.told(fh, 1);
+            world.kill();
+        }
+        world.run(world.close(fh)).unwrap();
+        assert_eq!(content(&world, "log"), format!("line\nmine\n{theirs}end\n"));
+    }
+}
+
+/// Appends lines of this name by a client of its own.
+fn log_lines(world: &World, name: &'static str, lines: u32) {
+    for number in 0..lines {
+        let line: &'static [u8] = Box::leak(format!("{name}{number:03}\n").into_bytes().into());
+        world.run(world.append("log", line)).unwrap();
+    }
+}
+
+#[test]
+fn of_200_lines_that_two_clients_append_each_is_there_once() {
+    let world = World::new();
+    let other = World::over(&world);
+    std::thread::scope(|scope| {
+        scope.spawn(|| log_lines(&world, "a", 100));
+        scope.spawn(|| log_lines(&other, "b", 100));
+    });
+    let log = content(&world, "log");
+    let lines: Vec<&str> = log.lines().collect();
+    assert_eq!(lines.len(), 200, "{log}");
+    assert_eq!(lines.iter().collect::<BTreeSet<_>>().len(), 200, "{log}");
+    for client in ["a", "b"] {
+        let own = lines.iter().filter(|line| line.starts_with(client));
+        assert!(own.is_sorted(), "{log}");
+    }
+}
