@@ -114,14 +114,12 @@ impl File {
     }
 
     /// Whether the file is in step with another version by now, since a version it goes back to is
-    /// gone: after this process's own commit, or one that the store did late.
+    /// gone: after this process's own commit, whose answer may not be in yet and is waited for, or
+    /// after one that the store did late.
     pub(super) async fn is_replaced(&self, base: Option<&Arc<ObjectVersion>>) -> bool {
         let has_other = || self.state().base.as_ref().map(Arc::as_ptr) != base.map(Arc::as_ptr);
         if has_other() {
             return true;
-        }
-        if self.state().unsettled.is_empty() {
-            return false;
         }
         let Ok(_publishing) = interrupt::or(self.publishing.lock()).await else {
             return false;

@@ -223,19 +223,18 @@ impl State {
             return false;
         };
         let now = Reported::of(&attr);
-        let same = self.tree.file(ino).is_some_and(|file| {
-            let reported = file.reported.map(|reported| Reported {
-                size: if is_cut { now.size } else { reported.size },
-                ..reported
-            });
-            reported == Some(now)
+        let reported = self.tree.file(ino).and_then(|file| file.reported);
+        let is_known = reported.map(|reported| Reported {
+            size: if is_cut { now.size } else { reported.size },
+            ..reported
         });
-        if !same {
+        if is_known != Some(now) {
             // Or it would not find out by /proc/PID/fd, where no path is looked up again.
             self.note_reported(ino, &attr);
             self.invalid.push(Invalidation::Attributes(ino));
         }
-        same
+        // What a process before this one has reported is not known: it is asked for again.
+        is_known.is_none_or(|known| known == now)
     }
 
     /// Takes in what a listing told of a name that has an inode. Another kind of entry takes the
