@@ -372,7 +372,11 @@ pub(super) async fn serve_until_told(
         }
     };
     let left = match name {
-        None => live.sync().await,
+        None => {
+            // The last closes, which nobody waits for, publish or save what they can.
+            live.quiesce(BUSY_PATIENCE).await;
+            live.sync().await
+        }
         Some(name) => {
             service::tell(&[NotifyState::Stopping]);
             info!("{name}: committing and unmounting");

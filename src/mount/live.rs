@@ -102,6 +102,8 @@ impl LiveMount {
             .is_ok()
         {
             self.ended().await;
+            // The last closes, which nobody waits for, publish or save what they can.
+            self.quiesce(patience).await;
         } else {
             warn!("{}: still in use", self.path.display());
             self.abandon();
