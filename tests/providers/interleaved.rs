@@ -153,6 +153,13 @@ fn settled(world: &World, case: &Case, done: FsResult<()>, theirs: &[Run], momen
         Ok(()) if case.doing == Doing::Move => {
             assert!(is_ours && !is_early || is_theirs, "{case:?}")
         }
+        // An append goes behind whatever is there.
+        Ok(()) if case.doing == Doing::Append && is_replaced => {
+            let len = case.size_of_theirs;
+            let behind_theirs = [Run::Pattern(2, 0, len), Run::Bytes(TAIL)];
+            let is_behind = holds(&world.sim, &made, &behind_theirs);
+            assert!(is_ours && !is_early || is_behind, "{case:?}")
+        }
         Ok(()) => assert!(
             is_ours && !is_early,
             "{case:?}: published though it was replaced"
