@@ -11,8 +11,9 @@ use crate::mounted::send;
 use crate::rig::{BUCKET, Rig};
 use crate::shell::{sh, spawn};
 
-/// Within which a process that is to end has ended.
-const SOON: Duration = Duration::from_secs(2);
+/// Within which a process that is to end has ended. Two seconds are promised, and a store that does
+/// not answer is given up after a minute at the earliest; a busy machine starts tasks late.
+const SOON: Duration = Duration::from_secs(6);
 
 /// From now on no request of this operation, or of any, is answered.
 fn stall(rig: &Rig, on: Option<Operation>) {
