@@ -363,6 +363,8 @@ pub struct Bounds {
     pub staging_disk_bytes_max: u64,
     /// Where spill files are made.
     pub staging_dir: PathBuf,
+    /// Inodes known at a time; beyond that the kernel is asked to forget files that are not open.
+    pub inodes_max: usize,
     /// Objects whose headers are known at a time, of about a KiB each.
     pub headers_max: NonZeroUsize,
     /// GETs that readers wait for under way at a time, over all files; more wait in their order.
@@ -399,6 +401,7 @@ impl Default for Bounds {
             // /tmp may be memory, which staging on disk is meant to spare; /var/tmp is for large
             // files (file-hierarchy(7)).
             staging_dir: PathBuf::from("/var/tmp"),
+            inodes_max: 100_000,
             headers_max: HEADERS_MAX,
             read_requests_max: 64,
             upload_requests_max: 8,

@@ -408,6 +408,11 @@ impl Fs {
         name
     }
 
+    /// Inodes that are known.
+    pub fn inodes(&self) -> usize {
+        self.state().tree.len()
+    }
+
     /// The filesystem as a whole.
     pub fn statfs(&self) -> StatFs {
         StatFs {

@@ -4,11 +4,18 @@ use lru::LruCache;
 
 use crate::config::Bounds;
 use crate::fs::Ino;
+use crate::fs::invalidate::{Invalidation, Invalidations};
 use crate::fs::state::State;
+use crate::namespace::names;
+
+/// Nodes that are looked at after a change for some that the kernel may forget: more than a change
+/// adds, so that the bound holds however many come.
+const NODES_A_CHANGE: usize = 64;
 
 /// The bounds, and what was used when.
 #[derive(Debug)]
 pub(super) struct Bounded {
+    inodes_max: usize,
     /// The inodes whose headers are kept.
     headers: LruCache<Ino, ()>,
 }
@@ -16,14 +23,17 @@ pub(super) struct Bounded {
 impl Bounded {
     pub(super) fn new(bounds: &Bounds) -> Self {
         Self {
+            inodes_max: bounds.inodes_max,
             headers: LruCache::new(bounds.headers_max),
         }
     }
 }
 
 impl State {
-    /// To be called when these nodes came, went or may have changed.
-    pub(super) fn keep_bounds(&mut self, changed: &[Ino]) {
+    /// To be called when these nodes came, went or may have changed. Beyond the bound of inodes the
+    /// kernel is asked to forget some: it does if nothing uses them. What it forgets is a change
+    /// too, and goes on with this. No more notices wait than there are inodes too many.
+    pub(super) fn keep_bounds(&mut self, changed: &[Ino], waiting: &Invalidations) {
         for ino in changed {
             if !self.tree.has_headers(*ino) {
                 self.bounded.headers.pop(ino);
@@ -32,6 +42,20 @@ impl State {
             {
                 self.tree.drop_headers(least);
             }
+        }
+        let beyond = self.tree.len().saturating_sub(self.bounded.inodes_max);
+        if changed.is_empty() || beyond == 0 {
+            return;
+        }
+        let wanted = beyond.saturating_sub(waiting.len());
+        let nodes = NODES_A_CHANGE.max(2 * changed.len());
+        let open = &self.open;
+        let unused = self
+            .tree
+            .unused_files(wanted, nodes, |ino| open.file(ino).is_some());
+        for (parent, name) in unused {
+            let notice = Invalidation::Unused(parent, names::name(&name));
+            self.invalid.push(notice);
         }
     }
 }

@@ -20,6 +20,8 @@ pub enum Invalidation {
     Content(Ino),
     /// What a name in a directory stands for. Its notice waits for the directory's lock.
     Entry(Ino, OsString),
+    /// The same of a name that nothing uses, for its memory's sake. All else goes before it.
+    Unused(Ino, OsString),
 }
 
 /// The notices that are still to be written: at most one of each kind for an inode or a name.
@@ -41,16 +43,25 @@ impl Invalidations {
         self.wanted.notify_one();
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.queue.lock().pending.len()
+    }
+
+    fn waiting(&self) -> Option<Invalidation> {
+        let mut queue = self.queue.lock();
+        match queue.is_closed {
+            true => None,
+            false => queue.pending.pop_first(),
+        }
+    }
+
     async fn next(&self) -> Option<Invalidation> {
         loop {
-            {
-                let mut queue = self.queue.lock();
-                if queue.is_closed {
-                    return None;
-                }
-                if let Some(next) = queue.pending.pop_first() {
-                    return Some(next);
-                }
+            if let Some(next) = self.waiting() {
+                return Some(next);
+            }
+            if self.queue.lock().is_closed {
+                return None;
             }
             // What was added since has left a permit.
             self.wanted.notified().await;
@@ -89,6 +100,11 @@ impl Fs {
     /// filesystem has ended. One task may wait.
     pub async fn next_invalidation(&self) -> Option<Invalidation> {
         self.invalidations.next().await
+    }
+
+    /// The next of these, if one waits.
+    pub fn waiting_invalidation(&self) -> Option<Invalidation> {
+        self.invalidations.waiting()
     }
 
     /// The inodes whose attributes the kernel is to ask for again before it gets another answer.

@@ -99,11 +99,11 @@ impl Drop for Stated<'_> {
             return;
         }
         let state = &mut *self.state;
+        let (nodes, open) = (state.tree.take_changed(), state.open.take_changed());
+        state.keep_bounds(&nodes, self.invalidations);
         if !state.invalid.is_empty() {
             self.invalidations.add(state.invalid.drain(..));
         }
-        let (nodes, open) = (state.tree.take_changed(), state.open.take_changed());
-        state.keep_bounds(&nodes);
         if !self.journal.is_on() || (nodes.is_empty() && open.is_empty()) {
             return;
         }

@@ -33,15 +33,21 @@ impl Notices {
     }
 
     /// Writes what comes from now on until [`Self::end`], on threads that hold no lock and answer
-    /// no request: the kernel may wait for requests that are being answered.
+    /// no request: the kernel may wait for requests that are being answered. Many in a row are
+    /// written by the same thread.
     pub fn begin(&self, notifier: Notifier) {
         // A session begins once.
         let _ = self.notifier.set(notifier);
         let notices = self.clone();
         self.runtime.spawn(async move {
-            while let Some(invalidation) = notices.fs.next_invalidation().await {
+            while let Some(first) = notices.fs.next_invalidation().await {
                 let notices = notices.clone();
-                let written = tokio::task::spawn_blocking(move || notices.write_one(&invalidation));
+                let written = tokio::task::spawn_blocking(move || {
+                    notices.write_one(&first);
+                    while let Some(next) = notices.fs.waiting_invalidation() {
+                        notices.write_one(&next);
+                    }
+                });
                 // It cannot panic, and the runtime ends with the process.
                 let _ = written.await;
             }
@@ -54,7 +60,9 @@ impl Notices {
             Invalidation::Content(ino) => {
                 self.write(|kernel| kernel.inval_inode(INodeNo(ino.0), 0, 0));
             }
-            Invalidation::Entry(parent, name) => self.entry(*parent, name),
+            Invalidation::Entry(parent, name) | Invalidation::Unused(parent, name) => {
+                self.entry(*parent, name);
+            }
         }
     }
 

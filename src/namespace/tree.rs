@@ -15,6 +15,7 @@ use crate::namespace::names::{beside, in_key};
 use crate::namespace::{Ino, LocalTimes, Reported};
 use crate::object::ETag;
 
+mod bounded;
 mod kept;
 
 pub use kept::KeptNode;
@@ -87,6 +88,10 @@ pub struct Node {
     linked: bool,
     lookups: u64,
     pins: u32,
+    /// Since [`Tree::unused_files`] came by.
+    is_used: bool,
+    /// By [`Tree::unused_files`], when it came by last.
+    is_asked_for: bool,
     /// What it is, and what is known of it.
     pub state: NodeState,
 }
@@ -119,6 +124,8 @@ impl Node {
 pub struct Tree {
     /// A table that is hashed would have room for twice as many whenever it has grown.
     nodes: BTreeMap<Ino, Box<Node>>,
+    /// Where [`Self::unused_files`] goes on.
+    cursor: Ino,
     next: u64,
     /// Nodes that are the root of a source, and which.
     tops: BTreeMap<Ino, usize>,
@@ -133,6 +140,7 @@ impl Tree {
     pub fn new(sources: &[Arc<str>]) -> Self {
         let mut tree = Self {
             nodes: BTreeMap::new(),
+            cursor: Ino(0),
             next: Ino::ROOT.0,
             tops: BTreeMap::new(),
             retained: LruCache::new(RETAINED_MAX),
@@ -264,6 +272,8 @@ impl Tree {
             linked: true,
             lookups: 0,
             pins: 0,
+            is_used: true,
+            is_asked_for: false,
             state,
         };
         self.nodes.insert(ino, Box::new(node));
@@ -312,6 +322,7 @@ impl Tree {
     pub fn count_lookup(&mut self, ino: Ino) {
         if let Some(node) = self.node_mut(ino) {
             node.lookups += 1;
+            node.is_used = true;
         }
     }
 
@@ -425,29 +436,6 @@ impl Tree {
         found
     }
 
-    /// Whether the headers of an object are kept.
-    pub fn has_headers(&self, ino: Ino) -> bool {
-        let known = self.nodes.get(&ino).and_then(|node| match &node.state {
-            NodeState::File(file) => file.known.as_ref(),
-            NodeState::Directory(directory) => directory.marker.as_ref(),
-        });
-        known.is_some_and(|known| known.headers.is_some())
-    }
-
-    /// Keeps the headers of an object no longer.
-    pub fn drop_headers(&mut self, ino: Ino) {
-        let known = self
-            .nodes
-            .get_mut(&ino)
-            .and_then(|node| match &mut node.state {
-                NodeState::File(file) => file.known.as_mut(),
-                NodeState::Directory(directory) => directory.marker.as_mut(),
-            });
-        if let Some(known) = known {
-            known.headers = None;
-        }
-    }
-
     fn prune(&mut self, ino: Ino) {
         let mut at = ino;
         while at != Ino::ROOT && !self.tops.contains_key(&at) {
@@ -493,6 +481,8 @@ fn directory_node(ino: Ino, name: Arc<str>) -> Node {
         linked: true,
         lookups: 1,
         pins: 0,
+        is_used: true,
+        is_asked_for: false,
         state,
     }
 }

@@ -35,6 +35,25 @@ fn a_directory_of_100_000_entries_is_listed_in_bounded_memory() {
 }
 
 #[test]
+fn a_million_known_names_take_bounded_memory() {
+    let rig = Rig::new();
+    for number in 0..1_000_000 {
+        let (directory, entry) = (number / 1000, number % 1000);
+        rig.sim
+            .put(BUCKET, &format!("many/{directory:03}/entry-{entry:03}"), "");
+    }
+    let mounted = rig.mount_with("memory_limit=256M,actimeo=600,attributes=listing");
+    let found = sh(&mounted.dir(), "find many -type f -size -1 | wc -l");
+    assert_eq!(found.trim(), "1000000");
+    let peak = mounted.peak_memory_bytes();
+    println!("peak memory of the daemon: {} MiB", peak / MIB);
+    assert!(peak < 320 * MIB, "the daemon took {} MiB", peak / MIB);
+    // What the kernel has forgotten is there as before.
+    assert_eq!(sh(&mounted.dir(), "stat -c %s many/000/entry-001"), "0\n");
+    mounted.unmount();
+}
+
+#[test]
 fn writing_4_gib_takes_bounded_memory_and_spills_nothing() {
     let rig = Rig::new();
     let mounted = rig.mount_with("memory_limit=256M");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use s3fs::fs::OpenMode;
+use s3fs::fs::{Invalidation, OpenMode};
 use s3fs::limits::Limits;
 use s3fs::range::ByteRange;
 use s3fs::sim::Operation;
@@ -81,4 +81,36 @@ fn a_write_that_needs_the_disk_waits_for_it_on_another_thread() {
     assert_eq!(world.sim.content(BUCKET, "f").unwrap(), expected);
     // Room on the disk is given back on another thread, too.
     world.wait_until(|| world.staged_bytes() == 0);
+}
+
+#[test]
+fn inodes_beyond_the_bound_are_given_back_but_those_that_are_open() {
+    let world = World::chosen(Limits::aws(), |config| config.bounds.inodes_max = 500);
+    for number in 0..5000 {
+        world.sim.put(BUCKET, &format!("f{number:04}"), "content");
+    }
+    // As the kernel does, for which each name counts once here.
+    let fs = Arc::clone(&world.fs);
+    world.spawn(async move {
+        while let Some(invalidation) = fs.next_invalidation().await {
+            if let Invalidation::Unused(parent, name) = invalidation
+                && let Some(ino) = fs.known_child(parent, &name)
+            {
+                fs.forget(ino, 1);
+            }
+        }
+    });
+    let open = world.run(async {
+        let ino = world.look("f0000").await.unwrap().ino;
+        world.fs.open(ino, READ).await.unwrap().fh
+    });
+    let ino = world.fs.known_child(ROOT, name("f0000"));
+    assert_eq!(world.list().len(), 5000);
+    world.wait_until(|| world.fs.inodes() <= 500);
+    assert_eq!(world.fs.known_child(ROOT, name("f0000")), ino);
+    let all = ByteRange::at(0, 100);
+    assert_eq!(world.run(world.fs.read(open, all)).unwrap(), "content");
+    // What was given back is there as before.
+    assert_eq!(world.run(world.look("f0001")).unwrap().size, 7);
+    world.fs.end_invalidations();
 }

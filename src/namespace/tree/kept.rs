@@ -74,6 +74,8 @@ impl Tree {
                 linked: kept.linked,
                 lookups: kept.lookups,
                 pins: 0,
+                is_used: true,
+                is_asked_for: false,
                 state,
             };
             self.next = self.next.max(ino.0 + 1);
