@@ -73,7 +73,7 @@ pub(in crate::fs) fn keep_source(
     journal.write(&batch);
 }
 
-/// The sources that came while the process before served, whose buckets [`Fs::restore`] needs.
+/// The sources that came while the process before served, whose buckets `Fs::restore` needs.
 ///
 /// One that cannot be read is reported by that.
 pub fn kept_sources(values: &Values) -> Vec<ShownSource> {
