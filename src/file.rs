@@ -2,6 +2,7 @@
 //! Knows its bucket and key; knows no inode, no name, no handle.
 
 use std::collections::BTreeMap;
+use std::ops::DerefMut as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -31,6 +32,7 @@ use crate::store::{Buckets, ObjectHeaders, ObjectStat, StoreError, Tags};
 mod appends;
 mod copy;
 mod eager;
+mod hold;
 mod kept;
 mod outcome;
 mod publish;
@@ -41,9 +43,11 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub use hold::Hold;
 pub use kept::{Kept, RestoreError};
 
 use eager::Returnables;
+use hold::Turn;
 use record::{FILE, Stated};
 use state::State;
 
@@ -294,9 +298,12 @@ pub enum Salvaged {
 pub struct File {
     id: u64,
     shared: Arc<Shared>,
-    /// Held by a commit, and by whoever copies out of this file: what is copied out must be
-    /// registered with the copying file before the object it lives in can be replaced.
-    publishing: tokio::sync::Mutex<()>,
+    /// Held by a commit, by what moves or removes the object ([`Hold`]), of several files in
+    /// ascending order of [`Self::id`], and by whoever copies out of this file: what is copied out
+    /// must be registered with the copying file before the object it lives in can be replaced.
+    publishing: Arc<tokio::sync::Mutex<()>>,
+    /// The commit that runs, and who wants to hold the file.
+    turn: Guarded<Turn>,
     state: Guarded<State>,
     staging: Arc<Guarded<Staging>>,
     /// Told whenever an eager part is done or given up.
@@ -315,17 +322,6 @@ impl Drop for File {
             id: self.id,
         });
         self.shared.journal.write(&batch);
-    }
-}
-
-/// A file whose object is being renamed.
-#[derive(Debug)]
-#[must_use]
-pub struct Moving(Arc<File>);
-
-impl Drop for Moving {
-    fn drop(&mut self) {
-        self.0.state().moving = false;
     }
 }
 
@@ -352,7 +348,7 @@ impl File {
         let staging = Staging::new(&shared.staging);
         let file = Self::with_id(shared, id, state, staging);
         // Recorded from the beginning.
-        file.state().moving = false;
+        file.state().deref_mut();
         file
     }
 
@@ -361,7 +357,8 @@ impl File {
         Arc::new(Self {
             id,
             shared: shared.clone(),
-            publishing: tokio::sync::Mutex::new(()),
+            publishing: Arc::default(),
+            turn: Guarded::default(),
             state: Guarded::new(state),
             staging: Arc::new(Guarded::new(staging)),
             progress: Notify::new(),
@@ -555,16 +552,21 @@ impl File {
         self.state().seek(at, hole)
     }
 
-    /// Until the guard goes no upload is started ahead: an upload is for one key, and this file's
-    /// is about to change. To be taken before the commit that precedes a rename.
-    pub fn begin_move(self: &Arc<Self>) -> Moving {
-        self.state().moving = true;
-        Moving(Arc::clone(self))
-    }
-
-    /// The object was renamed or hidden by us: `version` holds the same bytes at `place`.
-    pub fn relocate(&self, place: Place, version: Option<Arc<ObjectVersion>>) {
-        self.state().relocate(place, version);
+    /// The object was renamed or hidden by us: `version`, at `place`, has the bytes of the version
+    /// `from`. Whether the file was in step with that; else nothing is changed.
+    #[must_use]
+    pub fn relocate(
+        self: &Arc<Self>,
+        place: Place,
+        from: Option<&ObjectVersion>,
+        version: Option<Arc<ObjectVersion>>,
+    ) -> bool {
+        let mut state = self.state();
+        let is_moved = state.relocate(place, from, version);
+        if is_moved {
+            self.give_up_ahead(&mut state);
+        }
+        is_moved
     }
 
     /// As [`Self::describe`], for the headers alone; nothing is changed when `change` fails.
@@ -626,29 +628,6 @@ impl File {
         self.state().refers_to(place)
     }
 
-    /// The file was unlinked: it stays readable and writable, and commits do nothing from now on.
-    /// What is in an unfinished upload alone is published first: whoever unlinks then finds a
-    /// version in [`Self::stat`] that has to be hidden or deleted.
-    ///
-    /// # Errors
-    /// Those of [`Self::commit`]; the file is as before then.
-    pub async fn orphan(self: &Arc<Self>) -> Result<(), FileError> {
-        loop {
-            self.publish_sent(|state| ByteRange::new(0, state.map.len()))
-                .await?;
-            let mut state = self.state();
-            if !state.has_sent() {
-                state.orphan = true;
-                if let Some(eager) = state.eager.take() {
-                    self.give_up_ahead(&mut state, eager);
-                }
-                break;
-            }
-        }
-        self.progress.notify_waiters();
-        Ok(())
-    }
-
     /// The file keeps its name after all: commits publish again.
     pub fn adopt(&self) {
         self.state().orphan = false;
@@ -657,6 +636,8 @@ impl File {
     /// Gives up what is not committed, and any upload under way: the last handle of an unlinked
     /// file was closed, or its content cannot be saved. The file is of no use afterwards.
     pub async fn discard(self: &Arc<Self>) {
+        let running = self.turn.lock().running();
+        running.cancel();
         let _publishing = self.publishing.lock().await;
         let eager = {
             let mut state = self.state();
@@ -717,9 +698,7 @@ impl File {
         }
         drop(staging);
         if let Some(eager) = state.for_edit().given_up.take() {
-            self.give_up_ahead(&mut state, eager);
-            // The parts on their way end with it, and report nothing.
-            self.progress.notify_waiters();
+            self.give_up(&mut state, eager);
         }
         Some(result)
     }

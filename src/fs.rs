@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use crate::config::{Config, NewObjects, ShownSource};
 use crate::file::{FileError, Shared};
-use crate::interrupt::{self, Interrupted};
+use crate::interrupt::Interrupted;
 use crate::journal::JournalError;
 use crate::lock::Guarded;
 use crate::namespace::names::{self, NAME_BYTES_MAX, NameError, UNLINKED_DIR};
@@ -17,6 +17,7 @@ pub use crate::namespace::{Attr, Ino, Kind};
 use crate::range::ByteRange;
 use crate::store::{Buckets, StoreError};
 
+mod acquire;
 mod allocate;
 mod attributes;
 mod bounded;
@@ -46,7 +47,7 @@ pub use invalidate::Invalidation;
 use invalidate::Invalidations;
 use kept::Stated;
 pub use kept::kept_sources;
-use locks::{Held, Locks, Wanted};
+use locks::Locks;
 use state::State;
 use stopped::Stopped;
 
@@ -72,6 +73,9 @@ pub enum FsError {
     /// The directory has entries.
     #[error("directory not empty")]
     NotEmpty,
+    /// Others work in the directory, and go on for longer than it is waited for.
+    #[error("in use by other operations")]
+    Busy,
     /// There is no such place in the file.
     #[error("no such offset")]
     NoSuchOffset,
@@ -340,13 +344,17 @@ pub struct CopyRequest {
 /// Bytes of a block that statfs(2) tells of.
 const STATFS_BLOCK_BYTES: u32 = 4096;
 
+/// How often an operation begins again because others changed what it had prepared.
+const ATTEMPTS_MAX: usize = 16;
+
 /// A mounted filesystem.
 ///
 /// Locks, in the order they may be taken; only the first two are ever held while the store is
 /// asked:
 /// 1. the stream of one open directory (`readdir`);
 /// 2. the inode locks (`locks::Locks`), all that an operation needs at once, in ascending order
-///    of inode numbers; a `File` locks itself below these;
+///    of inode numbers; a `File` locks itself below these. A directory is waited for alone for a
+///    second at most;
 /// 3. `state`: inodes, names and open files;
 /// 4. `handles` and `stopped`, alone.
 #[derive(Debug)]
@@ -440,18 +448,6 @@ impl Fs {
             });
         }
         Ok(())
-    }
-
-    /// Locks what `wanted` says, as it is once everything is locked: names may change while an
-    /// operation waits.
-    async fn acquire(&self, wanted: impl Fn(&State) -> FsResult<Wanted>) -> FsResult<Held<'_>> {
-        loop {
-            let now = wanted(&self.state())?;
-            let held = interrupt::or(self.locks.acquire(now)).await?;
-            if held.covers(&wanted(&self.state())?) {
-                return Ok(held);
-            }
-        }
     }
 
     /// Keeps an inode in the table until dropped.

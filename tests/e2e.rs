@@ -21,6 +21,8 @@ mod edit;
 mod files;
 #[path = "e2e/forms.rs"]
 mod forms;
+#[path = "e2e/held.rs"]
+mod held;
 #[path = "e2e/identity.rs"]
 mod identity;
 #[path = "e2e/leaving.rs"]

@@ -17,6 +17,8 @@ mod ahead;
 mod appends;
 #[path = "fs/bounds.rs"]
 mod bounds;
+#[path = "fs/held.rs"]
+mod held;
 #[path = "fs/identity.rs"]
 mod identity;
 #[path = "fs/killed.rs"]

@@ -197,7 +197,7 @@ impl File {
     fn next_part(&self, state: &State) -> Option<(PartNumber, Part)> {
         // Nothing is sent that is never published, or may have been.
         let is_refused = state.is_conflicting();
-        if state.orphan || state.moving || is_refused || !state.unsettled.is_empty() {
+        if state.orphan || is_refused || !state.unsettled.is_empty() {
             return None;
         }
         let limits = state.place.bucket.limits();
@@ -294,8 +294,15 @@ impl File {
         self.progress.notify_waiters();
     }
 
+    /// Gives up in the background what was sent ahead: it is for a key that the file has no more.
+    pub(super) fn give_up_ahead(self: &Arc<Self>, state: &mut State) {
+        if let Some(eager) = state.eager.take() {
+            self.give_up(state, eager);
+        }
+    }
+
     /// Gives up an upload in the background.
-    pub(super) fn give_up_ahead(self: &Arc<Self>, state: &mut State, mut eager: Eager) {
+    pub(super) fn give_up(self: &Arc<Self>, state: &mut State, mut eager: Eager) {
         let reading = self.reading(state);
         let giving_up = async move {
             eager.stop().await;
@@ -303,6 +310,8 @@ impl File {
             eager.give_up().await;
         };
         self.shared.runtime.spawn(giving_up);
+        // The parts on their way end with it, and report nothing.
+        self.progress.notify_waiters();
     }
 }
 

@@ -60,6 +60,47 @@ impl Shared {
         Ok(())
     }
 
+    /// As [`Self::commit_dependents`], for all objects that `is_leaving` says. Returns the files
+    /// that could not be committed, since another writer has replaced what they take.
+    ///
+    /// # Errors
+    /// The first failure; the objects must stay then.
+    pub async fn commit_dependents_on(
+        &self,
+        is_leaving: &(dyn Fn(&Place) -> bool + Sync),
+    ) -> Result<Vec<u64>, FileError> {
+        let mut lost = Vec::new();
+        for file in self.dirty_files() {
+            for place in self.sources(&file, is_leaving) {
+                let path = &mut Vec::new();
+                lost.extend(self.commit_dependents_on_path(&place, path).await?);
+            }
+        }
+        Ok(lost)
+    }
+
+    /// Whether a file takes bytes from such objects, other than those that could not be committed.
+    pub fn has_dependents_on(
+        &self,
+        is_leaving: &(dyn Fn(&Place) -> bool + Sync),
+        lost: &[u64],
+    ) -> bool {
+        let files = self.dirty_files();
+        let mut waiting = files.iter().filter(|file| !lost.contains(&file.id));
+        waiting.any(|file| !self.sources(file, is_leaving).is_empty())
+    }
+
+    /// The objects that content not yet committed takes bytes from, other than the file's own.
+    fn sources(&self, file: &File, is_leaving: &(dyn Fn(&Place) -> bool + Sync)) -> Vec<Place> {
+        let versions = file.map().versions();
+        let places = versions.iter().map(|version| Place {
+            bucket: self.buckets.bucket(&version.bucket),
+            key: version.key.clone(),
+        });
+        let taken = places.filter(|place| is_leaving(place) && file.refers_to(place));
+        taken.collect()
+    }
+
     fn dependents(&self, place: &Place) -> Vec<Arc<File>> {
         let mut files = self.dirty_files();
         files.retain(|file| file.refers_to(place));
@@ -126,14 +167,29 @@ impl File {
                     lost = dependents?;
                 }
                 // While this is held nobody can come to depend on the object.
-                let _publishing = interrupt::or(self.publishing.lock()).await?;
+                let publishing = interrupt::or(self.publishing.lock()).await?;
                 if !self.has_something_to_commit() {
                     return Ok(());
                 }
+                let Some(token) = self.begin_commit() else {
+                    // What wants to hold the file waits next in line.
+                    drop(publishing);
+                    tokio::task::yield_now().await;
+                    continue;
+                };
                 let dependents = self.shared.dependents(&self.place());
                 if dependents.iter().all(|file| lost.contains(&file.id)) {
-                    self.wait_for_parts().await?;
-                    return self.publish().await;
+                    let published = interrupt::scope(token.clone(), async {
+                        self.wait_for_parts().await?;
+                        self.publish().await
+                    });
+                    match published.await {
+                        // For a holder, which may move the file or unlink it.
+                        Err(_) if token.is_cancelled() && !interrupt::is_interrupted() => {
+                            self.turn.lock().note_cut();
+                        }
+                        published => return published,
+                    }
                 }
             }
         })

@@ -67,8 +67,6 @@ pub(super) struct State {
     /// Another client has replaced or removed the object: the bytes are readable as long as the
     /// store has them, and nothing can be changed.
     pub superseded: bool,
-    /// Its object is about to be somewhere else: nothing is uploaded ahead.
-    pub moving: bool,
     /// Of `eager`, while a commit has it.
     pub lent: Option<KeptEager>,
     /// What a commit is publishing.
@@ -123,7 +121,6 @@ impl State {
             given_up: None,
             orphan: false,
             superseded: false,
-            moving: false,
             lent: None,
             intent: None,
             unsettled: Unsettled::default(),
@@ -269,7 +266,19 @@ impl State {
         Ok(())
     }
 
-    pub fn relocate(&mut self, place: Place, version: Option<Arc<ObjectVersion>>) {
+    pub fn relocate(
+        &mut self,
+        place: Place,
+        from: Option<&ObjectVersion>,
+        version: Option<Arc<ObjectVersion>>,
+    ) -> bool {
+        let is_it = match (&self.base, from) {
+            (Some(base), Some(from)) => base.etag.matches(&from.etag),
+            (base, from) => base.is_none() && from.is_none(),
+        };
+        if !is_it {
+            return false;
+        }
         if let (Some(old), Some(new)) = (&self.base, &version) {
             self.map = replaced(&self.map, old, new);
         }
@@ -277,6 +286,7 @@ impl State {
         self.base = version;
         self.based_at = Some(Instant::now());
         self.unsettled = Unsettled::default();
+        true
     }
 
     /// Takes over the headers and attributes of the object, whose bytes are those of the base.

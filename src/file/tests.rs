@@ -236,7 +236,7 @@ async fn staged_bytes_of_an_unlinked_source_are_copied_without_publishing_it() {
     let toy = Toy::new();
     let source = toy.create("a");
     source.write(0, b"temporary").await.unwrap();
-    source.orphan().await.unwrap();
+    source.hold().await.unwrap().orphan();
     let copy = toy.create("b");
     copy.copy_from(0, &source, ByteRange::new(0, 90))
         .await
@@ -385,15 +385,50 @@ async fn a_commit_that_waits_for_parts_goes_on_when_they_are_given_up() {
 async fn nothing_is_uploaded_ahead_to_the_key_a_file_is_moved_from() {
     let toy = Toy::new();
     let file = toy.object("a", &bytes(40, 1));
-    let moving = file.begin_move();
+    let of = file.stat().version.unwrap();
+    let held = file.hold().await.unwrap();
     file.truncate(0).await.unwrap();
     file.write(0, &bytes(300, 3)).await.unwrap();
     let moved = toy.bucket.replace("b", &bytes(40, 1));
-    file.relocate(toy.place("b"), Some(moved.version));
-    drop(moving);
+    assert!(held.relocate(toy.place("b"), Some(&of), Some(moved.version)));
+    drop(held);
     file.commit().await.unwrap();
     assert_eq!(toy.bucket.content("b").unwrap(), bytes(300, 3));
     assert_eq!(toy.bucket.content("a").unwrap(), bytes(40, 1));
+}
+
+#[tokio::test]
+async fn a_file_that_was_published_meanwhile_is_not_taken_for_what_was_copied_before() {
+    let toy = Toy::new();
+    let file = toy.object("a", b"old");
+    let of = file.stat().version.unwrap();
+    let copy = toy.bucket.replace("b", b"old").version;
+    file.write(0, b"new").await.unwrap();
+    file.commit().await.unwrap();
+    assert!(!file.relocate(toy.place("b"), Some(&of), Some(copy)));
+    assert_eq!(file.place().key.as_str(), "a");
+    file.write(0, b"NEW").await.unwrap();
+    file.commit().await.unwrap();
+    assert_eq!(toy.bucket.content("a").unwrap(), b"NEW");
+}
+
+#[tokio::test]
+async fn a_held_file_is_published_when_it_is_let_go() {
+    let toy = Toy::new();
+    let file = toy.create("a");
+    file.write(0, b"bytes").await.unwrap();
+    let held = file.hold().await.unwrap();
+    let committing = tokio::spawn({
+        let file = Arc::clone(&file);
+        async move { file.commit().await }
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    assert!(!committing.is_finished() && toy.bucket.content("a").is_none());
+    assert!(held.relocate(toy.place("b"), None, None));
+    drop(held);
+    committing.await.unwrap().unwrap();
+    assert!(toy.bucket.content("a").is_none());
+    assert_eq!(toy.bucket.content("b").unwrap(), b"bytes");
 }
 
 async fn until(condition: impl Fn() -> bool) {

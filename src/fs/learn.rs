@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::file::File;
+use crate::file::{File, Seen};
 use crate::fs::state::{Found, State, directory_state, file_state, seen_of};
 use crate::fs::{Attr, FsResult, Ino, Invalidation, Trusted};
 use crate::namespace::Reported;
@@ -95,6 +95,12 @@ impl State {
             return self.set_known(ino, known);
         }
         self.supersede(ino, known)
+    }
+
+    /// Whether the object of a file was published here since the store was asked about it.
+    pub(super) fn knows_better(&self, ino: Ino, seen: &Seen) -> bool {
+        let known = self.tree.file(ino).and_then(|file| file.known.as_ref());
+        known.is_some_and(|known| known.at > seen.at && !known.is_of(&seen.version))
     }
 
     /// The store has no object under the name of a file.

@@ -25,7 +25,8 @@ type Map = HashMap<Ino, Arc<RwLock<()>>>;
 /// One lock an inode, made when first wanted and dropped when nobody holds or wants it.
 ///
 /// A directory is locked shared by whatever works below it and exclusively by its own rename or
-/// removal; a file is locked exclusively by what publishes, moves, removes or copies from it.
+/// removal; a file is locked exclusively by what moves or removes it. Nothing is uploaded while any
+/// is held: a commit locks nothing here, and what moves or removes a file holds it (`file::Hold`).
 /// An operation locks everything it needs at once, in ascending order of inode numbers, and
 /// nothing more while it holds any: so no two can wait for each other, whatever they lock.
 #[derive(Debug, Default)]

@@ -108,11 +108,15 @@ impl Fs {
         };
         if let Err(error) = flushed {
             // Nobody but the caller was told of it yet: it goes without a trace.
-            let gone = self.orphan(attr.value.ino).await;
-            self.state().tree.detach(attr.value.ino);
-            if let Ok(gone) = gone {
-                self.bury(gone).await;
-            }
+            let ino = attr.value.ino;
+            let held = handle.file.hold().await;
+            let orphaned = match &held {
+                Ok(held) => self.orphan(ino, Some(held)).await.unwrap_or_default(),
+                Err(_) => None,
+            };
+            let gone = self.state().detach_buried(ino, orphaned);
+            drop(held);
+            self.end_buried(gone).await;
             let _ = self.release(fh).await;
             // The kernel gets no entry from a failed request, so it will never forget this lookup.
             self.forget(attr.value.ino, 1);

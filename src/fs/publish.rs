@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 
-use crate::file::FileError;
-use crate::fs::locks::Access;
+use crate::file::{File, FileError};
 use crate::fs::registry::OpenFile;
+use crate::fs::state::State;
 use crate::fs::{Fh, Fs, FsError, FsResult, Ino};
 use crate::object::ObjectKey;
 
@@ -139,18 +139,25 @@ impl Fs {
         if !self.state().open.file(ino).is_some_and(dirty) {
             return Ok(());
         }
-        let _held = self
-            .acquire(|state| state.path_and(ino, Access::Exclusive))
-            .await?;
-        let file = {
-            let state = self.state();
-            let Some(open) = state.open.file(ino).filter(|open| !open.orphan) else {
-                return Ok(());
-            };
-            Arc::clone(&open.file)
+        let Some(file) = self.state().files(&[ino]).pop() else {
+            return Ok(());
         };
+        // Nothing is locked meanwhile but the file's own commits.
         let committed = file.commit().await;
-        self.state().learn_content(ino, &file);
+        let mut state = self.state();
+        let now = state.open.file(ino);
+        if now.is_some_and(|open| Arc::ptr_eq(&open.file, &file)) {
+            state.learn_content(ino, &file);
+        }
+        drop(state);
         Ok(committed?)
+    }
+}
+
+impl State {
+    /// The content of inodes, as far as it is in memory.
+    pub(super) fn files(&self, inos: &[Ino]) -> Vec<Arc<File>> {
+        let open = inos.iter().filter_map(|ino| self.open.file(*ino));
+        open.map(|open| Arc::clone(&open.file)).collect()
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::commit::{Carried, CommitError};
-use crate::file::{File, FileError, Place};
+use crate::file::{File, FileError, Hold, Place};
 use crate::fs::locks::Access;
 use crate::fs::registry::{Hiding, OpenFile};
 use crate::fs::state::{State, both};
-use crate::fs::{Fs, FsError, FsResult, Ino, entry_name};
+use crate::fs::{ATTEMPTS_MAX, Fs, FsError, FsResult, Ino, entry_name};
+use crate::interrupt;
 use crate::namespace::tree::NodeState;
 use crate::object::ObjectVersion;
 use crate::store::{ListRequest, ObjectHeaders, Precondition, StoreError};
@@ -19,9 +20,13 @@ use crate::store::{ListRequest, ObjectHeaders, Precondition, StoreError};
 pub(super) struct Orphaned {
     ino: Ino,
     file: Arc<File>,
-    /// Where its bytes are from now on; `None` when it needs none of an object that can go.
-    hidden: Option<(Place, Arc<ObjectVersion>)>,
+    /// Where its bytes are from now on, and in place of which version; `None` when it needs none of
+    /// an object that can go.
+    hidden: Option<Hidden>,
 }
+
+/// A place, the copy there, and what it is a copy of.
+type Hidden = (Place, Arc<ObjectVersion>, Arc<ObjectVersion>);
 
 impl Fs {
     /// Removes a file. While it is open its bytes stay readable: in a bucket without versions the
@@ -33,45 +38,65 @@ impl Fs {
     pub async fn unlink(&self, parent: Ino, name: &OsStr) -> FsResult<()> {
         let name = entry_name(name)?;
         self.check_entry(parent, &name)?;
-        let found = self.resolve(parent, &name).await?.ok_or(FsError::NoEntry)?;
-        let ino = found.ino;
+        for _ in 0..ATTEMPTS_MAX {
+            let found = self.resolve(parent, &name).await?.ok_or(FsError::NoEntry)?;
+            if let Some(gone) = self.unlink_inode((parent, &name), found.ino).await? {
+                self.end_buried(gone).await;
+                return Ok(());
+            }
+        }
+        Err(FsError::Busy)
+    }
+
+    /// Returns what nobody has open, to be ended when nothing is locked; `None` when it is to be
+    /// tried again.
+    async fn unlink_inode(
+        &self,
+        (parent, name): (Ino, &Arc<str>),
+        ino: Ino,
+    ) -> FsResult<Option<Option<OpenFile>>> {
+        // What may be an upload is done before anything is locked, and looked for again after.
+        let place = self.state().place(ino)?;
+        let is_leaving = |other: &Place| *other == place;
+        let files = self.state().files(&[ino]);
+        for file in files {
+            file.publish_sent_ahead().await?;
+        }
+        let lost = self.shared.commit_dependents_on(&is_leaving).await?;
         let _held = self
             .acquire(|state| state.path_and(ino, Access::Exclusive))
             .await?;
-        let place = {
+        {
             let state = self.state();
-            if state.tree.child(parent, &name) != Some(ino) {
+            if state.tree.child(parent, name) != Some(ino) {
                 return Err(FsError::NoEntry);
             }
             if state.node(ino)?.is_directory() {
                 return Err(FsError::IsDirectory);
             }
-            state.place(ino)?
-        };
-        let published = self.state().is_published(ino);
-        let orphaned = self.orphan(ino).await?;
-        if published
-            || orphaned
-                .as_ref()
-                .is_some_and(|gone| gone.file.stat().version.is_some())
-        {
-            let deleted = match self.shared.commit_dependents(&place).await {
-                Ok(()) => place.bucket.delete(&place.key).await.map_err(FsError::from),
-                Err(error) => Err(error.into()),
-            };
-            if let Err(error) = deleted {
-                self.readopt(orphaned).await;
-                return Err(error);
+            if state.place(ino)? != place {
+                return Ok(None);
             }
         }
-        let gone = {
-            let mut state = self.state();
-            state.entry_removed(parent, &name);
-            state.names.note_absent(parent, &name, Instant::now());
-            state.detach_buried(ino, orphaned)
+        let file = self.state().files(&[ino]).pop();
+        let held = match &file {
+            Some(file) => Some(file.hold().await?),
+            None => None,
         };
-        self.end_buried(gone).await;
-        Ok(())
+        let is_sent_ahead = held.as_ref().is_some_and(Hold::is_sent_ahead);
+        if is_sent_ahead || self.shared.has_dependents_on(&is_leaving, &lost) {
+            return Ok(None);
+        }
+        let may_be_there = file.is_none_or(|file| file.may_be_published());
+        let orphaned = self.orphan(ino, held.as_ref()).await?;
+        if may_be_there && let Err(error) = place.bucket.delete(&place.key).await {
+            self.readopt(orphaned).await;
+            return Err(error.into());
+        }
+        let mut state = self.state();
+        state.entry_removed(parent, name);
+        state.names.note_absent(parent, name, Instant::now());
+        Ok(Some(state.detach_buried(ino, orphaned)))
     }
 
     /// Removes an empty directory.
@@ -82,7 +107,23 @@ impl Fs {
         let name = entry_name(name)?;
         self.check_entry(parent, &name)?;
         let found = self.resolve(parent, &name).await?.ok_or(FsError::NoEntry)?;
-        let ino = found.ino;
+        let gone = self.rmdir_inode((parent, &name), found.ino).await?;
+        self.end_buried(gone).await;
+        Ok(())
+    }
+
+    async fn rmdir_inode(
+        &self,
+        (parent, name): (Ino, &Arc<str>),
+        ino: Ino,
+    ) -> FsResult<Option<OpenFile>> {
+        {
+            // What is known needs no lock, for which others would have to wait.
+            let state = self.state();
+            if state.node(ino)?.is_directory() && state.has_own_entries(ino) {
+                return Err(FsError::NotEmpty);
+            }
+        }
         let wanted = |state: &State| {
             Ok(both(
                 state.path_shared(parent)?,
@@ -92,7 +133,7 @@ impl Fs {
         let _held = self.acquire(wanted).await?;
         let place = {
             let state = self.state();
-            if state.tree.child(parent, &name) != Some(ino) {
+            if state.tree.child(parent, name) != Some(ino) {
                 return Err(FsError::NoEntry);
             }
             if !state.node(ino)?.is_directory() {
@@ -101,19 +142,20 @@ impl Fs {
             state.place(ino)?
         };
         let has_marker = self.check_empty(ino, &place).await?;
-        let orphaned = self.orphan(ino).await?;
+        let marker = self.state().files(&[ino]).pop();
+        let held = match marker {
+            Some(marker) => Some(marker.hold().await?),
+            None => None,
+        };
+        let orphaned = self.orphan(ino, held.as_ref()).await?;
         if has_marker && let Err(error) = place.bucket.delete(&place.key).await {
             self.readopt(orphaned).await;
             return Err(error.into());
         }
-        let gone = {
-            let mut state = self.state();
-            state.entry_removed(parent, &name);
-            state.names.note_absent(parent, &name, Instant::now());
-            state.detach_buried(ino, orphaned)
-        };
-        self.end_buried(gone).await;
-        Ok(())
+        let mut state = self.state();
+        state.entry_removed(parent, name);
+        state.names.note_absent(parent, name, Instant::now());
+        Ok(state.detach_buried(ino, orphaned))
     }
 
     /// Fails unless a directory holds nothing, in the store and here; tells whether it has a
@@ -135,24 +177,21 @@ impl Fs {
         Ok(!page.objects.is_empty())
     }
 
-    /// Makes an open file one without a name, whose bytes survive the end of its object; `None`
-    /// when it is not in memory. To be followed by [`Self::bury`] or [`Self::readopt`].
-    pub(super) async fn orphan(&self, ino: Ino) -> FsResult<Option<Orphaned>> {
-        let Some((file, open)) = self
-            .state()
-            .open
-            .file(ino)
-            .map(|open| (Arc::clone(&open.file), open.handles > 0))
-        else {
+    /// Makes an open file, which is held, one without a name, whose bytes survive the end of its
+    /// object; `None` when it is not in memory. To be followed by [`State::bury`] or
+    /// [`Self::readopt`].
+    pub(super) async fn orphan(&self, ino: Ino, held: Option<&Hold>) -> FsResult<Option<Orphaned>> {
+        let Some(held) = held else {
             return Ok(None);
         };
-        file.orphan().await?;
+        held.orphan();
         let mut orphaned = Orphaned {
             ino,
-            file,
+            file: Arc::clone(held.file()),
             hidden: None,
         };
-        if open {
+        let open = self.state().open.file(ino).map_or(0, |open| open.handles);
+        if open > 0 {
             match self.hide(ino, &orphaned.file).await {
                 Ok(hidden) => orphaned.hidden = hidden,
                 Err(error) => {
@@ -167,11 +206,7 @@ impl Fs {
     /// Copies the object an open file reads to a reserved key, unless the file reads nothing of it
     /// or the bucket keeps the version. If another writer replaced the object its bytes are gone
     /// already, and readers will be told.
-    async fn hide(
-        &self,
-        ino: Ino,
-        file: &Arc<File>,
-    ) -> FsResult<Option<(Place, Arc<ObjectVersion>)>> {
+    async fn hide(&self, ino: Ino, file: &Arc<File>) -> FsResult<Option<Hidden>> {
         let Some(version) = file.stat().version else {
             return Ok(None);
         };
@@ -186,12 +221,12 @@ impl Fs {
             .and_then(|open| open.hiding.clone());
         if let Some(Hiding { place, of }) = hiding {
             if place.holds(&version) {
-                return Ok(Some((place, version)));
+                return Ok(Some((place, Arc::clone(&version), version)));
             }
             let copy = self.head_if_any(&place).await?.map(|stat| stat.version);
             let copy = copy.filter(|copy| of == version.etag && copy.size == version.size);
             if let Some(copy) = copy {
-                return Ok(Some((place, copy)));
+                return Ok(Some((place, copy, version)));
             }
         }
         let place = self.state().note_hiding(ino, &version)?;
@@ -201,7 +236,7 @@ impl Fs {
         let carried = Carried::These(&headers);
         let copy = committer.copy_object(&version, carried, &place, &Precondition::None);
         match copy.await {
-            Ok(copy) => Ok(Some((place, copy))),
+            Ok(copy) => Ok(Some((place, copy, version))),
             Err(CommitError::Store(StoreError::Stale { .. } | StoreError::NotFound { .. })) => {
                 Ok(None)
             }
@@ -216,18 +251,14 @@ impl Fs {
         if let Some(open) = self.state().open.file_mut(orphaned.ino) {
             open.hiding = None;
         }
-        if let Some((place, _)) = orphaned.hidden
-            && let Err(error) = place.bucket.delete(&place.key).await
-        {
-            log::warn!("{}: not needed, and not deleted: {error}", place.key);
+        if let Some((place, _, _)) = orphaned.hidden {
+            let deleted = async move {
+                if let Err(error) = place.bucket.delete(&place.key).await {
+                    log::warn!("{}: not needed, and not deleted: {error}", place.key);
+                }
+            };
+            interrupt::tidy_up(&self.shared.runtime, deleted).await;
         }
-    }
-
-    /// The object of an orphaned file is gone: it reads its copy from now on. What nobody has open
-    /// ends here.
-    pub(super) async fn bury(&self, orphaned: Option<Orphaned>) {
-        let gone = orphaned.and_then(|orphaned| self.state().bury(orphaned));
-        self.end_buried(gone).await;
     }
 
     /// To follow [`State::bury`].
@@ -258,8 +289,10 @@ impl State {
         open.orphan = true;
         open.deferred = None;
         open.hiding = None;
-        if let Some((place, version)) = hidden {
-            file.relocate(place.clone(), Some(version));
+        if let Some((place, copy, of)) = hidden {
+            if !file.relocate(place.clone(), Some(&of), Some(copy)) {
+                log::error!("{}: an unlinked file reads another version", place.key);
+            }
             open.hidden = Some(place);
         }
         if open.handles > 0 {
@@ -281,13 +314,6 @@ impl State {
             });
         }
         Ok(place)
-    }
-
-    /// Whether there may be an object of a file: not before the first commit of a new one.
-    fn is_published(&self, ino: Ino) -> bool {
-        self.open
-            .file(ino)
-            .is_none_or(|open| open.file.stat().version.is_some())
     }
 
     /// Whether a directory shows entries that the store may know nothing of.

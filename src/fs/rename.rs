@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use crate::commit::{Carried, CommitError};
-use crate::file::{File, FileError, Place};
-use crate::fs::locks::{Access, Wanted};
+use crate::file::{FileError, Hold, Place};
+use crate::fs::locks::{Access, Held, Wanted};
 use crate::fs::lookup::Want;
 use crate::fs::make::content_type;
+use crate::fs::registry::OpenFile;
 use crate::fs::state::{State, both};
-use crate::fs::{Fs, FsError, FsResult, Ino, RenameMode, entry_name};
+use crate::fs::{ATTEMPTS_MAX, Fs, FsError, FsResult, Ino, RenameMode, entry_name};
 use crate::namespace::knowledge::Known;
 use crate::namespace::names::in_key;
 use crate::object::ObjectVersion;
@@ -26,6 +27,44 @@ pub(super) struct Move {
     pub(super) from: (Ino, Arc<str>),
     pub(super) to: (Ino, Arc<str>),
     pub(super) mode: RenameMode,
+}
+
+/// What became of a rename.
+#[derive(Debug)]
+pub(super) enum Renamed {
+    /// It is done; what nobody has open is to be ended when nothing is locked.
+    Done(Option<OpenFile>),
+    /// Others changed what was prepared for it: it is to be begun again.
+    Again,
+}
+
+/// An object that has its new name.
+#[derive(Debug)]
+struct Moved {
+    /// The version under the old name.
+    of: Arc<ObjectVersion>,
+    version: Arc<ObjectVersion>,
+    headers: Option<Arc<ObjectHeaders>>,
+    /// Whether the old name has gone with it.
+    is_moved: bool,
+    /// The count of edits, if headers that waited to be stored were.
+    described: Option<u64>,
+}
+
+impl Moved {
+    fn new(
+        of: &Arc<ObjectVersion>,
+        (version, headers): (Arc<ObjectVersion>, Option<Arc<ObjectHeaders>>),
+        is_moved: bool,
+    ) -> Self {
+        Self {
+            of: Arc::clone(of),
+            version,
+            headers,
+            is_moved,
+            described: None,
+        }
+    }
 }
 
 impl Move {
@@ -66,7 +105,7 @@ impl Fs {
         let to = (to.0, entry_name(to.1)?);
         self.check_entry(from.0, &from.1)?;
         self.check_entry(to.0, &to.1)?;
-        loop {
+        for _ in 0..ATTEMPTS_MAX {
             let source = self
                 .resolve(from.0, &from.1)
                 .await?
@@ -86,23 +125,31 @@ impl Fs {
             if plan.target == Some(plan.source) {
                 return Ok(());
             }
-            let _held = self.acquire(|state| plan.wanted(state)).await?;
-            if !plan.is_current(&self.state()) {
-                continue;
-            }
             let is_directory =
                 |ino: Ino| self.state().tree.node(ino).map(|node| node.is_directory());
-            return match (
+            let renamed = match (
                 is_directory(plan.source),
                 plan.target.and_then(is_directory),
             ) {
-                (Some(false), Some(true)) => Err(FsError::IsDirectory),
-                (Some(true), Some(false)) => Err(FsError::NotDirectory),
-                (Some(false), _) => self.rename_file(&plan).await,
-                (Some(true), _) => self.rename_directory(&plan).await,
-                (None, _) => Err(FsError::NoEntry),
+                (Some(false), Some(true)) => return Err(FsError::IsDirectory),
+                (Some(true), Some(false)) => return Err(FsError::NotDirectory),
+                (Some(false), _) => self.rename_file(&plan).await?,
+                (Some(true), _) => self.rename_directory(&plan).await?,
+                (None, _) => return Err(FsError::NoEntry),
             };
+            if let Renamed::Done(gone) = renamed {
+                self.end_buried(gone).await;
+                return Ok(());
+            }
         }
+        Err(FsError::Busy)
+    }
+
+    /// What a rename locks, when the names are still those that were looked up.
+    pub(super) async fn acquire_names(&self, plan: &Move) -> FsResult<Option<Held<'_>>> {
+        let held = self.acquire(|state| plan.wanted(state)).await?;
+        let is_current = plan.is_current(&self.state());
+        Ok(is_current.then_some(held))
     }
 
     /// The inode that has a name, as far as is known.
@@ -130,8 +177,14 @@ impl Fs {
         };
         let target = self.known_child(to.0, to.1);
         if let Some(target) = target.filter(|target| *target != source) {
-            let orphaned = self.orphan(target).await?;
+            let file = self.state().files(&[target]).pop();
+            let held = match file {
+                Some(file) => Some(file.hold().await?),
+                None => None,
+            };
+            let orphaned = self.orphan(target, held.as_ref()).await?;
             let gone = self.state().detach_buried(target, orphaned);
+            drop(held);
             self.end_buried(gone).await;
         }
         let mut state = self.state();
@@ -141,73 +194,134 @@ impl Fs {
             file.known = Some(Known::of_stat(stat, Instant::now()));
         }
         if let (Some(open), Some(stat)) = (state.open.file(source), stat) {
-            open.file.relocate(place, Some(stat.version));
+            let before = open.file.stat().version;
+            let is_moved = open
+                .file
+                .relocate(place, before.as_deref(), Some(stat.version));
+            debug_assert!(is_moved, "nothing publishes a file that was just restored");
         }
         Ok(true)
     }
 
-    async fn rename_file(&self, plan: &Move) -> FsResult<()> {
+    async fn rename_file(&self, plan: &Move) -> FsResult<Renamed> {
         let (from, to) = {
             let state = self.state();
-            (
-                state.place(plan.source)?,
-                state.child_place(plan.to.0, &plan.to.1)?,
-            )
+            let to = state.child_place(plan.to.0, &plan.to.1)?;
+            (state.place(plan.source)?, to)
         };
-        let open = self
-            .state()
-            .open
-            .file(plan.source)
-            .map(|open| Arc::clone(&open.file));
-        let _moving = open.as_ref().map(File::begin_move);
-        if let Some(file) = &open {
-            file.learn_outcome().await?;
+        let is_leaving = |place: &Place| *place == from || *place == to;
+        let lost = self.prepare(plan, &is_leaving).await?;
+        let Some(_locked) = self.acquire_names(plan).await? else {
+            return Ok(Renamed::Again);
+        };
+        let ends = [Some(plan.source), plan.target];
+        let ends: Vec<Ino> = ends.into_iter().flatten().collect();
+        let files = self.state().files(&ends);
+        let held = Hold::all(files).await?;
+        let is_sent_ahead = held.iter().any(Hold::is_sent_ahead);
+        if is_sent_ahead || self.shared.has_dependents_on(&is_leaving, &lost) {
+            return Ok(Renamed::Again);
         }
-        // Headers that wait to be stored go with the copy.
-        let mut described = open.as_ref().and_then(|file| file.pending_headers());
-        if let Some(file) = open.as_ref().filter(|_| described.is_none()) {
-            file.commit().await?;
-            self.state().learn_content(plan.source, file);
-            described = file.pending_headers();
+        let hold_of = |ino| {
+            let file = self.state().files(&[ino]).pop()?;
+            held.iter().find(|held| Arc::ptr_eq(held.file(), &file))
+        };
+        let source = hold_of(plan.source);
+        if let Some(source) = source {
+            source.file().learn_outcome().await?;
         }
-        let new_headers = described.as_ref().map(|(headers, _)| headers);
         let orphaned = match plan.target {
-            Some(target) => self.orphan(target).await?,
+            Some(target) => self.orphan(target, hold_of(target)).await?,
             None => None,
         };
-        let copied = match self.commit_both(&from, &to).await {
-            Ok(()) => self.copy_file(plan, (&from, &to), new_headers).await,
-            Err(error) => Err(error),
-        };
-        let (version, headers, is_moved) = match copied {
-            Ok(copied) => copied,
+        let moved = match self.copy_published(plan, (&from, &to), source).await {
+            Ok(moved) => moved,
             Err(error) => {
                 self.readopt(orphaned).await;
                 return Err(error);
             }
         };
-        if let Some(target) = plan.target {
-            let gone = self.state().detach_buried(target, orphaned);
-            self.end_buried(gone).await;
-        }
+        let target = plan.target;
+        let gone = target.and_then(|target| self.state().detach_buried(target, orphaned));
         self.state().names.forget(plan.to.0, &plan.to.1);
-        if !is_moved {
-            from.bucket.delete(&from.key).await?;
-        }
-        if let Some(file) = &open {
-            file.relocate(to, Some(Arc::clone(&version)));
-            if let Some((_, edits)) = described {
-                file.described(edits);
-            }
-        }
-        self.state().file_moved(plan, &version, headers);
+        self.finish_move(plan, (&from, to), (source, moved)).await?;
         self.forget_committed(plan.source);
-        Ok(())
+        Ok(Renamed::Done(gone))
     }
 
-    async fn commit_both(&self, from: &Place, to: &Place) -> FsResult<()> {
-        self.shared.commit_dependents(from).await?;
-        Ok(self.shared.commit_dependents(to).await?)
+    /// What may be an upload, before anything is locked. What replaces another object is published
+    /// first, so that the name has the old content or the new; else unpublished edits go along.
+    /// Returns the files that could not be committed.
+    async fn prepare(
+        &self,
+        plan: &Move,
+        is_leaving: &(dyn Fn(&Place) -> bool + Sync),
+    ) -> FsResult<Vec<u64>> {
+        let source = self.state().files(&[plan.source]).pop();
+        if let Some(file) = &source {
+            let is_replacing = plan.target.is_some() && file.pending_headers().is_none();
+            if is_replacing {
+                self.commit(plan.source).await?;
+            } else {
+                file.publish_sent_ahead().await?;
+            }
+        }
+        let target = plan.target.map(|target| self.state().files(&[target]));
+        for file in target.into_iter().flatten() {
+            file.publish_sent_ahead().await?;
+        }
+        Ok(self.shared.commit_dependents_on(is_leaving).await?)
+    }
+
+    /// Copies what is published of a file; `None` when nothing ever was.
+    async fn copy_published(
+        &self,
+        plan: &Move,
+        ends: (&Place, &Place),
+        source: Option<&Hold>,
+    ) -> FsResult<Option<Moved>> {
+        let file = source.map(Hold::file);
+        if file.is_some_and(|file| file.stat().version.is_none()) {
+            return Ok(None);
+        }
+        // Headers that wait to be stored go with the copy.
+        let described = file.and_then(|file| file.pending_headers());
+        let new_headers = described.as_ref().map(|(headers, _)| headers);
+        let moved = self.copy_file(plan, ends, new_headers).await?;
+        Ok(Some(Moved {
+            described: described.map(|(_, edits)| edits),
+            ..moved
+        }))
+    }
+
+    /// Takes the old name away. What is not published of the file stays on top of what is; of one
+    /// that never was only the place is another.
+    async fn finish_move(
+        &self,
+        plan: &Move,
+        (from, to): (&Place, Place),
+        (source, moved): (Option<&Hold>, Option<Moved>),
+    ) -> FsResult<()> {
+        if moved.as_ref().is_some_and(|moved| !moved.is_moved) {
+            from.bucket.delete(&from.key).await?;
+        }
+        let (of, copy) = moved
+            .as_ref()
+            .map(|moved| (&moved.of, &moved.version))
+            .unzip();
+        if let Some(source) = source {
+            if copy.is_none() && plan.mode == RenameMode::NoReplace {
+                source.publish_exclusively();
+            }
+            if !source.relocate(to, of.map(AsRef::as_ref), copy.cloned()) {
+                log::error!("{}: moved, and open as another version", from.key);
+            }
+            if let Some(edits) = moved.as_ref().and_then(|moved| moved.described) {
+                source.file().described(edits);
+            }
+        }
+        self.state().file_moved(plan, moved);
+        Ok(())
     }
 
     /// Copies the object of a file, as it is now, with its headers as far as they are known; moves
@@ -217,7 +331,7 @@ impl Fs {
         plan: &Move,
         (from, to): (&Place, &Place),
         new_headers: Option<&ObjectHeaders>,
-    ) -> FsResult<(Arc<ObjectVersion>, Option<Arc<ObjectHeaders>>, bool)> {
+    ) -> FsResult<Moved> {
         let precondition = match plan.mode {
             RenameMode::Replace => Precondition::None,
             RenameMode::NoReplace => Precondition::Absent,
@@ -225,9 +339,10 @@ impl Fs {
         let mut asked = false;
         loop {
             let (version, headers) = self.moved_version(plan.source, from).await?;
+            let moved = |copy, headers, moved| Moved::new(&version, (copy, headers), moved);
             if to.holds(&version) {
                 // A killed process has copied it.
-                return Ok((version, headers, false));
+                return Ok(moved(Arc::clone(&version), headers, false));
             }
             let storage_class = self.listed_class(plan.source);
             let committer = &self.shared.committer;
@@ -240,7 +355,7 @@ impl Fs {
             };
             if new_headers.is_none() && from.bucket.name() == to.bucket.name() {
                 match to.bucket.rename(&version, &to.key, &precondition).await {
-                    Ok(Some(version)) => return Ok((Arc::new(version), headers, true)),
+                    Ok(Some(there)) => return Ok(moved(Arc::new(there), headers, true)),
                     Ok(None) => {}
                     Err(StoreError::Stale { .. } | StoreError::NotFound { .. })
                         if !asked && self.forget_object(plan.source) =>
@@ -262,7 +377,9 @@ impl Fs {
             };
             let copy = committer.copy_object(&version, carried, to, &precondition);
             match copy.await {
-                Ok(version) => return Ok((version, new_headers.map(Arc::new).or(headers), false)),
+                Ok(copy) => {
+                    return Ok(moved(copy, new_headers.map(Arc::new).or(headers), false));
+                }
                 // Replaced by another writer since it was listed: what is there now is moved.
                 Err(CommitError::Store(StoreError::Stale { .. } | StoreError::NotFound { .. }))
                     if !asked && self.forget_object(plan.source) =>
@@ -294,7 +411,9 @@ impl Fs {
             state.open.file(ino).and_then(|open| {
                 let stat = open.file.stat();
                 let own = stat.is_described.then(|| Arc::new(open.file.headers()));
-                Some((stat.version?, own.or(headers)))
+                // Those of content that is not published are for the next commit.
+                let headers = own.or(headers).filter(|_| !stat.has_new_content);
+                Some((stat.version?, headers))
             })
         };
         if let Some(open) = open {
@@ -341,12 +460,7 @@ fn retyped(headers: &ObjectHeaders, from: &str, to: &str) -> Option<ObjectHeader
 }
 
 impl State {
-    fn file_moved(
-        &mut self,
-        plan: &Move,
-        version: &ObjectVersion,
-        headers: Option<Arc<ObjectHeaders>>,
-    ) {
+    fn file_moved(&mut self, plan: &Move, moved: Option<Moved>) {
         self.entry_removed(plan.from.0, &plan.from.1);
         self.names
             .note_absent(plan.from.0, &plan.from.1, Instant::now());
@@ -356,8 +470,9 @@ impl State {
         if let Some(file) = self.tree.file_mut(plan.source) {
             file.times.changed = Some(SystemTime::now());
             let known = file.known.take();
-            let moved = Known::guessed(version, headers, Instant::now());
-            file.known = Some(match known {
+            let moved =
+                moved.map(|moved| Known::guessed(&moved.version, moved.headers, Instant::now()));
+            file.known = moved.map(|moved| match known {
                 // As told before, the headers not kept.
                 Some(known) if moved.headers.is_none() => Known {
                     storage_class: known.storage_class,

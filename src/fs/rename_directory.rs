@@ -17,56 +17,18 @@ use std::time::{Instant, SystemTime};
 use futures_util::{StreamExt, stream};
 
 use crate::commit::{Carried, CommitError};
-use crate::file::{File, Place};
-use crate::fs::rename::Move;
+use crate::file::{File, Hold, Place};
+use crate::fs::rename::{Move, Renamed};
 use crate::fs::state::State;
-use crate::fs::stopped::{Begun, Names};
+use crate::fs::stopped::Begun;
 use crate::fs::{Fs, FsError, FsResult, Ino};
-use crate::namespace::names::KEY_BYTES_MAX;
+use crate::interrupt;
 use crate::object::{ObjectKey, ObjectVersion};
 use crate::store::{ListRequest, ListedObject, Precondition, StoreError, StoreResult};
 
-/// The two ends of a directory rename; both keys end in `/`.
-#[derive(Debug)]
-struct Ends {
-    from: Place,
-    to: Place,
-}
+mod ends;
 
-impl Ends {
-    fn names(&self) -> Names {
-        (name(&self.from), name(&self.to))
-    }
-
-    /// Whether an object is below the old name.
-    fn hold(&self, place: &Place) -> bool {
-        place.bucket.name() == self.from.bucket.name()
-            && place.key.as_str().starts_with(self.from.key.as_str())
-    }
-
-    /// Where an object below the old name goes.
-    fn target(&self, key: &ObjectKey) -> StoreResult<Place> {
-        let rest = key
-            .as_str()
-            .strip_prefix(self.from.key.as_str())
-            .unwrap_or_default();
-        let key = ObjectKey::new(format!("{}{rest}", self.to.key));
-        if key.as_str().len() > KEY_BYTES_MAX {
-            return Err(StoreError::KeyTooLong {
-                bucket: self.to.bucket.name().clone(),
-                key,
-            });
-        }
-        Ok(Place {
-            bucket: Arc::clone(&self.to.bucket),
-            key,
-        })
-    }
-}
-
-fn name(place: &Place) -> String {
-    format!("{}/{}", place.bucket.name(), place.key)
-}
+use ends::{Ends, name};
 
 /// An object that was copied.
 #[derive(Debug)]
@@ -82,22 +44,47 @@ struct Copied {
 type OpenBelow = BTreeMap<ObjectKey, Arc<File>>;
 
 impl Fs {
-    pub(super) async fn rename_directory(&self, plan: &Move) -> FsResult<()> {
+    pub(super) async fn rename_directory(&self, plan: &Move) -> FsResult<Renamed> {
         let ends = self.state().ends(plan)?;
+        let is_leaving = |place: &Place| ends.hold(place) || *place == ends.to;
+        let lost = self.prepare_below(&ends, &is_leaving).await?;
+        let Some(_locked) = self.acquire_names(plan).await? else {
+            return Ok(Renamed::Again);
+        };
+        if self.state().ends(plan)?.names() != ends.names() {
+            return Ok(Renamed::Again);
+        }
         let before = self.stopped.begun(&ends.names());
         let mut replaces_marker = false;
         if let Some(target) = plan.target.filter(|_| before.is_none()) {
             replaces_marker = self.check_empty(target, &ends.to).await?;
         }
+        // Nothing below is published from here to the end: unpublished edits go along.
+        self.forget_closed();
         let open = self.state().open_below(&ends);
-        let _moving: Vec<_> = open.values().map(File::begin_move).collect();
+        let target = plan.target.map(|target| self.state().files(&[target]));
+        let files = open.values().cloned().chain(target.into_iter().flatten());
+        let held = Hold::all(files).await?;
+        let is_sent_ahead = held.iter().any(Hold::is_sent_ahead);
+        if is_sent_ahead || self.shared.has_dependents_on(&is_leaving, &lost) {
+            return Ok(Renamed::Again);
+        }
+        for file in open.values() {
+            file.learn_outcome().await?;
+        }
         if before == Some(Begun::UnderWay) {
             self.relocate_moved(&ends, &open).await?;
         }
-        self.commit_below(&ends).await?;
-        self.forget_closed();
         let orphaned = match plan.target {
-            Some(target) => self.orphan(target).await?,
+            Some(target) => {
+                let file = self.state().files(&[target]).pop();
+                let is_its = |held: &&Hold| {
+                    file.as_ref()
+                        .is_some_and(|file| Arc::ptr_eq(file, held.file()))
+                };
+                let marker = held.iter().find(is_its);
+                self.orphan(target, marker).await?
+            }
             None => None,
         };
         self.stopped.note(ends.names(), Begun::UnderWay);
@@ -116,27 +103,54 @@ impl Fs {
                 state.directory_moved(plan);
                 orphaned.and_then(|orphaned| state.bury(orphaned))
             };
-            self.end_buried(gone).await;
             self.stopped.forget(&ends.names());
-            return Ok(());
+            return Ok(Renamed::Done(gone));
         };
         self.readopt(orphaned).await;
-        self.state().directory_moved_in_part(plan, &ends);
+        Err(self.stop(plan, &ends, (before, moved), source).await)
+    }
+
+    /// What may be an upload, before anything is locked. Returns the files that could not be
+    /// committed.
+    async fn prepare_below(
+        &self,
+        ends: &Ends,
+        is_leaving: &(dyn Fn(&Place) -> bool + Sync),
+    ) -> FsResult<Vec<u64>> {
+        let open = self.state().open_below(ends);
+        for file in open.values() {
+            match file.pending_headers() {
+                Some(_) => file.commit().await?,
+                None => file.publish_sent_ahead().await?,
+            }
+        }
+        Ok(self.shared.commit_dependents_on(is_leaving).await?)
+    }
+
+    /// Leaves a rename half way, or undone when nothing was moved.
+    async fn stop(
+        &self,
+        plan: &Move,
+        ends: &Ends,
+        (before, moved): (Option<Begun>, u64),
+        source: StoreError,
+    ) -> FsError {
+        self.state().directory_moved_in_part(plan, ends);
         if moved == 0 && before.is_none() {
             self.stopped.forget(&ends.names());
-            return Err(source.into());
+            return source.into();
         }
         self.stopped.note(ends.names(), Begun::Stopped);
         if moved == 0 {
-            return Err(source.into());
+            return source.into();
         }
-        let left = self.count_left(&ends).await;
+        let left = self.count_left(ends).await;
         let source = Box::new(source);
-        Err(FsError::RenamedInPart {
+        FsError::RenamedInPart {
             moved,
             left,
             source,
-        })
+        }
     }
 
     /// Whether a killed process was at this rename: what has the new name is part of it.
@@ -160,29 +174,7 @@ impl Fs {
             let to = ends.target(key)?;
             let copy = self.head_if_any(&to).await?;
             if let Some(copy) = copy.filter(|copy| file.is_copied_to(copy)) {
-                file.relocate(to, Some(copy.version));
-            }
-        }
-        Ok(())
-    }
-
-    /// Commits what is dirty below the old name, and whatever takes bytes from objects there.
-    async fn commit_below(&self, ends: &Ends) -> FsResult<()> {
-        for file in self.shared.dirty_files() {
-            if ends.hold(&file.place()) {
-                file.commit().await?;
-            }
-        }
-        for file in self.shared.dirty_files() {
-            for version in file.map().versions() {
-                let bucket = self.shared.buckets.bucket(&version.bucket);
-                let place = Place {
-                    bucket,
-                    key: version.key.clone(),
-                };
-                if ends.hold(&place) {
-                    self.shared.commit_dependents(&place).await?;
-                }
+                relocate(file, to, file.stat().version.as_ref(), Some(copy.version));
             }
         }
         Ok(())
@@ -240,10 +232,12 @@ impl Fs {
             Err(_) => &[],
         };
         for copy in copied {
+            // One that was never published is not what was copied: another client has made that.
             if let Some(file) = open.get(&copy.from)
+                && file.stat().version.is_some()
                 && !kept.iter().any(|(key, _)| *key == copy.from)
             {
-                file.relocate(copy.to, Some(copy.copy));
+                relocate(file, copy.to, Some(&copy.source), Some(copy.copy));
             }
         }
         *moved += (keys.len() - kept.len()) as u64;
@@ -261,6 +255,7 @@ impl Fs {
             if let Some(now) = now.filter(|now| !now.etag.matches(&copy.source.etag)) {
                 let class = &copy.storage_class;
                 copy.copy = self.copy_version(&now, class, &copy.to).await?;
+                copy.source = now;
             }
         }
         Ok(())
@@ -304,11 +299,15 @@ impl Fs {
             return;
         }
         let keys: Vec<ObjectKey> = copied.iter().map(|copy| copy.to.key.clone()).collect();
-        match ends.to.bucket.delete_many(&keys).await {
-            Ok(kept) if kept.is_empty() => {}
-            Ok(kept) => log::warn!("{}: {} copies were not taken back", ends.to.key, kept.len()),
-            Err(error) => log::warn!("{}: copies were not taken back: {error}", ends.to.key),
-        }
+        let to = ends.to.clone();
+        let taken_back = async move {
+            match to.bucket.delete_many(&keys).await {
+                Ok(kept) if kept.is_empty() => {}
+                Ok(kept) => log::warn!("{}: {} copies were not taken back", to.key, kept.len()),
+                Err(error) => log::warn!("{}: copies were not taken back: {error}", to.key),
+            }
+        };
+        interrupt::tidy_up(&self.shared.runtime, taken_back).await;
     }
 
     async fn copy_listed(&self, ends: &Ends, object: ListedObject) -> StoreResult<Copied> {
@@ -383,13 +382,27 @@ impl Fs {
     }
 }
 
+/// An open file has its object under the new name. It is held, so in step with what was copied.
+fn relocate(
+    file: &Arc<File>,
+    to: Place,
+    of: Option<&Arc<ObjectVersion>>,
+    copy: Option<Arc<ObjectVersion>>,
+) {
+    let key = to.key.clone();
+    if !file.relocate(to, of.map(AsRef::as_ref), copy) {
+        log::error!("{key}: moved, and open as another version");
+    }
+}
+
 /// Open files whose objects another client has removed have the new name too.
 fn relocate_rest(ends: &Ends, open: &OpenBelow) {
     for (key, file) in open {
         if ends.hold(&file.place())
             && let Ok(to) = ends.target(key)
         {
-            file.relocate(to, file.stat().version);
+            let version = file.stat().version;
+            relocate(file, to, version.as_ref(), version.clone());
         }
     }
 }

@@ -25,6 +25,7 @@ pub(super) fn of(error: &FsError) -> Verdict {
         FsError::IsDirectory => (Errno::EISDIR, Level::Debug),
         FsError::NotDirectory => (Errno::ENOTDIR, Level::Debug),
         FsError::NotEmpty => (Errno::ENOTEMPTY, Level::Debug),
+        FsError::Busy => (Errno::EBUSY, Level::Warn),
         FsError::NoSuchOffset => (Errno::ENXIO, Level::Debug),
         FsError::NameTooLong => (Errno::ENAMETOOLONG, Level::Debug),
         FsError::NoAttribute => (Errno::ENODATA, Level::Debug),

@@ -430,7 +430,7 @@ impl World {
     }
 
     pub async fn rename(&self, from: &str, to: &str) -> FsResult<()> {
-        let (from, to) = ((ROOT, OsStr::new(from)), (ROOT, OsStr::new(to)));
+        let (from, to) = (self.parent(from).await?, self.parent(to).await?);
         self.fs.rename(from, to, RenameMode::Replace).await
     }
 

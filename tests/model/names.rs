@@ -165,10 +165,10 @@ impl Expected {
         }
         let open = self.open_at(path);
         let published = open.is_none_or(|id| self.inodes[&id].base.is_some());
-        self.orphaned(open, |expected| match published {
-            true => expected.commit_dependents(path, sim),
-            false => Ok(()),
-        })?;
+        if published {
+            self.commit_dependents(path, sim)?;
+        }
+        self.orphaned(open, |_| Ok(()))?;
         if published {
             self.store.remove(path);
         }
@@ -268,40 +268,62 @@ impl Expected {
             _ if from == to => Ok(()),
             (View::File, View::Directory) => Err(Code::IsDirectory),
             (View::Directory, View::File) => Err(Code::NotDirectory),
-            (View::File, _) => self.rename_file(from, to, sim),
+            (View::File, _) => self.rename_file((from, to), replace, sim),
             (View::Directory, _) => self.rename_directory(from, to, sim),
         }
     }
 
-    fn rename_file(&mut self, from: &str, to: &str, sim: &Sim) -> Result<(), Code> {
+    fn rename_file(
+        &mut self,
+        (from, to): (&str, &str),
+        replace: bool,
+        sim: &Sim,
+    ) -> Result<(), Code> {
         let open = self.open_at(from);
-        if let Some(id) = open {
-            let pending = self.inodes[&id].base.is_some() && !self.has_new_content(id);
-            if self.inodes[&id].dirty && !pending {
-                self.commit(id, sim)?;
-            }
+        // What replaces another object is published first.
+        if let Some(id) = open.filter(|_| self.view(to) == View::File)
+            && self.inodes[&id].dirty
+            && !self.has_new_attributes_only(id)
+        {
+            self.commit(id, sim)?;
         }
+        self.commit_dependents(from, sim)?;
+        self.commit_dependents(to, sim)?;
         let target = self.open_at(to);
+        let is_new = open.is_some_and(|id| self.inodes[&id].base.is_none());
         self.orphaned(target, |expected| {
-            expected.commit_dependents(from, sim)?;
-            expected.commit_dependents(to, sim)?;
             let there = expected.store.get(from).map(|object| object.version);
             // What is open is moved as it was opened, or not at all.
-            if open.is_some_and(|id| expected.inodes[&id].base != there) {
+            if !is_new && open.is_some_and(|id| expected.inodes[&id].base != there) {
                 return Err(Code::Stale);
             }
             Ok(())
         })?;
+        if let Some(id) = open.filter(|_| is_new) {
+            // It is in no bucket yet.
+            let inode = self.inode(id);
+            inode.path = Some(to.to_owned());
+            if !replace {
+                inode.creation = Creation::Exclusive;
+            }
+            self.entry_removed(from);
+            return Ok(());
+        }
         let Some(object) = self.store.remove(from) else {
             return Err(Code::NoEntry);
         };
-        let meta = open.map_or(object.meta, |id| self.inodes[&id].meta.clone());
+        // Content that is not published stays on top of what is.
+        let is_edited = open.is_some_and(|id| self.inodes[&id].dirty && self.has_new_content(id));
+        let meta = match open {
+            Some(id) if !is_edited => self.inodes[&id].meta.clone(),
+            Some(_) | None => object.meta,
+        };
         let version = self.put(to, object.bytes, meta);
         if let Some(id) = open {
             self.moved(id, object.version, version);
             let inode = self.inode(id);
             inode.path = Some(to.to_owned());
-            inode.dirty = false;
+            inode.dirty = is_edited;
             if inode.handles == 0 {
                 self.inodes.remove(&id);
             }
@@ -310,26 +332,40 @@ impl Expected {
         Ok(())
     }
 
+    /// Whether there are attributes to publish, and no content.
+    fn has_new_attributes_only(&self, id: u64) -> bool {
+        let inode = &self.inodes[&id];
+        inode.dirty && inode.base.is_some() && !self.has_new_content(id)
+    }
+
     fn rename_directory(&mut self, from: &str, to: &str, sim: &Sim) -> Result<(), Code> {
         let prefix = below(from);
         if below(to).starts_with(&prefix) {
             return Err(Code::Invalid);
         }
-        if self.view(to) == View::Directory && !self.children(to).is_empty() {
-            return Err(Code::NotEmpty);
-        }
         let is_below = |inode: &Inode| inode.key().is_some_and(|key| key.starts_with(&prefix));
         let open = self.inodes.iter().filter(|(_, inode)| is_below(inode));
         let open: Vec<u64> = open.map(|(id, _)| *id).collect();
         for id in &open {
-            self.commit(*id, sim)?;
+            if self.has_new_attributes_only(*id) {
+                self.commit(*id, sim)?;
+            }
         }
-        let keys: Vec<String> = self.store.keys().cloned().collect();
-        for key in keys.iter().filter(|key| key.starts_with(&prefix)) {
-            self.commit_dependents(key, sim)?;
+        let stored_below = |expected: &Self| -> Vec<String> {
+            let keys = expected.store.keys().filter(|key| key.starts_with(&prefix));
+            keys.cloned().collect()
+        };
+        for key in stored_below(self) {
+            self.commit_dependents(&key, sim)?;
+        }
+        // Those may be below the old name themselves, and are stored only now.
+        let keys = stored_below(self);
+        if self.view(to) == View::Directory && !self.children(to).is_empty() {
+            return Err(Code::NotEmpty);
         }
         for inode in open.iter().map(|id| &self.inodes[id]) {
             let there = inode.key().and_then(|key| self.store.get(&key));
+            let there = there.filter(|_| inode.base.is_some());
             if there.is_some_and(|object| Some(object.version) != inode.base) {
                 return Err(Code::Stale);
             }
@@ -337,11 +373,11 @@ impl Expected {
         self.directory_gone(to);
         self.store.remove(&below(to));
         let renamed = |path: &str| format!("{}/{}", to, &path[prefix.len()..]);
-        for key in keys.iter().filter(|key| key.starts_with(&prefix)) {
-            let Some(object) = self.store.remove(key) else {
+        for key in keys {
+            let Some(object) = self.store.remove(&key) else {
                 continue;
             };
-            let version = self.put(&renamed(key), object.bytes, object.meta);
+            let version = self.put(&renamed(&key), object.bytes, object.meta);
             for id in &open {
                 if self.inodes[id].base == Some(object.version) {
                     self.moved(*id, object.version, version);

@@ -1,0 +1,51 @@
+//! From where to where a directory is renamed. Asks no store.
+
+use std::sync::Arc;
+
+use crate::file::Place;
+use crate::fs::stopped::Names;
+use crate::namespace::names::KEY_BYTES_MAX;
+use crate::object::ObjectKey;
+use crate::store::{StoreError, StoreResult};
+
+/// The two ends of a directory rename; both keys end in `/`.
+#[derive(Debug)]
+pub(super) struct Ends {
+    pub(super) from: Place,
+    pub(super) to: Place,
+}
+
+impl Ends {
+    pub(super) fn names(&self) -> Names {
+        (name(&self.from), name(&self.to))
+    }
+
+    /// Whether an object is below the old name.
+    pub(super) fn hold(&self, place: &Place) -> bool {
+        place.bucket.name() == self.from.bucket.name()
+            && place.key.as_str().starts_with(self.from.key.as_str())
+    }
+
+    /// Where an object below the old name goes.
+    pub(super) fn target(&self, key: &ObjectKey) -> StoreResult<Place> {
+        let rest = key
+            .as_str()
+            .strip_prefix(self.from.key.as_str())
+            .unwrap_or_default();
+        let key = ObjectKey::new(format!("{}{rest}", self.to.key));
+        if key.as_str().len() > KEY_BYTES_MAX {
+            return Err(StoreError::KeyTooLong {
+                bucket: self.to.bucket.name().clone(),
+                key,
+            });
+        }
+        Ok(Place {
+            bucket: Arc::clone(&self.to.bucket),
+            key,
+        })
+    }
+}
+
+pub(super) fn name(place: &Place) -> String {
+    format!("{}/{}", place.bucket.name(), place.key)
+}
