@@ -18,6 +18,7 @@ use futures_util::{StreamExt, stream};
 
 use crate::commit::{Carried, CommitError};
 use crate::file::{File, Hold, Place};
+use crate::fs::registry::OpenFile;
 use crate::fs::rename::{Move, Renamed};
 use crate::fs::state::State;
 use crate::fs::stopped::Begun;
@@ -431,7 +432,9 @@ impl State {
     }
 
     fn open_below(&self, ends: &Ends) -> OpenBelow {
-        let named = self.open.iter().filter(|(_, open)| !open.orphan);
+        // One that another client has replaced has no name any more.
+        let is_named = |open: &OpenFile| !open.orphan && !open.file.is_superseded();
+        let named = self.open.iter().filter(|(_, open)| is_named(open));
         let files = named.map(|(_, open)| (open.file.place(), &open.file));
         files
             .filter(|(place, _)| ends.hold(place))

@@ -262,3 +262,17 @@ fn a_directory_that_another_was_renamed_over_is_looked_up_again() {
     assert!(matches!(opened, Err(FsError::StaleInode)), "{opened:?}");
     assert_eq!(world.run(world.look("to/f")).unwrap().size, 1);
 }
+
+#[test]
+fn a_directory_is_renamed_that_has_an_open_file_which_another_client_has_replaced() {
+    let world = trusting(Duration::ZERO);
+    world.sim.put(BUCKET, "d/f", "old");
+    let (_, old) = world.run(open(&world, "d/f"));
+    world.sim.put(BUCKET, "d/f", "newer");
+    let (_, new) = world.run(open(&world, "d/f"));
+    world.run(world.rename("d", "e")).unwrap();
+    assert_eq!(world.sim.keys(BUCKET), ["e/f"]);
+    let read = |fh| world.run(world.fs.read(fh, ByteRange::new(0, 5)));
+    assert_eq!(&read(new.fh).unwrap()[..], b"newer");
+    assert!(is_stale(&read(old.fh)));
+}
