@@ -42,14 +42,23 @@ const fn bit(signal: libc::c_int) -> u64 {
 pub(super) fn fate(tid: u32) -> Fate {
     let read = |name: &str| fs::read_to_string(format!("/proc/{tid}/{name}")).unwrap_or_default();
     if tid == 0 {
-        Fate::Waits
-    } else if is_killed(&read("stat")) {
+        return Fate::Waits;
+    }
+    let status = read("status");
+    // `stat` waits for a thread that starts a program, and that one closes descriptors as it does:
+    // it would wait for us. One that ends has given up its memory before it closes them.
+    if !has_memory(&status) && is_killed(&read("stat")) {
         Fate::Killed
-    } else if has_ending_signal(&read("status")) {
+    } else if has_ending_signal(&status) {
         Fate::Interrupted
     } else {
         Fate::Waits
     }
+}
+
+/// Whether a thread with this `status` has memory: one that ends does not.
+fn has_memory(status: &str) -> bool {
+    field(status, "VmSize:", 10).is_some()
 }
 
 /// Whether a thread with this `stat` is ending because of a signal.
@@ -109,7 +118,8 @@ fn field(descriptor: &str, name: &str, radix: u32) -> Option<u64> {
     let line = descriptor
         .lines()
         .find_map(|line| line.strip_prefix(name))?;
-    u64::from_str_radix(line.trim(), radix).ok()
+    let number = line.trim().split(' ').next()?;
+    u64::from_str_radix(number, radix).ok()
 }
 
 #[cfg(test)]
@@ -193,6 +203,18 @@ mod tests {
         assert!(!is_killed(&stat(0x40_0004)));
         assert!(!is_killed(&stat(0x40_0400)));
         assert!(!is_killed(""));
+    }
+
+    #[test]
+    fn a_thread_that_has_memory_does_not_end() {
+        let status = |tid: u32| fs::read_to_string(format!("/proc/{tid}/status")).unwrap();
+        assert!(has_memory(&status(std::process::id())));
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        while !status(child.id()).contains("State:\tZ") {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        assert!(!has_memory(&status(child.id())));
+        child.wait().unwrap();
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Processes that are to end while a store does not answer, and mounts that are.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -47,10 +47,18 @@ fn wait_for_request(rig: &Rig, operation: Operation, before: u64) {
 
 /// Sends a signal, and waits for the process to end.
 fn ends_soon(child: &mut Child, signal: Signal) {
-    let start = Instant::now();
     send(child, signal);
-    while child.try_wait().unwrap().is_none() {
-        assert!(start.elapsed() < SOON, "{signal} is not answered");
+    wait_soon(child);
+}
+
+/// Waits for the process to end, but not for ever: what hangs in the kernel cannot be killed.
+fn wait_soon(child: &mut Child) -> ExitStatus {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        assert!(start.elapsed() < SOON, "it does not end");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -138,4 +146,22 @@ fn a_killed_writer_ends_at_once_and_what_it_wrote_is_published() {
     wait_for_request(&rig, Operation::PutObject, before);
     mounted.unmount();
     assert_eq!(rig.store.get(BUCKET, "new"), b"bytes");
+}
+
+/// A program that is started closes what its process had open, and nothing of proc(5) that would
+/// wait for it may be read meanwhile.
+#[test]
+fn a_program_starts_in_a_process_that_has_written_to_a_file() {
+    let script = "\
+import subprocess
+with open('f', 'w') as file:
+    file.write('written')
+    file.flush()
+    subprocess.run(['true'], close_fds=False, check=True)";
+    let rig = Rig::new();
+    let mounted = rig.mount();
+    let mut started = start(&mounted.dir(), &format!("python3 -c \"{script}\""));
+    assert!(wait_soon(&mut started).success());
+    mounted.unmount();
+    assert_eq!(rig.sim.content(BUCKET, "f").unwrap(), b"written");
 }
