@@ -18,16 +18,9 @@ pub(super) struct Turn {
     running: CancellationToken,
     /// They wait for `publishing`.
     holders: usize,
-    /// Whether a commit has ended for a holder: the store may do late what it was asked for.
-    was_cut: bool,
 }
 
 impl Turn {
-    /// A commit has ended for a holder.
-    pub const fn note_cut(&mut self) {
-        self.was_cut = true;
-    }
-
     /// The token of the commit that runs, or has run last.
     pub fn running(&self) -> CancellationToken {
         self.running.clone()
@@ -99,7 +92,7 @@ impl File {
     /// Whether there may be an object of the file: not before the first commit of a new one.
     pub fn may_be_published(&self) -> bool {
         let state = self.state();
-        state.base.is_some() || !state.unsettled.is_empty() || self.turn.lock().was_cut
+        state.base.is_some() || !state.unsettled.is_empty()
     }
 }
 

@@ -72,6 +72,11 @@ impl Unsettled {
         self.is_asked = true;
     }
 
+    /// A commit of this process was ended, and what it asked for is to be looked for.
+    pub const fn look_again(&mut self) {
+        self.is_asked = false;
+    }
+
     /// What was to be added to an object, and from where on; the longest first.
     pub fn appended(&self) -> Vec<(ExtentMap, u64)> {
         let intents = self.intents.iter().rev();

@@ -184,9 +184,10 @@ impl File {
                         self.publish().await
                     });
                     match published.await {
-                        // For a holder, which may move the file or unlink it.
+                        // For a holder, which may move the file or unlink it, and has to know
+                        // whether the store has done what it did not answer.
                         Err(_) if token.is_cancelled() && !interrupt::is_interrupted() => {
-                            self.turn.lock().note_cut();
+                            self.state().unsettled.look_again();
                         }
                         published => return published,
                     }
@@ -287,7 +288,9 @@ impl File {
                 // What may be there without an answer is known again when it is in the way.
                 let may_be_done = error.is_unanswered()
                     || matches!(error, FileError::Store(StoreError::Overtaken { .. }));
-                if may_be_done && eager.is_none() && snapshot.precondition != Precondition::None {
+                // An unconditional one is repeated, unless the file is to be moved or removed.
+                let is_in_the_way = eager.is_none() && snapshot.precondition != Precondition::None;
+                if may_be_done && (is_in_the_way || interrupt::is_interrupted()) {
                     let mut state = self.state();
                     let intent = state.intent.take();
                     state.unsettled.extend(intent);

@@ -23,6 +23,8 @@ pub enum How {
     Breaks,
     /// Never answered; not applied.
     Stall,
+    /// Never answered; applied.
+    StallAfter,
 }
 
 /// Which requests fail, and how.

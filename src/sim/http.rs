@@ -176,6 +176,10 @@ async fn faulty(
         }
         Some(How::Reset) => Err(Dropped::OnPurpose),
         Some(How::Stall) => std::future::pending().await,
+        Some(How::StallAfter) => {
+            apply(request, asked, protocol).await?;
+            std::future::pending().await
+        }
         Some(How::ResetAfter) => {
             apply(request, asked, protocol).await?;
             Err(Dropped::OnPurpose)

@@ -44,9 +44,12 @@ fn requests(world: &World, operation: Operation) -> u64 {
 
 /// Closes a file whose first PUT is never answered; returns when the service has it.
 fn close_slowly(world: &World, fh: Fh) -> Outcome {
+    close_with(world, fh, How::Stall)
+}
+
+fn close_with(world: &World, fh: Fh, how: How) -> Outcome {
     let before = requests(world, Operation::PutObject);
-    let stall = Fault::on(Operation::PutObject, How::Stall);
-    world.sim.fault(stall);
+    world.sim.fault(Fault::on(Operation::PutObject, how));
     let fs = Arc::clone(&world.fs);
     let closed = begin(world, async move { fs.flush(fh).await });
     world.wait_until(|| requests(world, Operation::PutObject) > before);
@@ -226,5 +229,40 @@ fn what_was_sent_ahead_under_an_old_name_is_published_under_the_new_one_only() {
         assert!(world.sim.content(BUCKET, to).unwrap() == content, "{to}");
         assert!(world.sim.content(BUCKET, "d/f").is_none());
         world.wait_until(|| world.sim.uploads(BUCKET).is_empty());
+    }
+}
+
+#[test]
+fn what_the_store_did_without_an_answer_is_not_left_under_the_old_name() {
+    type Change = fn(&World) -> FsResult<()>;
+    let changes: [(Change, &[&str]); 3] = [
+        (
+            |world| world.run(world.rename("d/f", "moved")),
+            &["d/", "moved"],
+        ),
+        (|world| world.run(world.rename("d", "e")), &["e/", "e/f"]),
+        (
+            |world| {
+                let parent = world.run(world.look("d"))?.ino;
+                world.run(world.fs.unlink(parent, name("f")))
+            },
+            &["d/"],
+        ),
+    ];
+    for (change, keys) in changes {
+        let world = World::new();
+        world
+            .run(world.fs.mkdir(ROOT, name("d"), DIRECTORY))
+            .unwrap();
+        let fh = written(&world, "d", "f");
+        let closed = close_with(&world, fh, How::StallAfter);
+        world.wait_until(|| world.sim.content(BUCKET, "d/f").is_some());
+        change(&world).unwrap();
+        world.wait_until(|| is_done(&closed));
+        closed.lock().unwrap().take().unwrap().unwrap();
+        let read = world.run(world.fs.read(fh, ByteRange::new(0, 5))).unwrap();
+        assert_eq!(&read[..], b"bytes");
+        world.run(world.fs.release(fh)).unwrap();
+        assert_eq!(world.sim.keys(BUCKET), keys);
     }
 }
