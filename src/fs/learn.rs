@@ -259,9 +259,9 @@ impl State {
                     let before = file
                         .known
                         .as_ref()
-                        .filter(|before| before.is_dated_as(&known));
+                        .filter(|before| !entry.is_told && before.is_dated_as(&known));
                     match before.filter(|_| self.open.file(ino).is_some()) {
-                        // Some stores list another entity tag than HEAD tells.
+                        // Some stores list another entity tag than HEAD tells, which was not asked.
                         Some(_) => {}
                         None => drop(self.learn_object(ino, known)),
                     }

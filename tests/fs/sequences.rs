@@ -8,6 +8,7 @@ use s3fs::fs::{CopyRequest, DirEntry, Fh, Ino, OpenMode, RenameMode, SetExtended
 use s3fs::limits::Limits;
 use s3fs::range::ByteRange;
 use s3fs::sim::Operation;
+use s3fs::store::ObjectHeaders;
 
 use super::world::{BUCKET, NEW, World};
 use super::{DIRECTORY, READ, ROOT, describe, name};
@@ -293,6 +294,25 @@ fn a_renamed_directory_is_listed_with_its_attributes() {
         moved.await.unwrap();
         world.fs.forget(ino, 1);
         assert_eq!(listed_mode(&world, to, "d").await, Some(0o640));
+    });
+}
+
+#[test]
+fn an_open_file_is_listed_as_the_one_of_the_same_size_that_has_replaced_it() {
+    let world = World::chosen(Limits::aws(), |config| {
+        config.bounds.attr_ttl = Duration::ZERO;
+        config.attributes = AttributeSource::Objects;
+    });
+    world.sim.put(BUCKET, "d/f", "1");
+    world.run(async {
+        let ino = world.look("d/f").await.unwrap().ino;
+        let fh = world.fs.open(ino, READ).await.unwrap().fh;
+        let mut headers = ObjectHeaders::default();
+        headers.metadata.insert("mode".into(), "33184".into());
+        world.sim.put_with(BUCKET, "d/f", "2", headers);
+        let directory = world.look("d").await.unwrap().ino;
+        assert_eq!(listed_mode(&world, directory, "f").await, Some(0o640));
+        world.close(fh).await.unwrap();
     });
 }
 
