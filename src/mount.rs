@@ -19,10 +19,10 @@ use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::{Config, ShownSource};
-use crate::file::{FileError, Kept, Shared};
+use crate::file::{Kept, Shared};
 use crate::fs::Fs;
 use crate::fuse::{FuseFs, UnderWay};
-use crate::object::{BucketName, ObjectKey};
+use crate::object::BucketName;
 use crate::store::Buckets;
 use crate::store::s3::S3Store;
 
@@ -51,9 +51,6 @@ use point::Fitness;
 use resume::About;
 use session::Ready;
 use sharing::Turn;
-
-/// A key whose content could not be committed before a mount ended, and why.
-pub type Uncommitted = (ObjectKey, FileError);
 
 /// What a mount came to.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use super::{
     Command, MountCommand, RemountCommand, ResumeCommand, SuperviseCommand, UnmountCommand,
     UsageError, called, credentials, inherit, parse, service,
 };
-use crate::mount::{self, Asker, Event, Handover, LiveMount, MountError, Started, Uncommitted};
+use crate::mount::{self, Asker, Event, Handover, LiveMount, MountError, Started};
 use crate::telemetry::{self, Filter, Sink};
 
 /// The arguments make no sense: mount(8).
@@ -372,28 +372,31 @@ pub(super) async fn serve_until_told(
         }
     };
     let left = match name {
-        None => {
-            // The last closes, which nobody waits for, publish or save what they can.
-            live.quiesce(BUSY_PATIENCE).await;
-            live.sync().await
-        }
+        None => live.finish(BUSY_PATIENCE).await,
         Some(name) => {
             service::tell(&[NotifyState::Stopping]);
             info!("{name}: committing and unmounting");
-            tokio::select! {
-                left = live.stop(BUSY_PATIENCE) => left,
-                name = told_again() => {
-                    error!("{} again: ending without waiting for commits under way", name?);
+            let again = tokio::select! {
+                left = live.stop(BUSY_PATIENCE) => Ok(left),
+                name = told_again() => Err(name?),
+            };
+            match again {
+                Ok(left) => left,
+                Err(name) => {
+                    error!("{name} again: ending without waiting for commits under way");
                     live.abandon();
-                    service::forget();
-                    return Ok(NOT_COMMITTED);
+                    live.give_up(Duration::ZERO).await
                 }
             }
         }
     };
-    live.tell(&left).await;
+    for said in &left {
+        error!("{said}");
+    }
+    let code = if left.is_empty() { 0 } else { NOT_COMMITTED };
+    live.tell(left).await;
     service::forget();
-    Ok(verdict(&left))
+    Ok(code)
 }
 
 /// Those that end a process which does not listen to them.
@@ -413,13 +416,6 @@ pub(super) fn ending_signals() -> SigSet {
 async fn told_again() -> std::io::Result<&'static str> {
     tokio::time::sleep(SAME_SIGNAL).await;
     Ok(Told::listen()?.next().await)
-}
-
-fn verdict(left: &[Uncommitted]) -> u8 {
-    for (key, error) in left {
-        error!("{key}: not committed: {error}");
-    }
-    if left.is_empty() { 0 } else { NOT_COMMITTED }
 }
 
 /// The signals that tell the program to end.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 
 use crate::file::{File, Salvaged};
 use crate::fs::handles::FileHandle;
@@ -25,6 +26,9 @@ const COPY_BYTES_MAX: u64 = 0xffff_f000;
 
 /// A time of access older than this is replaced by the next read: mount(8), relatime.
 const RELATIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long the store may take at the end of a mount to abort uploads of what was saved.
+const ABORT_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Fs {
     /// Opens a file: what is there now, asked by HEAD unless known for less than the trust time.
@@ -276,19 +280,32 @@ impl Fs {
     /// The last handle of a file is closed that could not be stored, as its caller was told: what
     /// was written is kept in a local file, and the name shows again what the store has.
     pub(super) async fn give_up(&self, ino: Ino, file: &Arc<File>) {
-        if !save(file).await || !self.state().drop_unstored(ino) {
-            return;
+        let saved = save(file).await;
+        let (Ok(said) | Err(said)) = &saved;
+        log::error!("{said}");
+        if saved.is_ok() && self.state().drop_unstored(ino) {
+            file.discard().await;
         }
-        file.discard().await;
     }
 
-    /// At the end of a mount: what could not be stored is kept in local files.
-    pub async fn save_unstored(&self) {
+    /// At the end of a mount: what could not be stored is kept in local files, and its uploads are
+    /// aborted if the store does so soon. Returns what is to be said of each.
+    pub async fn save_unstored(&self) -> Vec<String> {
         let linked = |(_, open): (Ino, &OpenFile)| (!open.orphan).then(|| Arc::clone(&open.file));
         let files: Vec<_> = self.state().open.iter().filter_map(linked).collect();
+        let mut said = Vec::new();
+        let mut saved = Vec::new();
         for file in files.iter().filter(|file| file.stat().dirty) {
-            save(file).await;
+            match save(file).await {
+                Ok(where_it_is) => {
+                    saved.push(file.discard());
+                    said.push(where_it_is);
+                }
+                Err(why) => said.push(why),
+            }
         }
+        let _ = tokio::time::timeout(ABORT_PATIENCE, join_all(saved)).await;
+        said
     }
 
     /// Nobody can reach an unlinked file any more.
@@ -397,30 +414,32 @@ enum Closed {
     Unstored(Arc<File>),
 }
 
-/// Keeps what was written to a file that could not be stored; whether that went well, so that the
-/// file can be given up.
-async fn save(file: &Arc<File>) -> bool {
+/// Keeps what was written to a file that could not be stored. Says where it is.
+///
+/// # Errors
+/// What is to be said when that failed: the file must not be given up.
+async fn save(file: &Arc<File>) -> Result<String, String> {
     let key = file.place().key;
     match file.salvage().await {
-        Ok(Salvaged::Nothing) => log::warn!("{key}: not stored; no bytes were written to it"),
+        Ok(Salvaged::Nothing) => Ok(format!("{key}: not stored; no bytes were written to it")),
         Ok(Salvaged::Bytes { path, upload: None }) => {
             let path = path.display();
-            log::error!("{key}: not stored; the bytes written to it are in {path}");
+            Ok(format!(
+                "{key}: not stored; the bytes written to it are in {path}"
+            ))
         }
         Ok(Salvaged::Bytes {
             path,
             upload: Some(id),
         }) => {
             let path = path.display();
-            log::error!(
+            Ok(format!(
                 "{key}: not stored; the bytes written to it are in {path} and in the unfinished \
                  upload {id}; {path}.txt says how they fit together"
-            );
+            ))
         }
-        Err(error) => {
-            log::error!("{key}: not stored, and what was written cannot be saved: {error}");
-            return false;
-        }
+        Err(error) => Err(format!(
+            "{key}: not stored, and what was written cannot be saved: {error}"
+        )),
     }
-    true
 }

@@ -74,12 +74,17 @@ impl Fs {
         failed
     }
 
+    /// Whether a file is open.
+    pub fn has_open_files(&self) -> bool {
+        self.state().open.iter().any(|(_, open)| open.handles > 0)
+    }
+
     /// Commits what nobody has open of the source with this directory in the root; of all sources
     /// when there is no such directory. Returns what could not be committed.
-    pub async fn sync_closed(&self, name: &str) -> Vec<(ObjectKey, FileError)> {
+    pub async fn sync_closed(&self, name: Option<&str>) -> Vec<(ObjectKey, FileError)> {
         let closed: Vec<Ino> = {
             let state = self.state();
-            let top = state.tree.child(Ino::ROOT, name);
+            let top = name.and_then(|name| state.tree.child(Ino::ROOT, name));
             let source = top.and_then(|top| state.tree.top(top));
             let is_of_it = |ino| source.is_none() || state.tree.source(ino) == source;
             let closed = state.open.iter();

@@ -350,7 +350,7 @@ impl Served {
     }
 
     async fn store(&self, name: &str) -> Vec<String> {
-        let failed = self.fs.sync_closed(name).await;
+        let failed = self.fs.sync_closed(Some(name)).await;
         let said = failed.iter().map(|(key, error)| format!("{key}: {error}"));
         said.collect()
     }

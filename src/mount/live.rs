@@ -3,15 +3,18 @@
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::pin::pin;
 use std::time::Duration;
 
 use log::{info, warn};
 use nix::sys::stat::{major, minor};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::kernel::{self, Detach};
 use super::upgrade::Upgrade;
-use super::{LiveMount, Uncommitted, point};
+use super::{LiveMount, point};
+use crate::interrupt;
 
 /// How often a busy mount is tried to be unmounted again.
 const BUSY_RETRY: Duration = Duration::from_millis(200);
@@ -75,45 +78,81 @@ impl LiveMount {
     }
 
     /// Tells those who wait for the end what could not be committed.
-    pub async fn tell(&mut self, left: &[Uncommitted]) {
+    pub async fn tell(&mut self, left: Vec<String>) {
         if let Some(control) = self.control.take() {
-            let said = left.iter().map(|(key, error)| format!("{key}: {error}"));
-            control.end(said.collect()).await;
+            control.end(left).await;
         }
-    }
-
-    /// Commits everything that is dirty. Returns what could not be.
-    pub async fn sync(&self) -> Vec<Uncommitted> {
-        self.fs.sync_all().await
     }
 
     /// Commits what is dirty and unmounts. While something inside is in use, waits for at most
     /// `patience`, then detaches the mount; what is still open fails when this process ends.
-    /// Returns the keys that could not be committed.
-    pub async fn stop(&mut self, patience: Duration) -> Vec<Uncommitted> {
+    /// Returns what is to be said of what could not be committed.
+    pub async fn stop(&mut self, patience: Duration) -> Vec<String> {
         // Before unmounting: afterwards nobody is left who could be told of a failure, or try
         // again.
-        let failed = self.sync().await;
-        for (key, error) in &failed {
-            warn!("{key}: not committed yet: {error}");
+        for failed in self.sync().await {
+            warn!("{failed}");
         }
         if tokio::time::timeout(patience, self.detach_when_idle())
             .await
             .is_ok()
         {
             self.ended().await;
-            // The last closes, which nobody waits for, publish or save what they can.
-            self.quiesce(patience).await;
         } else {
             warn!("{}: still in use", self.path.display());
             self.abandon();
         }
         // What was written meanwhile, and a second chance for what failed.
-        let failed = self.sync().await;
+        self.settle(patience).await
+    }
+
+    /// After the end of the connection: commits what is dirty. Where it was ended by force, as by
+    /// `umount -f`, what is open is half written, and the store may be what it was ended for: that
+    /// is saved, and the rest has `patience`. Returns as [`Self::stop`].
+    pub async fn finish(&self, patience: Duration) -> Vec<String> {
+        if !self.fs.has_open_files() {
+            return self.settle(patience).await;
+        }
+        warn!(
+            "{}: ended by force while files are open",
+            self.path.display()
+        );
+        self.abandon();
+        self.give_up(patience).await
+    }
+
+    /// Commits what nobody has open within `patience`, and saves all else. Returns as
+    /// [`Self::stop`].
+    pub async fn give_up(&self, patience: Duration) -> Vec<String> {
+        let over = CancellationToken::new();
+        let mut closed = pin!(interrupt::scope(over.clone(), self.fs.sync_closed(None)));
+        let is_in_time = tokio::time::timeout(patience, &mut closed).await.is_ok();
+        if !is_in_time {
+            over.cancel();
+            closed.await;
+        }
+        self.fs.save_unstored().await
+    }
+
+    /// Waits for what is under way no longer than `patience`, commits what is dirty, and saves
+    /// what cannot be. Returns as [`Self::stop`].
+    async fn settle(&self, patience: Duration) -> Vec<String> {
+        // The last closes, which nobody waits for, publish or save what they can.
+        self.quiesce(patience).await;
+        let mut failed = self.sync().await;
         if !failed.is_empty() {
-            self.fs.save_unstored().await;
+            failed.extend(self.fs.save_unstored().await);
         }
         failed
+    }
+
+    /// Commits everything that is dirty. Returns what is to be said of what could not be.
+    async fn sync(&self) -> Vec<String> {
+        let failed = self.fs.sync_all().await;
+        let said = failed
+            .iter()
+            .map(|(key, error)| format!("{key}: not committed: {error}"));
+        said.collect()
     }
 
     /// Takes the mounts out of the tree at once, whatever is in use.

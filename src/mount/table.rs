@@ -64,7 +64,10 @@ pub fn unmount(path: &Path, how: Unmount) -> Result<(), MountError> {
     let mut umount = Command::new("umount");
     // Not by this program again.
     umount.arg("-i");
-    for (is_wanted, flag) in [(how.lazy, "-l"), (how.force, "-f"), (how.read_only, "-r")] {
+    // By force it ends although files are open, which are saved: the kernel fails what is under way
+    // and only then finds the mount busy.
+    let detaches = how.lazy || how.force;
+    for (is_wanted, flag) in [(detaches, "-l"), (how.force, "-f"), (how.read_only, "-r")] {
         umount.args(is_wanted.then_some(flag));
     }
     umount.arg("--").arg(&path).stdin(Stdio::null());

@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use s3fs::sim::{Fault, How, Operation};
+
 use crate::access::Access;
 use crate::mounted::PROGRAM;
 use crate::rig::{BUCKET, Rig};
@@ -36,6 +38,15 @@ fstab() {
 }
 # fails COMMAND...: that a command fails, which `!` would not end the script for.
 fails() { if "$@"; then echo "succeeded: $*"; return 1; fi; }
+# writes FILE BYTES: has written bytes to a file and goes on having it open.
+writes() {
+    python3 -c "import sys, time
+file = open(sys.argv[1], 'wb', 0)
+file.write(sys.argv[2].encode() + b'\n')
+open(sys.argv[3], 'w').close()
+time.sleep(600)" "$1" "$2" "$over/written" &
+    while [ ! -e "$over/written" ]; do sleep 0.1; done
+}
 mounts() { findmnt -rn -o TARGET "$@" | grep -c "^$dir" || true; }
 # The process that serves, not the one beside it.
 daemon() { pgrep -x 'mount.s3fs|s3fs'; }
@@ -166,6 +177,59 @@ fn a_lazy_umount_waits_for_nobody() {
         "#,
     );
     assert_eq!(rig.sim.content(BUCKET, "open").unwrap(), b"late\n");
+}
+
+#[test]
+fn umount_by_force_saves_what_is_open_and_ends_the_mount_though_the_store_has_stalled() {
+    let rig = Rig::new();
+    rig.sim.put(BUCKET, "old", "good");
+    let stalled = Fault {
+        on: Some(Operation::PutObject),
+        ..Fault::nth(1, How::Stall)
+    };
+    rig.sim.fault(stalled.times(u64::MAX / 2));
+    works(
+        &rig,
+        r#"
+        mkdir "$over/staging"
+        mount -t s3fs bucket "$dir" -o "_netdev,staging_dir=$over/staging,$options"
+        writes "$dir/old" new
+        # One that waits for the store, too.
+        echo closed 2>/dev/null >"$dir/closed" &
+        sleep 1
+        started=$SECONDS
+        code=0; umount -f "$dir" 2>"$over/said" || code=$?
+        [ $((SECONDS - started)) -lt 30 ]
+        cat "$over/said"
+        [ $code != 0 ]
+        grep -q "old: not stored; the bytes written to it are in $over/staging/" "$over/said"
+        [ "$(mounts)" = 0 ]
+        grep -qx new "$over"/staging/*
+        grep -qx closed "$over"/staging/*
+        while daemon >/dev/null; do sleep 0.1; done
+        "#,
+    );
+    assert_eq!(rig.sim.content(BUCKET, "old").unwrap(), b"good");
+    assert!(rig.sim.content(BUCKET, "closed").is_none());
+}
+
+#[test]
+fn a_connection_that_is_aborted_ends_the_mount_and_saves_what_is_open() {
+    let rig = Rig::new();
+    works(
+        &rig,
+        r#"
+        mkdir "$over/staging"
+        mount -t s3fs bucket "$dir" -o "staging_dir=$over/staging,$options"
+        writes "$dir/open" written
+        # The kernel finds the mount busy after it has ended the connection.
+        fails umount -i -f "$dir" 2>"$over/said"
+        while daemon >/dev/null; do sleep 0.1; done
+        [ "$(mounts)" = 0 ]
+        grep -qx written "$over"/staging/*
+        "#,
+    );
+    assert!(rig.sim.content(BUCKET, "open").is_none());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use s3fs::limits::GIB;
-use s3fs::sim::{Operation, Pace};
+use s3fs::sim::{Fault, How, Operation, Pace};
 
 use crate::rig::{BUCKET, Rig};
 use crate::shell::{output, sh, sh_fails, spawn};
@@ -70,6 +70,30 @@ fn sigterm_commits_what_is_open_and_unmounts() {
     assert!(status.success(), "{status}\n{}", mounted.log());
     assert_eq!(rig.sim.content(BUCKET, "f").unwrap(), b"not closed");
     wait_until("it is unmounted", || !mounted.is_mounted());
+}
+
+#[test]
+fn a_second_sigterm_saves_what_a_stalled_store_does_not_take() {
+    let rig = Rig::new();
+    let mut mounted = rig.mount();
+    let mut file = File::create(mounted.path("f")).unwrap();
+    file.write_all(b"not closed").unwrap();
+    let stalled = Fault {
+        on: Some(Operation::PutObject),
+        ..Fault::nth(1, How::Stall)
+    };
+    rig.sim.fault(stalled.times(u64::MAX / 2));
+    mounted.signal(Signal::SIGTERM);
+    // Just behind the first it would be the same.
+    std::thread::sleep(Duration::from_secs(2));
+    mounted.signal(Signal::SIGTERM);
+    assert_eq!(mounted.wait().code(), Some(74), "{}", mounted.log());
+    assert_eq!(mounted.spilled_files(), 2, "bytes and a note");
+    assert!(
+        mounted.log().contains("f: not stored; the bytes"),
+        "{}",
+        mounted.log()
+    );
 }
 
 #[test]
