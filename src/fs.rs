@@ -12,7 +12,7 @@ use crate::file::{FileError, Shared};
 use crate::interrupt::Interrupted;
 use crate::journal::JournalError;
 use crate::lock::Guarded;
-use crate::namespace::names::{self, NAME_BYTES_MAX, NameError, UNLINKED_DIR};
+use crate::namespace::names::{NAME_BYTES_MAX, NameError, UNLINKED_DIR};
 pub use crate::namespace::{Attr, Ino, Kind};
 use crate::range::ByteRange;
 use crate::store::{Buckets, StoreError};
@@ -434,6 +434,11 @@ impl Fs {
         Stated::new(self.state.lock(), &self.shared.journal, &self.invalidations)
     }
 
+    /// The name as the table keeps it.
+    fn entry_name(&self, name: &OsStr) -> FsResult<Arc<str>> {
+        Ok(Arc::from(self.state().tree.spelling.component(name)?))
+    }
+
     /// Whether entries can be made, removed and renamed here, and under this name.
     fn check_entry(&self, parent: Ino, name: &str) -> FsResult<()> {
         let state = self.state();
@@ -474,11 +479,6 @@ impl Drop for Pinned<'_> {
     fn drop(&mut self) {
         self.fs.state().tree.unpin(self.ino);
     }
-}
-
-/// The name as the table keeps it.
-fn entry_name(name: &OsStr) -> FsResult<Arc<str>> {
-    Ok(Arc::from(names::component(name)?))
 }
 
 impl From<NameError> for FsError {

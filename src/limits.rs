@@ -50,6 +50,8 @@ pub struct Limits {
     /// user guide, "Working with object metadata": 2 KB, the sum of the bytes in the UTF-8
     /// encoding of each key and value). No store known takes less.
     pub metadata_bytes_max: u64,
+    /// Whether a backslash in a key is a slash: then no key has one.
+    pub backslash_is_slash: bool,
     /// A whole object up to this size is copied by one CopyObject; a larger one by parts in
     /// parallel, which takes less time. A choice, not a rule of the store.
     pub copy_object_preferred_max: u64,
@@ -75,6 +77,7 @@ impl Limits {
             append_max: 0,
             object_size_max: 5 * 1024 * GIB,
             metadata_bytes_max: 2048,
+            backslash_is_slash: false,
             copy_object_preferred_max: 256 * MIB,
             copy_part_size: 256 * MIB,
             upload_part_size: 8 * MIB,

@@ -393,6 +393,30 @@ pub trait Bucket: fmt::Debug + Send + Sync {
     /// # Errors
     /// When the request as a whole failed; any of them may be gone then.
     async fn delete_many(&self, keys: &[ObjectKey]) -> StoreResult<Vec<(ObjectKey, StoreError)>>;
+
+    /// Deletes objects that were copied elsewhere, at most 1,000 in a call. What another client
+    /// has stored under such a key since stays, where the store has a condition for that, and is
+    /// not among those that are returned.
+    ///
+    /// # Errors
+    /// As [`Self::delete_many`].
+    async fn delete_moved(
+        &self,
+        versions: &[Arc<ObjectVersion>],
+    ) -> StoreResult<Vec<(ObjectKey, StoreError)>> {
+        let keys: Vec<ObjectKey> = versions.iter().map(|version| version.key.clone()).collect();
+        self.delete_many(&keys).await
+    }
+
+    /// All objects were moved away from below these keys, which end in slashes, the innermost
+    /// first: takes away the directories that are left of them, where the store has any
+    /// (SeaweedFS). What holds anything stays.
+    ///
+    /// # Errors
+    /// By meaning.
+    async fn delete_emptied(&self, _directories: &[ObjectKey]) -> StoreResult<()> {
+        Ok(())
+    }
 }
 
 /// The buckets of a mount, by name: how the holder of an [`ObjectVersion`] reaches its bytes.

@@ -17,6 +17,8 @@ mod ahead;
 mod appends;
 #[path = "fs/bounds.rs"]
 mod bounds;
+#[path = "fs/directories.rs"]
+mod directories;
 #[path = "fs/held.rs"]
 mod held;
 #[path = "fs/identity.rs"]

@@ -50,6 +50,7 @@ fn toy_limits(appends: bool) -> Limits {
         append_max: if appends { 4_096 } else { 0 },
         object_size_max: 100_000,
         metadata_bytes_max: 2_048,
+        backslash_is_slash: false,
         copy_object_preferred_max: 100,
         copy_part_size: 64,
         upload_part_size: AHEAD_BYTES_MIN as u64,

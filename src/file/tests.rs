@@ -31,6 +31,7 @@ fn toy_limits() -> Limits {
         append_max: 0,
         object_size_max: 4000,
         metadata_bytes_max: 2_048,
+        backslash_is_slash: false,
         copy_object_preferred_max: 50,
         copy_part_size: 20,
         upload_part_size: 16,

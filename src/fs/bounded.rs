@@ -6,7 +6,6 @@ use crate::config::Bounds;
 use crate::fs::Ino;
 use crate::fs::invalidate::{Invalidation, Invalidations};
 use crate::fs::state::State;
-use crate::namespace::names;
 
 /// Nodes that are looked at after a change for some that the kernel may forget: more than a change
 /// adds, so that the bound holds however many come.
@@ -54,7 +53,7 @@ impl State {
             .tree
             .unused_files(wanted, nodes, |ino| open.file(ino).is_some());
         for (parent, name) in unused {
-            let notice = Invalidation::Unused(parent, names::name(&name));
+            let notice = Invalidation::Unused(parent, self.tree.spelling.name(&name));
             self.invalid.push(notice);
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::fs::{Fs, entry_name};
+use crate::fs::Fs;
 use crate::lock::Guarded;
 use crate::namespace::Ino;
 
@@ -89,7 +89,7 @@ impl Fs {
     /// For how long a name that was not found may be trusted not to exist.
     pub fn absent_ttl(&self, parent: Ino, name: &OsStr) -> Duration {
         let ttl = self.shared.bounds.attr_ttl;
-        let Ok(name) = entry_name(name) else {
+        let Ok(name) = self.entry_name(name) else {
             return ttl;
         };
         let known = self.state().names.absent_since(parent, &name);

@@ -449,6 +449,6 @@ impl State {
         self.tree.restore_top(ino, name);
         self.carriers.add_source();
         let ShownSource { source, ownership } = shown;
-        self.roots.push(Root::of(source, *ownership, buckets));
+        self.add_root(Root::of(source, *ownership, buckets));
     }
 }

@@ -10,7 +10,6 @@ use crate::fs::{Attr, FsResult, Ino, Invalidation, Trusted};
 use crate::namespace::Reported;
 use crate::namespace::knowledge::{Known, Named};
 use crate::namespace::listing::Entry;
-use crate::namespace::names;
 use crate::namespace::tree::{Node, NodeState};
 
 impl State {
@@ -138,7 +137,7 @@ impl State {
         let Some(node) = self.tree.node(ino).filter(|node| node.is_linked()) else {
             return;
         };
-        let entry = Invalidation::Entry(node.parent(), names::name(node.name()));
+        let entry = Invalidation::Entry(node.parent(), self.tree.spelling.name(node.name()));
         if let Some(open) = self.open.file(ino).filter(|_| !node.is_directory()) {
             open.file.supersede();
             self.invalid.push(entry);

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::file::{Place, Seen};
 use crate::fs::state::{Found, State, seen_of};
-use crate::fs::{Fh, Fs, FsError, FsResult, Pinned, Trusted, entry_name};
+use crate::fs::{Fh, Fs, FsError, FsResult, Pinned, Trusted};
 use crate::namespace::knowledge::{Known, Named};
 use crate::namespace::tree::{Node, NodeState};
 use crate::namespace::{Attr, Ino, names};
@@ -20,7 +20,7 @@ impl Fs {
     /// [`FsError::NoEntry`], errors of the name and of the store.
     pub async fn lookup(&self, parent: Ino, name: &OsStr) -> FsResult<Trusted<Attr>> {
         self.check_kept()?;
-        let name = entry_name(name)?;
+        let name = self.entry_name(name)?;
         loop {
             let found = self.resolve(parent, &name).await?.ok_or(FsError::NoEntry)?;
             let mut state = self.state();
@@ -192,21 +192,25 @@ impl Fs {
 
     /// Whether there are keys below a directory's key, and what its marker tells. HEAD is asked for
     /// that only if it is not the marker known `before`.
+    ///
+    /// Whether a directory is there is asked by folded listings only, as readdir does: SeaweedFS
+    /// shows in them, and nowhere else, one that lost its last object.
     async fn list_directory(&self, place: &Place, before: Option<Known>) -> StoreResult<Found> {
         let prefix = place.key.as_str().to_owned();
         let request = ListRequest {
             prefix,
+            fold: true,
             page_max: Some(1),
-            ..ListRequest::default()
+            continuation: None,
         };
         let asked = Instant::now();
         let page = place.bucket.list(&request).await?;
-        let Some(first) = page.objects.first() else {
-            return Ok(Found::Absent);
+        let Some(first) = page.objects.first().filter(|first| first.key == place.key) else {
+            return Ok(match page.objects.is_empty() && page.prefixes.is_empty() {
+                true => Found::Absent,
+                false => Found::Directory(None),
+            });
         };
-        if first.key != place.key {
-            return Ok(Found::Directory(None));
-        }
         let listed = Known::of_listed(first, asked).after(before.as_ref());
         if listed.is_told || !self.state().carriers.are_wanted() {
             return Ok(Found::Directory(Some(listed)));

@@ -8,7 +8,7 @@ use crate::attributes::{Attributes, SET_GID};
 use crate::file::{Creation, File};
 use crate::fs::lookup::{Want, with_slash};
 use crate::fs::state::{State, directory_state, file_state};
-use crate::fs::{Fs, FsError, FsResult, Ino, NewNode, OpenMode, Opened, Trusted, entry_name};
+use crate::fs::{Fs, FsError, FsResult, Ino, NewNode, OpenMode, Opened, Trusted};
 use crate::lock::Guarded;
 use crate::namespace::knowledge::Known;
 use crate::namespace::names::{self, KEY_BYTES_MAX};
@@ -35,7 +35,7 @@ impl Fs {
         mode: OpenMode,
     ) -> FsResult<(Trusted<Attr>, Opened)> {
         self.check_kept()?;
-        let name = entry_name(name)?;
+        let name = self.entry_name(name)?;
         self.check_entry(parent, &name)?;
         loop {
             if self.resolve(parent, &name).await?.is_some() {
@@ -167,7 +167,7 @@ impl Fs {
     /// [`FsError::Exists`]; errors of the name and of the store.
     pub async fn mkdir(&self, parent: Ino, name: &OsStr, new: NewNode) -> FsResult<Trusted<Attr>> {
         self.check_kept()?;
-        let name = entry_name(name)?;
+        let name = self.entry_name(name)?;
         self.check_entry(parent, &name)?;
         if self.resolve(parent, &name).await?.is_some() {
             return Err(FsError::Exists);
@@ -184,10 +184,16 @@ impl Fs {
         }
         let mut headers = self.marker_headers();
         attributes.write_to(&mut headers.metadata, Kind::Directory);
-        let put = place
-            .bucket
-            .put(&marker, Payload::new(), &headers, &Precondition::Absent);
-        let version = match put.await {
+        let (bucket, absent) = (&place.bucket, Precondition::Absent);
+        let mut put = bucket.put(&marker, Payload::new(), &headers, &absent).await;
+        if matches!(put, Err(StoreError::NotOffered { .. }))
+            && self.state().are_default(parent, &attributes)
+        {
+            // The store keeps nothing of a directory, and shown it is the same.
+            headers.metadata.clear();
+            put = bucket.put(&marker, Payload::new(), &headers, &absent).await;
+        }
+        let version = match put {
             Ok(version) => version,
             Err(StoreError::Exists { .. } | StoreError::Overtaken { .. }) => {
                 // Somebody else was faster: the next lookup asks.
@@ -278,6 +284,14 @@ impl State {
             atime: now,
             ctime: now,
         }
+    }
+
+    /// Whether a directory that has none of these stored shows them.
+    fn are_default(&self, parent: Ino, attributes: &Attributes) -> bool {
+        let defaults = self.ownership(parent);
+        let (mode, uid, gid) = (attributes.permissions, attributes.uid, attributes.gid);
+        let shown = (defaults.dir_mode, defaults.uid, defaults.gid);
+        (mode, uid, gid) == (Some(shown.0), Some(shown.1), Some(shown.2))
     }
 
     /// The entries of a directory changed.

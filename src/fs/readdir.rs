@@ -13,9 +13,9 @@ use crate::fs::state::{State, directory_state, file_state};
 use crate::fs::{DirEntry, Fh, Fs, FsError, FsResult, Ino, Opened, PageCache};
 use crate::interrupt;
 use crate::journal::codec::{Record, record};
+use crate::namespace::Attr;
 use crate::namespace::knowledge::{NameKnown, Named};
 use crate::namespace::listing::{Entry, Fold};
-use crate::namespace::{Attr, names};
 use crate::store::ListRequest;
 
 /// Entries before those of the listing: `.` and `..`.
@@ -104,7 +104,12 @@ impl Stream {
         Ok(Self {
             local: local.map(|(name, _)| Arc::clone(name)).collect(),
             place,
-            fold: Fold::new(prefix, state.tree.top(ino).is_some(), kept),
+            fold: Fold::new(
+                prefix,
+                state.tree.spelling,
+                state.tree.top(ino).is_some(),
+                kept,
+            ),
             next: Next::Start,
             first: DOTS,
             entries: VecDeque::new(),
@@ -376,7 +381,7 @@ impl State {
         let child = self.tree.child(parent, &entry.name);
         let since = child.and_then(|child| self.known_at(child));
         let attr = self.trusted(attr, since.or(Some(entry.at)));
-        let name = names::name(&entry.name);
+        let name = self.tree.spelling.name(&entry.name);
         if !take(&DirEntry {
             next_offset,
             name,

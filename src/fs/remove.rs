@@ -9,7 +9,7 @@ use crate::file::{File, FileError, Hold, Place};
 use crate::fs::locks::Access;
 use crate::fs::registry::{Hiding, OpenFile};
 use crate::fs::state::{State, both};
-use crate::fs::{ATTEMPTS_MAX, Fs, FsError, FsResult, Ino, entry_name};
+use crate::fs::{ATTEMPTS_MAX, Fs, FsError, FsResult, Ino};
 use crate::interrupt;
 use crate::namespace::tree::NodeState;
 use crate::object::ObjectVersion;
@@ -36,7 +36,7 @@ impl Fs {
     /// [`FsError::NoEntry`], [`FsError::IsDirectory`]; errors of the store and of files whose
     /// content takes bytes from this one and could not be committed. Nothing is removed then.
     pub async fn unlink(&self, parent: Ino, name: &OsStr) -> FsResult<()> {
-        let name = entry_name(name)?;
+        let name = self.entry_name(name)?;
         self.check_entry(parent, &name)?;
         for _ in 0..ATTEMPTS_MAX {
             let found = self.resolve(parent, &name).await?.ok_or(FsError::NoEntry)?;
@@ -104,7 +104,7 @@ impl Fs {
     /// # Errors
     /// [`FsError::NoEntry`], [`FsError::NotDirectory`], [`FsError::NotEmpty`]; errors of the store.
     pub async fn rmdir(&self, parent: Ino, name: &OsStr) -> FsResult<()> {
-        let name = entry_name(name)?;
+        let name = self.entry_name(name)?;
         self.check_entry(parent, &name)?;
         let found = self.resolve(parent, &name).await?.ok_or(FsError::NoEntry)?;
         let gone = self.rmdir_inode((parent, &name), found.ino).await?;
@@ -167,11 +167,13 @@ impl Fs {
         let prefix = place.key.as_str().to_owned();
         let request = ListRequest {
             prefix,
+            fold: true,
             page_max: Some(2),
-            ..ListRequest::default()
+            continuation: None,
         };
         let page = place.bucket.list(&request).await?;
-        if page.objects.iter().any(|object| object.key != place.key) {
+        let is_below = !page.prefixes.is_empty();
+        if is_below || page.objects.iter().any(|object| object.key != place.key) {
             return Err(FsError::NotEmpty);
         }
         Ok(!page.objects.is_empty())

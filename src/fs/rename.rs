@@ -12,7 +12,7 @@ use crate::fs::lookup::Want;
 use crate::fs::make::content_type;
 use crate::fs::registry::OpenFile;
 use crate::fs::state::{State, both};
-use crate::fs::{ATTEMPTS_MAX, Fs, FsError, FsResult, Ino, RenameMode, entry_name};
+use crate::fs::{ATTEMPTS_MAX, Fs, FsError, FsResult, Ino, RenameMode};
 use crate::namespace::knowledge::Known;
 use crate::namespace::names::in_key;
 use crate::object::ObjectVersion;
@@ -101,8 +101,8 @@ impl Fs {
         to: (Ino, &OsStr),
         mode: RenameMode,
     ) -> FsResult<()> {
-        let from = (from.0, entry_name(from.1)?);
-        let to = (to.0, entry_name(to.1)?);
+        let from = (from.0, self.entry_name(from.1)?);
+        let to = (to.0, self.entry_name(to.1)?);
         self.check_entry(from.0, &from.1)?;
         self.check_entry(to.0, &to.1)?;
         for _ in 0..ATTEMPTS_MAX {
@@ -154,7 +154,7 @@ impl Fs {
 
     /// The inode that has a name, as far as is known.
     pub fn known_child(&self, parent: Ino, name: &OsStr) -> Option<Ino> {
-        let name = entry_name(name).ok()?;
+        let name = self.entry_name(name).ok()?;
         self.state().tree.child(parent, &name)
     }
 
@@ -164,7 +164,7 @@ impl Fs {
     /// # Errors
     /// Errors of the name and of the store.
     pub async fn settle_rename(&self, source: Option<Ino>, to: (Ino, &OsStr)) -> FsResult<bool> {
-        let name = entry_name(to.1)?;
+        let name = self.entry_name(to.1)?;
         if self.resolve(to.0, &name).await?.is_none() {
             return Ok(false);
         }

@@ -9,7 +9,7 @@
 //! (`mv -T OLD NEW`, since `mv` moves into a directory that exists. A new mount remembers nothing:
 //! there the entries are moved one by one.)
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
@@ -208,6 +208,8 @@ impl Fs {
         }
         let has_marker = !markers.is_empty();
         self.move_page(ends, markers, open, moved).await?;
+        let top = std::slice::from_ref(&ends.from.key);
+        ends.from.bucket.delete_emptied(top).await?;
         Ok(has_marker)
     }
 
@@ -242,10 +244,11 @@ impl Fs {
             }
         }
         *moved += (keys.len() - kept.len()) as u64;
-        match deleted?.into_iter().next() {
-            Some((_, error)) => Err(error),
-            None => Ok(()),
+        if let Some((_, error)) = deleted?.into_iter().next() {
+            return Err(error);
         }
+        let emptied = directories_of(&ends.from.key, &keys);
+        ends.from.bucket.delete_emptied(&emptied).await
     }
 
     /// Copies once more the files that were committed since the listing: what is there now is
@@ -394,6 +397,16 @@ fn relocate(
     if !file.relocate(to, of.map(AsRef::as_ref), copy) {
         log::error!("{key}: moved, and open as another version");
     }
+}
+
+/// The directories between `top` and these keys, the innermost first.
+fn directories_of(top: &ObjectKey, keys: &[ObjectKey]) -> Vec<ObjectKey> {
+    let mut directories = BTreeSet::new();
+    for key in keys.iter().map(ObjectKey::as_str) {
+        let slashes = key.match_indices('/').map(|(at, _)| &key[..=at]);
+        directories.extend(slashes.filter(|directory| directory.len() > top.as_str().len()));
+    }
+    directories.into_iter().rev().map(ObjectKey::new).collect()
 }
 
 /// Open files whose objects another client has removed have the new name too.

@@ -91,22 +91,30 @@ impl State {
                 ..config.ownership
             },
         };
-        let roots = config.sources.iter();
-        let roots = roots.map(|source| Root::of(source, ownership, buckets));
-        Self {
+        let mut state = Self {
             tree: Tree::new(&names),
             names: NameCache::default(),
             open: OpenFiles::default(),
             carriers: Carriers::new(config.attributes, config.sources.len()),
             late: Late::default(),
-            roots: roots.collect(),
+            roots: Vec::new(),
             ownership: config.ownership,
             attr_ttl: config.bounds.attr_ttl,
             mounted: SystemTime::now(),
             bounded: Bounded::new(&config.bounds),
             invalid: Vec::new(),
             numbers_kept: 0,
+        };
+        for source in &config.sources {
+            state.add_root(Root::of(source, ownership, buckets));
         }
+        state
+    }
+
+    /// One more source; all are of one store.
+    pub(super) fn add_root(&mut self, root: Root) {
+        self.tree.spelling.backslash_is_slash |= root.bucket.limits().backslash_is_slash;
+        self.roots.push(root);
     }
 
     /// A node.
@@ -149,7 +157,7 @@ impl State {
         self.carriers.add_source();
         let root = Root::of(source, *ownership, buckets);
         let place = root.place();
-        self.roots.push(root);
+        self.add_root(root);
         (name, place)
     }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::namespace::knowledge::{Known, Named};
-use crate::namespace::names::{UNLINKED_DIR, beside, nameable};
+use crate::namespace::names::{Spelling, UNLINKED_DIR};
 use crate::store::{ListPage, ListedObject};
 
 /// One name of a directory.
@@ -42,6 +42,7 @@ impl Entry {
 #[derive(Debug)]
 pub struct Fold {
     prefix: String,
+    spelling: Spelling,
     /// Whether this is the top of a source, where one name is reserved.
     top: bool,
     /// Names of directories, whether there are keys below them or not.
@@ -59,9 +60,15 @@ enum Next<'a> {
 
 impl Fold {
     /// Before the first page of the keys below `prefix`, which is empty or ends in `/`.
-    pub const fn new(prefix: String, top: bool, directories: BTreeSet<Arc<str>>) -> Self {
+    pub const fn new(
+        prefix: String,
+        spelling: Spelling,
+        top: bool,
+        directories: BTreeSet<Arc<str>>,
+    ) -> Self {
         Self {
             prefix,
+            spelling,
             top,
             directories,
             held: Vec::new(),
@@ -141,7 +148,7 @@ impl Fold {
         self.pass(&prefix[self.prefix.len()..], entries);
         // The object first: `rm -r` then finds it before it has removed the directory.
         if let Some(object) = self.held.pop_if(|object| *object.name == *name) {
-            give_out_beside(object, entries);
+            self.give_out_beside(object, entries);
         }
         entries.push(Entry {
             name: Arc::from(name),
@@ -154,9 +161,20 @@ impl Fold {
     /// An object that no prefix of the listing is beside.
     fn give_out(&self, object: Entry, entries: &mut Vec<Entry>) {
         if self.directories.contains(&object.name) {
-            give_out_beside(object, entries);
+            self.give_out_beside(object, entries);
         } else {
             entries.push(object);
+        }
+    }
+
+    /// An object beside a directory of its name.
+    fn give_out_beside(&self, object: Entry, entries: &mut Vec<Entry>) {
+        match self.spelling.beside(&object.name) {
+            Some(name) => entries.push(Entry { name, ..object }),
+            None => log::warn!(
+                "{}: hidden by the keys below it, for want of a name that is short enough",
+                object.name
+            ),
         }
     }
 
@@ -176,23 +194,12 @@ impl Fold {
         if self.top && name == UNLINKED_DIR {
             return false;
         }
-        let shows = nameable(name);
+        let shows = self.spelling.nameable(name);
         if !shows && !self.warned {
             self.warned = true;
             log::warn!("{key:?} and other keys that no path can name are left out");
         }
         shows
-    }
-}
-
-/// An object beside a directory of its name.
-fn give_out_beside(object: Entry, entries: &mut Vec<Entry>) {
-    match beside(&object.name) {
-        Some(name) => entries.push(Entry { name, ..object }),
-        None => log::warn!(
-            "{}: hidden by the keys below it, for want of a name that is short enough",
-            object.name
-        ),
     }
 }
 
@@ -204,9 +211,13 @@ mod tests {
 
     use super::Fold;
     use crate::namespace::knowledge::Named;
-    use crate::namespace::names::name as shown;
+    use crate::namespace::names::Spelling;
     use crate::object::ObjectKey;
     use crate::store::{ListPage, ListedObject};
+
+    const SPELLING: Spelling = Spelling {
+        backslash_is_slash: false,
+    };
 
     /// The names of a directory whose keys are these, `page_max` a page; directories end in `/`.
     fn names(keys: &[&str], page_max: usize) -> Vec<String> {
@@ -216,7 +227,7 @@ mod tests {
     fn names_with(keys: &[&str], page_max: usize, directories: BTreeSet<Arc<str>>) -> Vec<String> {
         let mut keys = keys.to_vec();
         keys.sort_unstable();
-        let mut fold = Fold::new("d/".into(), true, directories);
+        let mut fold = Fold::new("d/".into(), SPELLING, true, directories);
         let mut entries = Vec::new();
         for keys in keys.chunks(page_max) {
             let mut page = ListPage::default();
@@ -243,7 +254,7 @@ mod tests {
             .iter()
             .map(|entry| match entry.named {
                 Named::Directory(_) => format!("{}/", entry.name),
-                _ => shown(&entry.name).into_string().unwrap(),
+                _ => SPELLING.name(&entry.name).into_string().unwrap(),
             })
             .collect();
         names.sort_unstable();

@@ -7,9 +7,10 @@
 //!
 //! - Bytes that are not UTF-8: each is U+201B and two upper-case hex digits in the component, and
 //!   U+201B itself is doubled there. A name that already is what such a name would be written as
-//!   is written so once more. [`component`] and [`name`] are thereby inverse to each other: with S
-//!   the names that are not UTF-8, what they are written as, what that is written as and so on,
-//!   a name in S is quoted, any other is itself.
+//!   is written so once more. So is a name with a backslash where the store takes that for a slash
+//!   (SeaweedFS). [`Spelling::component`] and [`Spelling::name`] are thereby inverse to each other:
+//!   with S the names that have to be quoted, what they are written as, what that is written as and
+//!   so on, a name in S is quoted, any other is itself.
 //! - An object beside a directory of its name, which only one of them can have: the object is the
 //!   component with a NUL at its end, which no component has, and shows with U+201B and `file`
 //!   at the end of its name. U+201B is doubled in names that end so by themselves.
@@ -34,6 +35,8 @@ pub const UNLINKED_DIR: &str = ".s3fs-unlinked";
 const QUOTE: char = '\u{201b}';
 /// The bytes of [`QUOTE`].
 const QUOTE_BYTES: &[u8] = b"\xe2\x80\x9b";
+/// A backslash where it is quoted: its byte in hex.
+const BACKSLASH: &str = "\u{201b}5C";
 /// What follows [`QUOTE`] at the end of the name of an object beside a directory. No hex digits.
 const BESIDE: &[u8] = b"file";
 /// What ends the component of such an object.
@@ -48,63 +51,120 @@ pub enum NameError {
     NotAName,
 }
 
-/// The component of a key that a name stands for.
-///
-/// # Errors
-/// [`NameError`].
-pub fn component(name: &OsStr) -> Result<String, NameError> {
-    let bytes = name.as_bytes();
-    if bytes.len() > NAME_BYTES_MAX {
-        return Err(NameError::TooLong);
+/// What the keys of a store cannot have.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Spelling {
+    /// A backslash is a slash there.
+    pub backslash_is_slash: bool,
+}
+
+impl Spelling {
+    /// The component of a key that a name stands for.
+    ///
+    /// # Errors
+    /// [`NameError`].
+    pub fn component(self, name: &OsStr) -> Result<String, NameError> {
+        let bytes = name.as_bytes();
+        if bytes.len() > NAME_BYTES_MAX {
+            return Err(NameError::TooLong);
+        }
+        if !is_name(bytes) {
+            return Err(NameError::NotAName);
+        }
+        let (stem, quotes) = quotes_before_suffix(bytes);
+        let kept = stem + quotes / 2 * QUOTE_BYTES.len();
+        if quotes % 2 == 0 {
+            return Ok(if quotes == 0 {
+                self.written(bytes)
+            } else {
+                self.written(&[&bytes[..kept], BESIDE].concat())
+            });
+        }
+        if !is_name(&bytes[..kept]) {
+            return Err(NameError::NotAName);
+        }
+        let mut component = self.written(&bytes[..kept]);
+        component.push(BESIDE_MARK);
+        Ok(component)
     }
-    if !is_name(bytes) {
-        return Err(NameError::NotAName);
-    }
-    let (stem, quotes) = quotes_before_suffix(bytes);
-    let kept = stem + quotes / 2 * QUOTE_BYTES.len();
-    if quotes % 2 == 0 {
-        return Ok(if quotes == 0 {
-            written(bytes)
+
+    /// The name of what [`Self::component`] gives, or of any other component of a key.
+    pub fn name(self, component: &str) -> OsString {
+        let in_key = in_key(component);
+        let mut bytes = match self.original(in_key) {
+            Some(bytes) => bytes,
+            None => in_key.as_bytes().to_vec(),
+        };
+        if is_beside(component) {
+            let (_, quotes) = trailing_quotes(&bytes);
+            bytes.extend(QUOTE_BYTES.repeat(quotes + 1));
+            bytes.extend(BESIDE);
         } else {
-            written(&[&bytes[..kept], BESIDE].concat())
-        });
+            let (stem, quotes) = quotes_before_suffix(&bytes);
+            bytes.splice(stem..stem, QUOTE_BYTES.repeat(quotes));
+        }
+        OsString::from_vec(bytes)
     }
-    if !is_name(&bytes[..kept]) {
-        return Err(NameError::NotAName);
+
+    /// Whether a path can name this component of a key.
+    pub fn nameable(self, component: &str) -> bool {
+        is_name(component.as_bytes()) && self.name(component).len() <= NAME_BYTES_MAX
     }
-    let mut component = written(&bytes[..kept]);
-    component.push(BESIDE_MARK);
-    Ok(component)
-}
 
-/// The name of what [`component`] gives, or of any other component of a key.
-pub fn name(component: &str) -> OsString {
-    let in_key = in_key(component);
-    let mut bytes = match original(in_key) {
-        Some(bytes) => bytes,
-        None => in_key.as_bytes().to_vec(),
-    };
-    if is_beside(component) {
-        let (_, quotes) = trailing_quotes(&bytes);
-        bytes.extend(QUOTE_BYTES.repeat(quotes + 1));
-        bytes.extend(BESIDE);
-    } else {
-        let (stem, quotes) = quotes_before_suffix(&bytes);
-        bytes.splice(stem..stem, QUOTE_BYTES.repeat(quotes));
+    /// The component that stands for the object of a directory's name; `None` when its name would
+    /// be too long.
+    pub fn beside(self, directory: &str) -> Option<Arc<str>> {
+        let component = format!("{directory}{BESIDE_MARK}");
+        (self.name(&component).len() <= NAME_BYTES_MAX).then(|| Arc::from(component))
     }
-    OsString::from_vec(bytes)
-}
 
-/// Whether a path can name this component of a key.
-pub fn nameable(component: &str) -> bool {
-    is_name(component.as_bytes()) && name(component).len() <= NAME_BYTES_MAX
-}
+    /// A name as it is written in a key.
+    fn written(self, name: &[u8]) -> String {
+        match str::from_utf8(name) {
+            Ok(text) if !self.is_quoted(text) => text.to_owned(),
+            Ok(_) | Err(_) => self.quoted(name),
+        }
+    }
 
-/// The component that stands for the object of a directory's name; `None` when its name would be
-/// too long.
-pub fn beside(directory: &str) -> Option<Arc<str>> {
-    let component = format!("{directory}{BESIDE_MARK}");
-    (name(&component).len() <= NAME_BYTES_MAX).then(|| Arc::from(component))
+    /// The bytes that a component is written for, if it is not itself.
+    fn original(self, component: &str) -> Option<Vec<u8>> {
+        if !component.contains(QUOTE) {
+            return None;
+        }
+        let bytes = unquoted(component)?;
+        // What is quoted without need is itself.
+        if self.quoted(&bytes) != component {
+            return None;
+        }
+        // Each round has half the quotes.
+        let is_quoted = match str::from_utf8(&bytes) {
+            Ok(text) => self.is_quoted(text),
+            Err(_) => true,
+        };
+        is_quoted.then_some(bytes)
+    }
+
+    fn quoted(self, name: &[u8]) -> String {
+        let mut quoted = String::with_capacity(name.len());
+        for run in name.utf8_chunks() {
+            for character in run.valid().chars() {
+                match character {
+                    QUOTE => quoted.extend([QUOTE, QUOTE]),
+                    '\\' if self.backslash_is_slash => quoted.push_str(BACKSLASH),
+                    other => quoted.push(other),
+                }
+            }
+            for byte in run.invalid() {
+                quoted.push_str(&format!("{QUOTE}{byte:02X}"));
+            }
+        }
+        quoted
+    }
+
+    /// Whether a name that is UTF-8 is not written as it is.
+    fn is_quoted(self, name: &str) -> bool {
+        (self.backslash_is_slash && name.contains('\\')) || self.original(name).is_some()
+    }
 }
 
 /// Whether this stands for an object beside a directory of its name.
@@ -149,48 +209,6 @@ fn trailing_quotes(bytes: &[u8]) -> (usize, usize) {
     (rest.len(), (bytes.len() - rest.len()) / QUOTE_BYTES.len())
 }
 
-/// A name as it is written in a key.
-fn written(name: &[u8]) -> String {
-    match str::from_utf8(name) {
-        Ok(text) if original(text).is_none() => text.to_owned(),
-        Ok(_) | Err(_) => quoted(name),
-    }
-}
-
-/// The bytes that a component is [`written`] for, if it is not itself.
-fn original(component: &str) -> Option<Vec<u8>> {
-    if !component.contains(QUOTE) {
-        return None;
-    }
-    let bytes = unquoted(component)?;
-    // What is quoted without need is itself.
-    if quoted(&bytes) != component {
-        return None;
-    }
-    // Each round has half the quotes.
-    let is_quoted = match str::from_utf8(&bytes) {
-        Ok(text) => original(text).is_some(),
-        Err(_) => true,
-    };
-    is_quoted.then_some(bytes)
-}
-
-fn quoted(name: &[u8]) -> String {
-    let mut quoted = String::with_capacity(name.len());
-    for run in name.utf8_chunks() {
-        for character in run.valid().chars() {
-            if character == QUOTE {
-                quoted.push(QUOTE);
-            }
-            quoted.push(character);
-        }
-        for byte in run.invalid() {
-            quoted.push_str(&format!("{QUOTE}{byte:02X}"));
-        }
-    }
-    quoted
-}
-
 /// What was quoted; `None` when a quote has nothing to quote.
 fn unquoted(component: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(component.len());
@@ -217,7 +235,14 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{NAME_BYTES_MAX, NameError, beside, component, in_key, name, nameable, of_source};
+    use super::{NAME_BYTES_MAX, NameError, Spelling, in_key, of_source};
+
+    const PLAIN: Spelling = Spelling {
+        backslash_is_slash: false,
+    };
+    const QUOTING: Spelling = Spelling {
+        backslash_is_slash: true,
+    };
 
     #[test]
     fn a_source_has_a_name_of_plain_letters() {
@@ -227,18 +252,21 @@ mod tests {
         assert_eq!(of_source(arn, ""), "arn%3Aaws%3As3%3A%3A%3Aaccesspoint%2Fx");
         let long = of_source("bkt", &format!("{}/", "d/".repeat(200)));
         assert!(long.len() < NAME_BYTES_MAX);
-        assert_eq!(component(OsStr::new(&long)).as_deref(), Ok(long.as_str()));
+        assert_eq!(
+            PLAIN.component(OsStr::new(&long)).as_deref(),
+            Ok(long.as_str())
+        );
     }
 
     #[test]
     fn a_name_that_no_key_can_hold_is_refused_by_reason() {
         assert_eq!(
-            component(OsStr::new(&"n".repeat(256))),
+            PLAIN.component(OsStr::new(&"n".repeat(256))),
             Err(NameError::TooLong)
         );
         for name in ["", ".", "..", "a/b", "a\0b", "a\0", "\u{201b}file"] {
             assert_eq!(
-                component(OsStr::new(name)),
+                PLAIN.component(OsStr::new(name)),
                 Err(NameError::NotAName),
                 "{name:?}"
             );
@@ -249,14 +277,14 @@ mod tests {
     fn dots_and_length_up_to_the_limit_make_a_name() {
         let longest = "n".repeat(NAME_BYTES_MAX);
         for name in [".x", "...", "x", "\u{201b}", " ", "\n", longest.as_str()] {
-            assert_eq!(component(OsStr::new(name)).as_deref(), Ok(name));
+            assert_eq!(PLAIN.component(OsStr::new(name)).as_deref(), Ok(name));
         }
         // The limit is on the name, however long its component is.
         let bytes = [0xff; NAME_BYTES_MAX];
-        let written = component(OsStr::from_bytes(&bytes)).unwrap();
+        let written = PLAIN.component(OsStr::from_bytes(&bytes)).unwrap();
         assert_eq!(written.len(), 5 * NAME_BYTES_MAX);
-        assert!(nameable(&written));
-        assert!(!nameable(&format!("{written}!")));
+        assert!(PLAIN.nameable(&written));
+        assert!(!PLAIN.nameable(&format!("{written}!")));
     }
 
     #[test]
@@ -280,21 +308,40 @@ mod tests {
         ];
         for (bytes, written) in rows {
             let shown = OsStr::from_bytes(bytes);
-            assert_eq!(component(shown).as_deref(), Ok(written), "{shown:?}");
-            assert_eq!(name(written), shown, "{written:?}");
+            assert_eq!(PLAIN.component(shown).as_deref(), Ok(written), "{shown:?}");
+            assert_eq!(PLAIN.name(written), shown, "{written:?}");
+        }
+    }
+
+    #[test]
+    fn a_backslash_is_quoted_where_the_store_takes_it_for_a_slash() {
+        for (name, written) in [
+            ("a\\b", "a\u{201b}5Cb"),
+            ("a\u{201b}5Cb", "a\u{201b}\u{201b}5Cb"),
+            ("\\", "\u{201b}5C"),
+            ("a\u{201b}b", "a\u{201b}b"),
+        ] {
+            assert_eq!(QUOTING.component(OsStr::new(name)).as_deref(), Ok(written));
+            assert_eq!(QUOTING.name(written), name);
+            assert_eq!(PLAIN.component(OsStr::new(name)).as_deref(), Ok(name));
         }
     }
 
     #[test]
     fn an_object_beside_a_directory_has_a_name_that_no_other_key_has() {
-        let of = |directory: &str| name(&beside(directory).unwrap()).into_string().unwrap();
+        let of = |directory: &str| {
+            PLAIN
+                .name(&PLAIN.beside(directory).unwrap())
+                .into_string()
+                .unwrap()
+        };
         assert_eq!(of("x"), "x\u{201b}file");
         assert_eq!(of("x\u{201b}"), "x\u{201b}\u{201b}\u{201b}file");
-        assert_eq!(in_key(&component(OsStr::new(&of("x"))).unwrap()), "x");
-        assert_eq!(name("x\u{201b}file"), "x\u{201b}\u{201b}file");
-        assert_eq!(name("file"), "file");
-        assert!(beside(&"n".repeat(248)).is_some());
-        assert!(beside(&"n".repeat(249)).is_none());
+        assert_eq!(in_key(&PLAIN.component(OsStr::new(&of("x"))).unwrap()), "x");
+        assert_eq!(PLAIN.name("x\u{201b}file"), "x\u{201b}\u{201b}file");
+        assert_eq!(PLAIN.name("file"), "file");
+        assert!(PLAIN.beside(&"n".repeat(248)).is_some());
+        assert!(PLAIN.beside(&"n".repeat(249)).is_none());
     }
 
     /// What makes names clash: quotes, hex digits, bytes alone or together UTF-8, the suffix.
@@ -302,6 +349,8 @@ mod tests {
         let part = prop_oneof![
             6 => Just("\u{201b}".as_bytes()),
             2 => Just(&b"E9"[..]),
+            2 => Just(&b"5C"[..]),
+            2 => Just(&b"\\"[..]),
             2 => Just(&b"C3"[..]),
             2 => Just(&b"A9"[..]),
             2 => Just(&b"file"[..]),
@@ -323,25 +372,42 @@ mod tests {
         #[test]
         fn every_name_comes_back(bytes in clashing()) {
             let shown = OsStr::from_bytes(&bytes);
-            match component(shown) {
-                Ok(component) => prop_assert_eq!(name(&component), shown),
-                Err(error) => prop_assert_eq!(error, NameError::NotAName),
+            for spelling in [PLAIN, QUOTING] {
+                match spelling.component(shown) {
+                    Ok(component) => {
+                        let has_backslash = component.contains('\\');
+                        prop_assert!(!(spelling.backslash_is_slash && has_backslash));
+                        prop_assert_eq!(spelling.name(&component), shown);
+                    }
+                    Err(error) => prop_assert_eq!(error, NameError::NotAName),
+                }
             }
         }
 
         #[test]
         fn every_component_that_can_be_named_comes_back(bytes in clashing(), is_beside: bool) {
             let plain = String::from_utf8_lossy(&bytes).into_owned();
-            prop_assume!(nameable(&plain));
-            let meant = if is_beside { beside(&plain).unwrap().to_string() } else { plain };
-            prop_assert_eq!(component(&name(&meant)), Ok(meant));
+            for spelling in [PLAIN, QUOTING] {
+                // Where a backslash is quoted no key has one.
+                let is_key = !(spelling.backslash_is_slash && plain.contains('\\'));
+                if !is_key || !spelling.nameable(&plain) {
+                    continue;
+                }
+                let meant = match is_beside {
+                    true => spelling.beside(&plain).unwrap().to_string(),
+                    false => plain.clone(),
+                };
+                prop_assert_eq!(spelling.component(&spelling.name(&meant)), Ok(meant));
+            }
         }
 
         #[test]
         fn any_bytes_come_back(bytes in prop::collection::vec(1..=u8::MAX, 1..=255)) {
             let shown = OsStr::from_bytes(&bytes);
-            if let Ok(component) = component(shown) {
-                prop_assert_eq!(name(&component), shown);
+            for spelling in [PLAIN, QUOTING] {
+                if let Ok(component) = spelling.component(shown) {
+                    prop_assert_eq!(spelling.name(&component), shown);
+                }
             }
         }
     }

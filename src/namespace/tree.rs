@@ -11,7 +11,7 @@ use std::time::Instant;
 use lru::LruCache;
 
 use crate::namespace::knowledge::Known;
-use crate::namespace::names::{beside, in_key};
+use crate::namespace::names::{Spelling, in_key};
 use crate::namespace::{Ino, LocalTimes, Reported};
 use crate::object::ETag;
 
@@ -132,6 +132,8 @@ pub struct Tree {
     retained: LruCache<Ino, ()>,
     /// Nodes that came, went, or may have changed since [`Self::take_changed`].
     changed: Vec<Ino>,
+    /// How names are written in keys.
+    pub spelling: Spelling,
 }
 
 impl Tree {
@@ -145,6 +147,7 @@ impl Tree {
             tops: BTreeMap::new(),
             retained: LruCache::new(RETAINED_MAX),
             changed: Vec::new(),
+            spelling: Spelling::default(),
         };
         let root = tree.reserve();
         tree.nodes
@@ -255,7 +258,8 @@ impl Tree {
     pub fn insert(&mut self, parent: Ino, name: &Arc<str>, ino: Ino, state: NodeState) {
         if let Some(old) = self.child(parent, name) {
             // The object of a directory's name has another one.
-            match beside(name).filter(|_| matches!(state, NodeState::Directory(_))) {
+            let beside = self.spelling.beside(name);
+            match beside.filter(|_| matches!(state, NodeState::Directory(_))) {
                 Some(beside) if self.file_mut(old).is_some() => self.rename(old, parent, &beside),
                 Some(_) | None => self.detach(old),
             }

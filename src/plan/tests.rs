@@ -28,6 +28,7 @@ fn toy() -> Limits {
         append_max: 0,
         object_size_max: 10_000,
         metadata_bytes_max: 2_048,
+        backslash_is_slash: false,
         copy_object_preferred_max: 100,
         copy_part_size: 100,
         upload_part_size: 10,

@@ -1,7 +1,7 @@
 //! The service's buckets: keys, versions and uploads under way, and the rules for changing them.
 //! Knows no HTTP and no S3 message, only S3's error codes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -66,11 +66,42 @@ pub(super) struct BucketState {
     pub(super) listings: u64,
     /// How many there were when a key was first written.
     pub(super) born: BTreeMap<String, u64>,
+    /// What keys have stood in as if they were paths, each with a slash at its end, until it is
+    /// deleted by that key.
+    pub(super) directories: BTreeSet<String>,
 }
 
 impl BucketState {
     pub(super) fn current(&self, key: &str) -> Option<&Arc<Stored>> {
         self.objects.get(key)?.last()?.object.as_ref()
+    }
+
+    /// What HEAD finds of a directory that has no object, where there are directories.
+    pub(super) fn directory(&self, key: &str) -> Option<Arc<Stored>> {
+        let headers = ObjectHeaders {
+            content_type: Some("application/x-directory".into()),
+            ..ObjectHeaders::default()
+        };
+        self.directories.contains(key).then(|| {
+            Arc::new(Stored {
+                content: Content::default(),
+                etag: "d41d8cd98f00b204e9800998ecf8427e-0".into(),
+                headers,
+                customer_key: None,
+                modified: self.created,
+            })
+        })
+    }
+
+    /// A key was deleted; if it is a directory's, the directory goes, too, unless it holds
+    /// anything.
+    fn delete_directory(&mut self, key: &str) {
+        let is_below = |other: &String| other.starts_with(key) && other != key;
+        let mut objects = self.objects.range(key.to_owned()..).map(|(key, _)| key);
+        let mut directories = self.directories.range(key.to_owned()..);
+        if !objects.any(is_below) && !directories.any(is_below) {
+            self.directories.remove(key);
+        }
     }
 
     pub(super) fn upload(&mut self, key: &str, id: &str) -> S3Result<&mut OpenUpload> {
@@ -87,6 +118,8 @@ pub(super) struct WriteCondition {
     pub(super) if_none_match: Option<ETagCondition>,
     /// Whether nothing is answered 412 by `if_match`; 404 otherwise.
     pub(super) absent_is_412: bool,
+    /// Whether a directory without an object is in the way of `if_none_match`.
+    pub(super) finds_directories: bool,
     /// A vendor's header for nothing to be overwritten.
     pub(super) forbids_overwrite: bool,
 }
@@ -178,6 +211,7 @@ impl Buckets {
             uploads: BTreeMap::new(),
             listings: 0,
             born: BTreeMap::new(),
+            directories: BTreeSet::new(),
         };
         self.by_name.insert(name.into(), bucket);
     }
@@ -226,7 +260,9 @@ impl Buckets {
         condition: &WriteCondition,
     ) -> S3Result<Option<String>> {
         let state = self.bucket(bucket)?;
-        condition.check(state.current(key), state.versioned)?;
+        let directory = state.directory(key);
+        let directory = directory.as_ref().filter(|_| condition.finds_directories);
+        condition.check(state.current(key).or(directory), state.versioned)?;
         let id = state.versioned.then(|| format!("{:016x}", self.id()));
         let version = Version {
             id: id.clone(),
@@ -249,6 +285,8 @@ impl Buckets {
         if state.current(key).is_none() {
             state.born.insert(key.into(), state.listings);
         }
+        let slashes = key.match_indices('/').map(|(at, _)| key[..=at].to_owned());
+        state.directories.extend(slashes);
         let versions = state.objects.entry(key.into()).or_default();
         if version.id.is_none() {
             versions.clear();
@@ -289,6 +327,7 @@ impl Buckets {
             self.write_down(|journal| journal.delete(bucket, key, version_id))?;
             self.restore_delete(bucket, key, version_id);
         }
+        self.bucket_mut(bucket)?.delete_directory(key);
         Ok(Deleted {
             version_id: version_id.map(str::to_owned),
             marker,

@@ -19,6 +19,8 @@ pub(super) struct Query<'a> {
     pub(super) after: &'a str,
     pub(super) max: usize,
     pub(super) rules: &'a ListRules,
+    /// Whether directories show that hold nothing ([`WriteRules`](super::rules::WriteRules)).
+    pub(super) has_directories: bool,
 }
 
 /// An entry of a page.
@@ -62,6 +64,9 @@ fn ordered_page(
     if query.rules.delimiter == Delimiter::Slash {
         add_prefixes_of_uploads(bucket, query, &mut entries);
     }
+    if query.has_directories && !query.delimiter.is_empty() {
+        add_directories(bucket, query, &mut entries);
+    }
     entries.sort_by_cached_key(|entry| place(entry.name()));
     if !query.after.is_empty() {
         let after = place(query.after);
@@ -86,6 +91,27 @@ fn add_prefixes_of_uploads(bucket: &BucketState, query: &Query<'_>, entries: &mu
         if !entries.iter().any(|entry| entry.name() == prefix) {
             entries.push(Entry::Prefix(prefix.to_owned()));
         }
+    }
+}
+
+/// Directories right below the prefix, and the one that it names if nothing is below.
+fn add_directories(bucket: &BucketState, query: &Query<'_>, entries: &mut Vec<Entry>) {
+    let is_empty = entries.is_empty();
+    for directory in bucket.directories.range(query.prefix.to_owned()..) {
+        let Some(rest) = directory.strip_prefix(query.prefix) else {
+            break;
+        };
+        if fold(rest, query.delimiter) == Some(rest.len())
+            && !entries.iter().any(|entry| entry.name() == directory)
+        {
+            entries.push(Entry::Prefix(directory.clone()));
+        }
+    }
+    if is_empty
+        && entries.is_empty()
+        && let Some(itself) = bucket.directory(query.prefix)
+    {
+        entries.push(Entry::Object(query.prefix.to_owned(), itself));
     }
 }
 

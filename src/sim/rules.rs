@@ -116,6 +116,17 @@ pub enum CustomerKeys {
     None,
 }
 
+/// What is kept of the headers of an object whose key ends in a slash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MarkerHeaders {
+    /// All.
+    All,
+    /// Content-Type.
+    Type,
+    /// Nothing.
+    None,
+}
+
 /// What is asked of the destination of a write.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct WriteRules {
@@ -144,6 +155,14 @@ pub struct WriteRules {
     /// What a write is answered to a key below that of an object, or above that of another, as if
     /// keys were paths of files; `None` when it is taken.
     pub paths: Option<Refusal>,
+    /// Whether the service has directories of its own. Every key makes those above it. They stay
+    /// when their last object goes, until a DELETE of their key, which ends in a slash, finds them
+    /// empty. A folded listing shows them, HEAD finds them, and `If-None-Match: *` fails on them.
+    pub directories: bool,
+    /// What is kept of the headers of an object whose key ends in a slash.
+    pub marker_headers: MarkerHeaders,
+    /// Whether DeleteObjects looks at entity tags.
+    pub delete_many_conditions: bool,
 }
 
 /// What `bytes=-5` stands for in an `x-amz-copy-source-range`.

@@ -110,15 +110,18 @@ impl S3 for Service {
         lists::parts(&self.0, req.input)
     }
 
-    async fn head_object(&self, req: S3Request<HeadObjectInput>) -> Reply<HeadObjectOutput> {
+    async fn head_object(&self, mut req: S3Request<HeadObjectInput>) -> Reply<HeadObjectOutput> {
+        self.0.take_for_path(&mut req.input.key);
         objects::head(&self.0, req.input)
     }
 
-    async fn get_object(&self, req: S3Request<GetObjectInput>) -> Reply<GetObjectOutput> {
+    async fn get_object(&self, mut req: S3Request<GetObjectInput>) -> Reply<GetObjectOutput> {
+        self.0.take_for_path(&mut req.input.key);
         objects::get(&self.0, req.input)
     }
 
-    async fn put_object(&self, req: S3Request<PutObjectInput>) -> Reply<PutObjectOutput> {
+    async fn put_object(&self, mut req: S3Request<PutObjectInput>) -> Reply<PutObjectOutput> {
+        self.0.take_for_path(&mut req.input.key);
         let rule = self.0.rules.writes.put_conditions;
         let condition = objects::write_condition(&self.0, &req.headers, rule)?;
         if renames::is_asked_for(&req.uri) {
@@ -133,7 +136,11 @@ impl S3 for Service {
         copies::copy(&self.0, req.input, condition).await
     }
 
-    async fn delete_object(&self, req: S3Request<DeleteObjectInput>) -> Reply<DeleteObjectOutput> {
+    async fn delete_object(
+        &self,
+        mut req: S3Request<DeleteObjectInput>,
+    ) -> Reply<DeleteObjectOutput> {
+        self.0.take_for_path(&mut req.input.key);
         deletes::one(&self.0, req.input)
     }
 

@@ -90,6 +90,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl State {
+    /// The key of an object, where a backslash is a slash.
+    pub(super) fn take_for_path(&self, key: &mut String) {
+        if self.rules.limits.backslash_is_slash {
+            *key = key.replace('\\', "/");
+        }
+    }
+
     pub(super) fn new(settings: Settings, dir: Option<&Path>) -> io::Result<Self> {
         let Settings {
             rules,

@@ -84,6 +84,20 @@ pub enum Tagging {
     Dropped,
 }
 
+/// What the object is whose key ends in a slash: a directory's marker.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Markers {
+    /// An object like any other.
+    Objects,
+    /// It is not known whether it keeps its metadata: the first one that is stored is looked at by
+    /// HEAD, and if they are gone, the store is taken for one of [`Self::Directories`].
+    Unverified,
+    /// A directory of the store's own, as in a filesystem. It keeps no metadata, but its
+    /// Content-Type, which they become parameters of; and it stays, in folded listings, when its
+    /// last object goes.
+    Directories,
+}
+
 /// Where a request names the bucket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Addressing {
@@ -117,6 +131,10 @@ pub struct Dialect {
     /// `If-None-Match` and `If-Match` on PutObject, CompleteMultipartUpload and the destination
     /// of CopyObject.
     pub write_conditions: Conditions,
+    /// Whether `If-Match` on DeleteObject, and the entity tag of each object of DeleteObjects, is
+    /// honoured: it is sent nowhere else, since a store that compares it wrongly would keep what
+    /// was moved.
+    pub delete_conditions: bool,
     /// Whether UploadPartCopy decodes the name of its source twice, and so takes `a%41` for `aA`:
     /// no part is copied from a key with a percent sign.
     pub decodes_part_source_twice: bool,
@@ -133,6 +151,8 @@ pub struct Dialect {
     pub multipart_etag: MultipartETag,
     /// Whether objects have tags.
     pub tagging: Tagging,
+    /// What stands for a directory.
+    pub markers: Markers,
     /// Where it is written, or how it was seen: a field or several, and the source.
     pub sources: &'static [(&'static str, &'static str)],
 }

@@ -1,6 +1,6 @@
 //! What a store was seen to do, beside what its dialect claims. Pure: sends nothing.
 
-use super::dialect::{Conditions, Dialect, MultipartETag, SizeCheck, Tagging};
+use super::dialect::{Conditions, Dialect, Markers, MultipartETag, SizeCheck, Tagging};
 use crate::config::Provider;
 use crate::limits::{MIB, PartCopy};
 
@@ -35,6 +35,10 @@ pub struct Seen {
     pub put_unchanged: Kept,
     /// A CompleteMultipartUpload that must overwrite nothing.
     pub complete_absent: Kept,
+    /// A DeleteObject of an object that is another by now.
+    pub delete_unchanged: Kept,
+    /// The same in DeleteObjects.
+    pub delete_many_unchanged: Kept,
     /// `x-amz-copy-source-if-match` on CopyObject.
     pub copy_source: Kept,
     /// The same on UploadPartCopy.
@@ -54,6 +58,10 @@ pub struct Seen {
     /// Whether a key with `%`, `+`, a blank, `//` and a letter beyond ASCII was listed, read and
     /// copied as it is.
     pub odd_keys: bool,
+    /// Whether a key with a backslash was listed as it is.
+    pub backslash: bool,
+    /// Whether an object whose key ends in a slash kept its metadata.
+    pub marker_metadata: bool,
     /// Whether the listing was in the order of keys.
     pub is_sorted: bool,
     /// Whether the store folded keys at `/` by itself.
@@ -123,6 +131,12 @@ impl Seen {
             None => conditions(dialect.write_conditions),
         };
         let trusts = dialect.write_conditions == Conditions::Honoured;
+        let trusts_deletes = dialect.delete_conditions;
+        let deletes = if trusts_deletes {
+            "honoured"
+        } else {
+            "not sent"
+        };
         vec![
             condition(
                 "PutObject If-None-Match: *",
@@ -143,6 +157,18 @@ impl Seen {
                 &self.complete_absent,
             ),
             condition("PutObject Content-MD5", "", false, &self.content_md5),
+            condition(
+                "DeleteObject If-Match",
+                deletes,
+                trusts_deletes,
+                &self.delete_unchanged,
+            ),
+            condition(
+                "DeleteObjects with an ETag",
+                deletes,
+                trusts_deletes,
+                &self.delete_many_unchanged,
+            ),
         ]
     }
 
@@ -247,6 +273,7 @@ impl Seen {
         let is_sorted = dialect.listing.is_sorted;
         let is_consistent = dialect.listing.is_consistent;
         let tags = dialect.tagging == Tagging::Offered;
+        let backslash = !dialect.limits.backslash_is_slash;
         let word = |is_so| if is_so { "yes" } else { "no" };
         vec![
             plain(
@@ -254,6 +281,22 @@ impl Seen {
                 "yes",
                 self.odd_keys,
                 !self.odd_keys,
+            ),
+            plain(
+                "keys with a backslash",
+                word(backslash),
+                self.backslash,
+                backslash && !self.backslash,
+            ),
+            plain(
+                "metadata of a key that ends in a slash",
+                match dialect.markers {
+                    Markers::Objects => "yes",
+                    Markers::Unverified => "looked at",
+                    Markers::Directories => "no",
+                },
+                self.marker_metadata,
+                dialect.markers == Markers::Objects && !self.marker_metadata,
             ),
             plain(
                 "listing in the order of keys",

@@ -26,6 +26,7 @@ mod fault;
 mod get;
 mod headers;
 mod list;
+mod markers;
 mod meaning;
 mod multipart;
 mod payload;
@@ -40,6 +41,7 @@ mod transport;
 mod wire;
 
 use client::Connection;
+use delete::Doomed;
 
 pub use client::S3Store;
 pub use connect::ConnectError;
@@ -91,7 +93,10 @@ impl Bucket for S3Bucket {
         headers: &ObjectHeaders,
         precondition: &Precondition,
     ) -> StoreResult<ObjectVersion> {
-        let outcome = self.put_object(key, &body, headers, precondition).await;
+        let outcome = match markers::is_marker(key) {
+            true => self.put_marker(key, &body, headers, precondition).await,
+            false => self.put_whole(key, &body, headers, precondition).await,
+        };
         self.note(key);
         outcome
     }
@@ -184,14 +189,45 @@ impl Bucket for S3Bucket {
     }
 
     async fn delete(&self, key: &ObjectKey) -> StoreResult<()> {
-        let outcome = self.delete_object(key).await;
+        let outcome = self.delete_object(&Doomed::whatever(key)).await;
         self.note(key);
         outcome
     }
 
     async fn delete_many(&self, keys: &[ObjectKey]) -> StoreResult<Vec<(ObjectKey, StoreError)>> {
-        let outcome = self.delete_objects(keys).await;
+        let doomed = keys.iter().map(Doomed::whatever).collect();
+        let outcome = self.delete_objects(doomed).await;
         keys.iter().for_each(|key| self.note(key));
         outcome
+    }
+
+    async fn delete_moved(
+        &self,
+        versions: &[Arc<ObjectVersion>],
+    ) -> StoreResult<Vec<(ObjectKey, StoreError)>> {
+        let doomed = |version: &Arc<ObjectVersion>| self.doomed(version);
+        let outcome = match versions {
+            [version] => match self.delete_object(&doomed(version)).await {
+                Ok(()) => Ok(Vec::new()),
+                Err(error) => Ok(vec![(version.key.clone(), error)]),
+            },
+            versions => {
+                self.delete_objects(versions.iter().map(doomed).collect())
+                    .await
+            }
+        };
+        versions.iter().for_each(|version| self.note(&version.key));
+        outcome
+    }
+
+    async fn delete_emptied(&self, directories: &[ObjectKey]) -> StoreResult<()> {
+        let offers = &self.connection.offers;
+        if offers.marker_metadata.is_there() || !offers.marker_types.is_there() {
+            return Ok(());
+        }
+        let kept = self.delete_many(directories).await?;
+        kept.into_iter()
+            .next()
+            .map_or(Ok(()), |(_, error)| Err(error))
     }
 }

@@ -136,3 +136,29 @@ fn directories_are_moved_by_servers_that_do_not_copy_them_also_without_copies_of
         });
     }
 }
+
+/// What another client left behind, and what is made here: names and modes stay what they are.
+const DIRECTORIES: &str = r#"set -e
+    not() { if "$@" 2> /dev/null; then exit 1; fi; }
+    cd bucket; sleep 1.5; ls; stat -c %F emptied; not mkdir emptied; rmdir emptied; sleep 1.5
+    not stat emptied; mkdir emptied; rmdir emptied; sleep 1.5; ls
+    mkdir -m 700 own; chown 65534:65534 own implicit; chmod 750 implicit; sleep 3
+    stat -c '%a %u' own implicit; mv own moved; sleep 1.5; stat -c '%a %u' moved; not stat own
+    mkdir names; cd names; echo hi > 'a\b'; mkdir 'c\d'; sleep 1.5; ls; cat 'a\b'"#;
+const DIRECTORIES_SHOWN: &str = "emptied\nimplicit\ndirectory\nimplicit\n\
+    700 65534\n750 65534\n700 65534\na\\b\nc\\d\nhi\n";
+
+#[test]
+fn directories_and_backslashes_of_seaweedfs_are_those_of_a_filesystem() {
+    let server = Server::start(Kind::SeaweedFs);
+    for key in ["emptied/f", "implicit/f"] {
+        server.store.put(BUCKET, key, "another client's");
+    }
+    for key in ["emptied/f", "ready"] {
+        server.store.delete(BUCKET, key);
+    }
+    let options = "provider=seaweedfs,actimeo=1";
+    let mounted = Mounted::new(&server.access, &[BUCKET, OTHER], options);
+    assert_eq!(sh(&mounted.dir(), DIRECTORIES), DIRECTORIES_SHOWN);
+    mounted.unmount();
+}

@@ -6,6 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use s3fs::fs::{FsError, Kind, OpenMode, RenameMode};
 use s3fs::range::ByteRange;
+use s3fs::sim::Rules;
+use s3fs::store::dialect::Dialect;
 
 use super::world::{BUCKET, NEW, World};
 use super::{DIRECTORY, READ, ROOT, name};
@@ -184,4 +186,30 @@ fn names_of_any_bytes_are_made_listed_renamed_and_removed() {
         world.run(world.fs.unlink(ROOT, new)).unwrap();
         assert!(world.sim.keys(BUCKET).is_empty());
     }
+}
+
+#[test]
+fn a_name_with_a_backslash_is_one_where_the_store_takes_that_for_a_slash() {
+    let world = World::of(Rules::seaweedfs(), Dialect::seaweedfs(), false);
+    let names = ["a\\b", "a\u{201b}5Cb", "d\\", "\\e"];
+    for (at, file) in names.iter().enumerate() {
+        let content = at.to_string().into_bytes();
+        world.run(world.write_new(file, content)).unwrap();
+    }
+    world.run(world.rename("d\\", "f\\g")).unwrap();
+    let directory = name("dir\\ectory");
+    world
+        .run(world.fs.mkdir(ROOT, directory, DIRECTORY))
+        .unwrap();
+    let again = World::over_as(&world, Dialect::seaweedfs());
+    let mut expected = ["\\e", "a\\b", "a\u{201b}5Cb", "dir\\ectory", "f\\g"];
+    expected.sort_unstable();
+    assert_eq!(sorted(&again), expected);
+    let read = again.sim.content(BUCKET, "a\u{201b}5Cb").unwrap();
+    assert_eq!(read, b"0");
+    assert_eq!(again.run(again.look("f\\g")).unwrap().size, 1);
+    world.run(world.fs.unlink(ROOT, name("a\\b"))).unwrap();
+    let keys = world.sim.keys(BUCKET);
+    assert_eq!(keys.len(), 4);
+    assert!(keys.iter().all(|key| !key.contains('\\')), "{keys:?}");
 }

@@ -113,10 +113,15 @@ impl World {
 
     /// Another filesystem over what the store of `other` holds, which knows nothing of it yet.
     pub fn over(other: &Self) -> Self {
+        Self::over_as(other, Dialect::aws())
+    }
+
+    /// The same, as one of that dialect.
+    pub fn over_as(other: &Self, dialect: Dialect) -> Self {
         let runtime = Runtime::new().unwrap();
         let served = Sim::serve(other.sim.state(), "127.0.0.1:0");
         let sim = runtime.block_on(served).unwrap();
-        Self::mounted(runtime, sim, Dialect::aws(), |_| ())
+        Self::mounted(runtime, sim, dialect, |_| ())
     }
 
     fn mounted(

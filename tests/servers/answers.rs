@@ -9,6 +9,7 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::complete_multipart_upload::builders as completing;
 use aws_sdk_s3::operation::copy_object::builders::CopyObjectFluentBuilder;
+use aws_sdk_s3::operation::delete_objects::DeleteObjectsOutput;
 use aws_sdk_s3::operation::upload_part_copy::builders::UploadPartCopyFluentBuilder;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::{
@@ -77,6 +78,7 @@ pub fn ask(access: &Access) -> Answers {
         asker.tags_and_classes().await;
         asker.kept_with_objects().await;
         asker.keys_and_lists().await;
+        asker.directories().await;
     });
     asker.answers
 }
@@ -166,6 +168,25 @@ impl Asker {
         let delete = self.client.delete_object().bucket(BUCKET).key("absent");
         let delete = delete.if_match("\"0\"").send().await;
         self.note("delete: match wrong", said(delete, done));
+        let absent = self.client.delete_object().bucket(BUCKET).key("nowhere");
+        let absent = absent.if_match("\"0\"").send().await;
+        self.note("delete: match absent", said(absent, done));
+        self.put("many", "1").await;
+        for (question, wanted) in [("wrong", "\"0\""), ("right", &self.etag("many").await)] {
+            let object = ObjectIdentifier::builder().key("many").e_tag(wanted);
+            let list = Delete::builder().objects(object.build().unwrap()).build();
+            let delete = self.client.delete_objects().bucket(BUCKET);
+            let delete = delete.delete(list.unwrap()).customize();
+            let delete = delete.mutate_request(with_digest).send().await;
+            let refused = |answer: DeleteObjectsOutput| {
+                let codes = answer.errors().iter().map(|error| error.code());
+                format!("{:?}", codes.collect::<Vec<_>>())
+            };
+            self.note(
+                &format!("delete many: match {question}"),
+                said(delete, refused),
+            );
+        }
         let own = self.copy("there", "there").send().await;
         self.note("copy: onto itself", said(own, done));
         let owned = self.client.put_object().bucket(BUCKET).key("there");
@@ -512,26 +533,91 @@ impl Asker {
         self.note("uploads: keys encoded", spelled.replace("%2F", "/"));
         self.abort("percent%/\u{e4}", &id).await;
 
+        self.put("back\\slash", "1").await;
+        let listed = self.client.list_objects_v2().bucket(BUCKET);
+        let listed = listed.prefix("back").send().await.unwrap();
+        let keys = listed.contents().iter().map(|object| object.key());
+        let keys = format!("{:?}", keys.collect::<Vec<_>>());
+        self.note("keys: a backslash", keys);
+
         let keys = (0..1001).map(|n| {
             let key = ObjectIdentifier::builder().key(format!("none/{n}"));
             key.build().unwrap()
         });
         let many = Delete::builder().set_objects(Some(keys.collect())).build();
-        let digest = |request: &mut aws_smithy_runtime_api::client::orchestrator::HttpRequest| {
-            let body = request.body().bytes().unwrap();
-            let digest = STANDARD.encode(Md5::digest(body));
-            request.headers_mut().insert("content-md5", digest);
-        };
         let delete = self.client.delete_objects().bucket(BUCKET);
         let delete = delete.delete(many.unwrap()).customize();
-        let delete = delete.mutate_request(digest).send().await;
+        let delete = delete.mutate_request(with_digest).send().await;
         self.note("delete: 1,001 keys", said(delete, done));
+    }
+}
+
+impl Asker {
+    /// What a folded listing shows, then one that is not.
+    async fn shown(&self, prefix: &str) -> String {
+        let mut shown = String::new();
+        for delimiter in [Some("/"), None] {
+            let list = self.client.list_objects_v2().bucket(BUCKET).prefix(prefix);
+            let list = list.set_delimiter(delimiter.map(str::to_owned));
+            let list = list.send().await.unwrap();
+            let keys: Vec<_> = list.contents().iter().map(|object| object.key()).collect();
+            let prefixes = list.common_prefixes().iter();
+            let prefixes: Vec<_> = prefixes.map(|folded| folded.prefix()).collect();
+            shown.push_str(&format!("{keys:?} {prefixes:?} "));
+        }
+        shown
+    }
+
+    async fn delete(&self, key: &str) {
+        let delete = self.client.delete_object().bucket(BUCKET).key(key);
+        delete.send().await.unwrap();
+    }
+
+    /// Directories with and without an object of their own, and without any below.
+    async fn directories(&mut self) {
+        let put = self.client.put_object().bucket(BUCKET).key("kept/");
+        let put = put.metadata("mode", "16832");
+        put.content_type("a/b; c=d").send().await.unwrap();
+        let head = self.client.head_object().bucket(BUCKET).key("kept/");
+        let head = head.send().await.unwrap();
+        let is_typed = head.content_type.as_deref() == Some("a/b; c=d");
+        let kept = format!("{is_typed}, {:?}", head.metadata);
+        self.note("directory: type and metadata kept", kept);
+        self.put("left/f", "1").await;
+        self.put("left/in/f", "1").await;
+        for (when, key) in [("with a file", None), ("emptied", Some("left/in/f"))] {
+            if let Some(key) = key {
+                self.delete(key).await;
+            }
+            let head = self.client.head_object().bucket(BUCKET).key("left/in/");
+            let head = said(head.send().await, |head| format!("{:?}", head.e_tag));
+            self.note(&format!("directory {when}: HEAD"), head);
+            for prefix in ["left/in/", "left/"] {
+                let shown = self.shown(prefix).await;
+                self.note(&format!("directory {when}: {prefix} listed"), shown);
+            }
+        }
+        let put = self.client.put_object().bucket(BUCKET).key("left/in/");
+        let put = put.if_none_match("*").send().await;
+        self.note("directory emptied: put none-match *", said(put, done));
+        self.delete("left/").await;
+        let shown = self.shown("left").await;
+        self.note("directory with a file: deleted", shown);
+        self.delete("left/in/").await;
+        let shown = self.shown("left/").await;
+        self.note("directory emptied: deleted", shown);
     }
 }
 
 fn completed(number: i32, etag: Option<String>) -> CompletedPart {
     let part = CompletedPart::builder().part_number(number);
     part.set_e_tag(etag).build()
+}
+
+fn with_digest(request: &mut aws_smithy_runtime_api::client::orchestrator::HttpRequest) {
+    let body = request.body().bytes().unwrap();
+    let digest = STANDARD.encode(Md5::digest(body));
+    request.headers_mut().insert("content-md5", digest);
 }
 
 fn with_length(request: &mut aws_smithy_runtime_api::client::orchestrator::HttpRequest) {

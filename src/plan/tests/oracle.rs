@@ -42,6 +42,7 @@ pub fn decode_limits(bytes: [u8; 11]) -> Limits {
         append_max: pick(&[0, 1_000], put / 4),
         object_size_max: pick(&[20, 60, 1_000], size),
         metadata_bytes_max: 2_048,
+        backslash_is_slash: false,
         copy_object_preferred_max: u64::from(t0 % 30),
         copy_part_size: u64::from(t1 % 30),
         upload_part_size: u64::from(t2 % 30),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{
     AnswerRules, Broken, Conditions, CopiedTags, CopyRules, CustomerKeys, Delimiter, Encoding,
-    LengthWanted, ListRules, Order, PartCopies, Ranges, Refusal, RequestRules, Rules, Stamps,
-    Suffix, UploadKeys, UploadRules, WriteRules, sources,
+    LengthWanted, ListRules, MarkerHeaders, Order, PartCopies, Ranges, Refusal, RequestRules,
+    Rules, Stamps, Suffix, UploadKeys, UploadRules, WriteRules, sources,
 };
 use crate::limits::{GIB, Limits, MIB};
 
@@ -68,6 +68,9 @@ const WRITES: WriteRules = WriteRules {
     absent_is_412: false,
     dropped_headers: &[],
     paths: None,
+    directories: false,
+    marker_headers: MarkerHeaders::All,
+    delete_many_conditions: true,
 };
 const COPIES: CopyRules = CopyRules {
     object_conditions: Conditions::Kept,

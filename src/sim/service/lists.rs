@@ -135,6 +135,7 @@ pub(super) fn objects(state: &State, input: ListObjectsInput) -> Reply<ListObjec
         after: position(input.marker.as_deref().unwrap_or(""), &spelling, rules),
         max,
         rules,
+        has_directories: state.rules.writes.directories,
     };
     let (entries, truncated) = page(listed(&mut state.buckets(), &input.bucket)?, &query);
     // Without a delimiter the last key is the next marker (API reference, ListObjects).
@@ -187,6 +188,7 @@ pub(super) fn objects_v2(state: &State, input: ListObjectsV2Input) -> Reply<List
         ),
         max,
         rules,
+        has_directories: state.rules.writes.directories,
     };
     let (entries, truncated) = page(listed(&mut state.buckets(), &input.bucket)?, &query);
     let next = entries

@@ -11,7 +11,7 @@ use s3s::{S3Error, S3ErrorCode, S3Response, S3Result, s3_error};
 
 use super::super::buckets::{Stored, WriteCondition, names, now};
 use super::super::content::{digest_of, hex};
-use super::super::rules::Conditions;
+use super::super::rules::{Conditions, MarkerHeaders};
 use super::super::state::State;
 use super::keys::{self, sent_key};
 use super::{Reply, tags};
@@ -26,6 +26,7 @@ macro_rules! kept_headers {
     ($state:expr, $input:expr) => {
         $crate::sim::service::objects::checked_headers(
             $state,
+            &$input.key,
             ObjectHeaders {
                 content_type: $input.content_type,
                 content_encoding: $input.content_encoding,
@@ -47,9 +48,21 @@ pub(super) use kept_headers;
 
 pub(super) fn checked_headers(
     state: &State,
+    key: &str,
     mut headers: ObjectHeaders,
 ) -> S3Result<ObjectHeaders> {
     let rules = &state.rules;
+    let is_marker = key.ends_with('/');
+    match rules.writes.marker_headers {
+        MarkerHeaders::Type if is_marker => {
+            return Ok(ObjectHeaders {
+                content_type: headers.content_type,
+                ..ObjectHeaders::default()
+            });
+        }
+        MarkerHeaders::None if is_marker => return Ok(ObjectHeaders::default()),
+        _ => {}
+    }
     let start = if rules.requests.metadata_names_whole {
         "x-amz-meta-".len()
     } else {
@@ -205,10 +218,14 @@ fn range_of(range: Option<Range>, size: u64) -> S3Result<(ByteRange, Option<Stri
 }
 
 pub(super) fn head(state: &State, input: HeadObjectInput) -> Reply<HeadObjectOutput> {
-    let (stored, version) =
-        state
-            .buckets()
-            .find(&input.bucket, &input.key, input.version_id.as_deref())?;
+    let found = {
+        let buckets = state.buckets();
+        let found = buckets.find(&input.bucket, &input.key, input.version_id.as_deref());
+        let directory = buckets.bucket(&input.bucket)?.directory(&input.key);
+        let directory = directory.filter(|_| state.rules.writes.directories);
+        found.or_else(|error| directory.map(|found| (found, None)).ok_or(error))
+    };
+    let (stored, version) = found?;
     keys::check(stored.customer_key.as_deref(), sent_key!(input))?;
     read_condition!(input).check(&stored, S3ErrorCode::NotModified)?;
     let (range, shown_range) = range_of(input.range, stored.content.len())?;
@@ -402,6 +419,7 @@ pub(super) fn write_condition(
         if_match,
         if_none_match,
         absent_is_412: state.rules.writes.absent_is_412,
+        finds_directories: state.rules.writes.directories,
         forbids_overwrite: forbids.is_some_and(|value| value == "true"),
     })
 }

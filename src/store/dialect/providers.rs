@@ -2,7 +2,8 @@
 //! condition is unverified, a limit the least of those known.
 
 use super::{
-    Addressing, Conditions, Dialect, ListVersion, Listing, MultipartETag, SizeCheck, Tagging,
+    Addressing, Conditions, Dialect, ListVersion, Listing, Markers, MultipartETag, SizeCheck,
+    Tagging,
 };
 use crate::config::Provider;
 use crate::limits::{GIB, Limits, MIB, PartCopy};
@@ -44,6 +45,7 @@ impl Dialect {
             delete_many_max: DELETE_MANY_MAX,
             copy_conditions: Conditions::Honoured,
             write_conditions: Conditions::Honoured,
+            delete_conditions: true,
             decodes_part_source_twice: false,
             forbid_overwrite: None,
             renames: false,
@@ -51,6 +53,7 @@ impl Dialect {
             size_check: SizeCheck::ByStore,
             multipart_etag: MultipartETag::Numbered,
             tagging: Tagging::Offered,
+            markers: Markers::Objects,
             sources: &[
                 (
                     "limits",
@@ -63,6 +66,10 @@ impl Dialect {
                 (
                     "write_conditions",
                     "Amazon S3 user guide, \"Conditional requests\"",
+                ),
+                (
+                    "delete_conditions",
+                    "Amazon S3 user guide, \"Conditional deletes\": since September 2025",
                 ),
                 (
                     "size_check",
@@ -394,6 +401,7 @@ impl Dialect {
             delete_many_max: DELETE_MANY_MAX,
             copy_conditions: Conditions::Unverified,
             write_conditions: Conditions::Unverified,
+            delete_conditions: false,
             decodes_part_source_twice: false,
             forbid_overwrite: None,
             renames: false,
@@ -401,6 +409,7 @@ impl Dialect {
             size_check: SizeCheck::ByParts,
             multipart_etag: MultipartETag::Opaque,
             tagging: Tagging::None,
+            markers: Markers::Unverified,
             sources: &[],
         }
     }

@@ -1,7 +1,7 @@
 //! The table of providers goes on: servers that people run themselves.
 
 use super::providers::TIB;
-use super::{Addressing, Conditions, Dialect, MultipartETag, Tagging};
+use super::{Addressing, Conditions, Dialect, Markers, MultipartETag, Tagging};
 use crate::config::Provider;
 use crate::limits::Limits;
 
@@ -98,12 +98,17 @@ impl Dialect {
 
     /// SeaweedFS.
     pub const fn seaweedfs() -> Self {
+        let mut limits = Self::strict().limits;
+        limits.backslash_is_slash = true;
         Self {
             name: Provider::Seaweedfs.name(),
             title: "SeaweedFS",
             addressing: Addressing::Path,
+            limits,
             copy_conditions: Conditions::Honoured,
+            delete_conditions: true,
             renames: true,
+            markers: Markers::Directories,
             sources: &[
                 (
                     "copy_conditions",
@@ -112,6 +117,19 @@ impl Dialect {
                 (
                     "renames",
                     "seen with SeaweedFS 4.48: keeps ETag and metadata, 412 for its conditions",
+                ),
+                (
+                    "delete_conditions",
+                    "seen with SeaweedFS 4.48: 412, and PreconditionFailed in DeleteObjects",
+                ),
+                (
+                    "backslash_is_slash",
+                    "seen with SeaweedFS 4.48: a\\b is stored as a/b",
+                ),
+                (
+                    "markers",
+                    "seen with SeaweedFS 4.48: of metadata, tags and body of dir/ nothing is kept; \
+                     seaweedfs issues 6611, 9810: emptied directories are listed for minutes",
                 ),
             ],
             ..Self::strict()

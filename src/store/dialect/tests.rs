@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use super::{Addressing, Conditions, Dialect, ListVersion, MultipartETag, SizeCheck, Tagging};
+use super::{
+    Addressing, Conditions, Dialect, ListVersion, Markers, MultipartETag, SizeCheck, Tagging,
+};
 use crate::config::Provider;
 use crate::limits::{GIB, PartCopy};
 
@@ -135,7 +137,12 @@ fn allowed(dialect: &Dialect) -> Rows {
         PartCopy::Ranges => "yes",
         PartCopy::None => "no",
     };
+    let backslash = match limits.backslash_is_slash {
+        false => "as it is",
+        true => "U+201B and `5C`",
+    };
     vec![
+        ("a backslash in a name is stored as", backslash.to_owned()),
         ("parts", format!("{min} to {max}, at most {count}{equal}")),
         ("parts copied from objects", copied.to_owned()),
         ("one PutObject", bytes(limits.put_max)),
@@ -159,6 +166,13 @@ fn kept(dialect: &Dialect) -> Rows {
     let mut rows = vec![
         ("conditions on copies", conditions(dialect.copy_conditions)),
         ("conditions on writes", conditions(dialect.write_conditions)),
+        (
+            "conditions on deletes",
+            match dialect.delete_conditions {
+                true => "honoured".to_owned(),
+                false => "not sent".to_owned(),
+            },
+        ),
     ];
     if dialect.decodes_part_source_twice {
         let whence = "keys without a percent sign only";
@@ -190,6 +204,12 @@ fn kept(dialect: &Dialect) -> Rows {
     rows.push(("size of what was made of parts, verified", size.to_owned()));
     rows.push(("its entity tag", etag.to_owned()));
     rows.push(("tags", tags.to_owned()));
+    let markers = match dialect.markers {
+        Markers::Objects => "with the metadata of its object `dir/`",
+        Markers::Unverified => "with the metadata of its object `dir/`; the first is looked at",
+        Markers::Directories => "with parameters of its Content-Type",
+    };
+    rows.push(("attributes of a directory stored", markers.to_owned()));
     rows
 }
 

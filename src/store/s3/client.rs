@@ -31,7 +31,7 @@ use super::transport::http_client;
 use super::wire::{LenientClient, RequestRules};
 use crate::config::{CredentialSource, Provider, StoreConfig};
 use crate::object::{BucketName, ObjectVersion};
-use crate::store::dialect::{Addressing, Dialect};
+use crate::store::dialect::{Addressing, Dialect, Markers};
 use crate::store::probe::Seen;
 use crate::store::retry::Timeouts;
 use crate::store::{Bucket, StoreResult};
@@ -79,6 +79,29 @@ pub(super) struct Offers {
     pub renames: Offer,
     /// PutObject at the end of an object.
     pub appends: Offer,
+    /// Metadata of a directory's marker.
+    pub marker_metadata: Offer,
+    /// Its Content-Type.
+    pub marker_types: Offer,
+    /// Whether its metadata were seen to be there.
+    pub marker_metadata_seen: AtomicBool,
+}
+
+impl Offers {
+    const fn new(dialect: &Dialect) -> Self {
+        let mut marker_metadata = Offer::new("metadata of directories");
+        marker_metadata.there = AtomicBool::new(!matches!(dialect.markers, Markers::Directories));
+        Self {
+            write_conditions: Offer::new("conditions on writes"),
+            bulk_delete: Offer::new("deletes of many objects"),
+            list_parts: Offer::new("listings of parts"),
+            renames: Offer::new("renames of objects"),
+            appends: Offer::new("appends to objects"),
+            marker_metadata,
+            marker_types: Offer::new("content types of directories"),
+            marker_metadata_seen: AtomicBool::new(false),
+        }
+    }
 }
 
 /// One capability, believed in until the store refuses it.
@@ -271,17 +294,11 @@ impl Connection {
                 client,
                 generation: 0,
             }),
-            dialect,
             timeouts,
             endpoint,
             terms,
-            offers: Offers {
-                write_conditions: Offer::new("conditions on writes"),
-                bulk_delete: Offer::new("deletes of many objects"),
-                list_parts: Offer::new("listings of parts"),
-                renames: Offer::new("renames of objects"),
-                appends: Offer::new("appends to objects"),
-            },
+            offers: Offers::new(&dialect),
+            dialect,
             recent: Recent::default(),
             stalls: Stalls::default(),
             refusals: Mutex::default(),

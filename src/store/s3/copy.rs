@@ -9,6 +9,7 @@ use super::fault::{Condition, Effect, Fault};
 use super::headers::{
     ETAG_OF_NOTHING, conditions, copy_source, etag, etag_of, set_expires, version_id, with_headers,
 };
+use super::markers::is_marker;
 use super::wire::sendable;
 use crate::object::{ETag, ObjectKey, ObjectRange, ObjectVersion};
 use crate::store::{
@@ -283,7 +284,7 @@ fn is_of_nothing(etag: &ETag, size: u64) -> bool {
 /// and the gateway of JuiceFS, where it has no entity tag, finds another (412) or fails (500).
 /// Whoever stores it anew looks whether it is there.
 fn of_marker(source: &ObjectVersion, error: StoreError) -> StoreError {
-    let is_marker = source.size == 0 && source.key.as_str().ends_with('/');
+    let is_marker = source.size == 0 && is_marker(&source.key);
     match error {
         StoreError::Stale { .. } | StoreError::NotFound { .. } | StoreError::Failed { .. }
             if is_marker =>

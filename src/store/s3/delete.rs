@@ -1,4 +1,6 @@
-//! DeleteObject and DeleteObjects.
+//! DeleteObject and DeleteObjects, with a condition where the store keeps it.
+
+use std::collections::HashSet;
 
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
@@ -9,52 +11,84 @@ use md5::{Digest, Md5};
 
 use super::S3Bucket;
 use super::call::{Attempt, Failure};
-use super::fault::Fault;
+use super::fault::{Condition, Fault};
 use super::wire::{is_in_xml, sendable};
-use crate::object::ObjectKey;
+use crate::object::{ETag, ObjectKey, ObjectVersion};
 use crate::store::{StoreError, StoreResult};
 
 /// Deletes of single objects under way at a time, in place of one request for many.
 const SINGLE_DELETES_MAX: usize = 16;
 
+/// What is to be deleted: whatever has the key, or an object as it is known.
+#[derive(Clone, Debug)]
+pub(super) struct Doomed {
+    key: ObjectKey,
+    if_match: Option<ETag>,
+}
+
+impl Doomed {
+    pub fn whatever(key: &ObjectKey) -> Self {
+        Self {
+            key: key.clone(),
+            if_match: None,
+        }
+    }
+}
+
 impl S3Bucket {
-    pub(super) async fn delete_object(&self, key: &ObjectKey) -> StoreResult<()> {
-        let call = self.call("DeleteObject").key(key);
+    /// One version, where the store can tell it from another.
+    pub(super) fn doomed(&self, version: &ObjectVersion) -> Doomed {
+        let can_tell = self.connection.dialect.delete_conditions;
+        Doomed {
+            key: version.key.clone(),
+            if_match: can_tell.then(|| version.etag.clone()),
+        }
+    }
+
+    /// `Ok` when the key holds no such object any more.
+    pub(super) async fn delete_object(&self, doomed: &Doomed) -> StoreResult<()> {
+        let Doomed { key, if_match } = doomed;
+        let condition = match if_match {
+            Some(_) => Condition::Unchanged,
+            None => Condition::None,
+        };
+        let call = self.call("DeleteObject").key(key).condition(condition);
         let outcome = self
             .run_simply(call, |attempt| async move {
                 let request = attempt.client.delete_object().bucket(self.name.as_str());
-                request.key(sendable(key)).send().await?;
+                let if_match = if_match.as_ref().map(|etag| etag.as_str().to_owned());
+                let request = request.key(sendable(key)).set_if_match(if_match);
+                request.send().await?;
                 Ok(())
             })
             .await;
         match outcome {
             Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(StoreError::Stale { .. }) if if_match.is_some() => Ok(()),
             outcome => outcome,
         }
     }
 
     pub(super) async fn delete_objects(
         &self,
-        keys: &[ObjectKey],
+        doomed: Vec<Doomed>,
     ) -> StoreResult<Vec<(ObjectKey, StoreError)>> {
         if !self.connection.offers.bulk_delete.is_there() {
-            return Ok(self.delete_singly(keys.to_vec()).await);
+            return Ok(self.delete_singly(doomed).await);
         }
-        let (keys, single): (Vec<_>, Vec<_>) = keys.iter().cloned().partition(fits_xml);
+        let (doomed, single): (Vec<_>, Vec<_>) =
+            doomed.into_iter().partition(|doomed| fits_xml(&doomed.key));
         let mut kept = self.delete_singly(single).await;
-        for keys in keys.chunks(self.connection.dialect.delete_many_max) {
-            kept.extend(self.delete_in_bulk(keys).await?);
+        for doomed in doomed.chunks(self.connection.dialect.delete_many_max) {
+            kept.extend(self.delete_in_bulk(doomed).await?);
         }
         Ok(kept)
     }
 
-    async fn delete_in_bulk(
-        &self,
-        keys: &[ObjectKey],
-    ) -> StoreResult<Vec<(ObjectKey, StoreError)>> {
+    async fn delete_in_bulk(&self, doomed: &[Doomed]) -> StoreResult<Vec<(ObjectKey, StoreError)>> {
         let call = self.call("DeleteObjects");
         match self
-            .run(call, |attempt| self.delete_attempt(keys, attempt))
+            .run(call, |attempt| self.delete_attempt(doomed, attempt))
             .await
         {
             Ok(done) => Ok(self.delete_singly(done.value).await),
@@ -63,28 +97,30 @@ impl S3Bucket {
                     .offers
                     .bulk_delete
                     .withdraw(&failure.into_error().to_string());
-                Ok(self.delete_singly(keys.to_vec()).await)
+                Ok(self.delete_singly(doomed.to_vec()).await)
             }
             // One key that the store cannot read there spoils the request for all.
             Err(failure) if failure.has_code("MalformedXML") => {
-                Ok(self.delete_singly(keys.to_vec()).await)
+                Ok(self.delete_singly(doomed.to_vec()).await)
             }
             Err(failure) => Err(failure.into_error()),
         }
     }
 
-    /// Returns the keys that the store says it did not delete.
+    /// Returns what the store says it did not delete, but that which another took the place of.
     async fn delete_attempt(
         &self,
-        keys: &[ObjectKey],
+        doomed: &[Doomed],
         attempt: Attempt,
-    ) -> Result<Vec<ObjectKey>, Fault> {
+    ) -> Result<Vec<Doomed>, Fault> {
         let unsendable = |error: aws_sdk_s3::error::BuildError| Fault::Unsendable {
             reason: error.to_string(),
         };
         let mut list = Delete::builder().quiet(true);
-        for key in keys {
-            let object = ObjectIdentifier::builder().key(key.as_str()).build();
+        for Doomed { key, if_match } in doomed {
+            let if_match = if_match.as_ref().map(|etag| etag.as_str().to_owned());
+            let object = ObjectIdentifier::builder().key(key.as_str());
+            let object = object.set_e_tag(if_match).build();
             list = list.objects(object.map_err(unsendable)?);
         }
         let answer = attempt
@@ -99,19 +135,19 @@ impl S3Bucket {
         let failed = answer
             .errors()
             .iter()
-            .filter(|error| error.code() != Some("NoSuchKey"));
-        Ok(failed
-            .filter_map(|error| error.key())
-            .map(ObjectKey::new)
-            .collect())
+            .filter(|error| !matches!(error.code(), Some("NoSuchKey" | "PreconditionFailed")))
+            .filter_map(|error| error.key());
+        let failed: HashSet<&str> = failed.collect();
+        let is_left = |doomed: &&Doomed| failed.contains(doomed.key.as_str());
+        Ok(doomed.iter().filter(is_left).cloned().collect())
     }
 
     /// Deletes one by one; returns those that were not deleted, with why.
-    async fn delete_singly(&self, keys: Vec<ObjectKey>) -> Vec<(ObjectKey, StoreError)> {
-        stream::iter(keys)
-            .map(|key| async move {
-                let outcome = self.delete_object(&key).await;
-                outcome.err().map(|error| (key, error))
+    async fn delete_singly(&self, doomed: Vec<Doomed>) -> Vec<(ObjectKey, StoreError)> {
+        stream::iter(doomed)
+            .map(|doomed| async move {
+                let outcome = self.delete_object(&doomed).await;
+                outcome.err().map(|error| (doomed.key, error))
             })
             .buffer_unordered(SINGLE_DELETES_MAX)
             .filter_map(std::future::ready)

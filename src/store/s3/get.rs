@@ -10,6 +10,7 @@ use super::S3Bucket;
 use super::call::{Attempt, Progress};
 use super::fault::{Condition, Fault};
 use super::headers::{etag, etag_of, of_head, version_id};
+use super::markers;
 use super::wire::sendable;
 use crate::object::{ObjectKey, ObjectRange, ObjectVersion};
 use crate::range::ByteRange;
@@ -29,6 +30,10 @@ impl S3Bucket {
                 let what = "HEAD without an ETag or a length".to_owned();
                 return Err(Fault::Nonsense { status: 200, what });
             };
+            if markers::is_bare(key, &etag) {
+                let (bucket, key) = (self.name.clone(), key.clone());
+                return Err(Fault::Settled(StoreError::NotFound { bucket, key }));
+            }
             let modified = answer
                 .last_modified()
                 .and_then(|time| SystemTime::try_from(*time).ok())
@@ -40,10 +45,14 @@ impl S3Bucket {
                 version_id: version_id(answer.version_id()),
                 size,
             });
+            let mut headers = of_head(&answer, size, self.connection.dialect.tagging);
+            if markers::is_marker(key) {
+                markers::unpack(&mut headers);
+            }
             Ok(ObjectStat {
                 version,
                 modified,
-                headers: of_head(&answer, size, self.connection.dialect.tagging),
+                headers,
             })
         })
         .await

@@ -106,7 +106,11 @@ impl Scratch<'_> {
             part_size_min: uploads.part_size_min,
             unequal_parts: uploads.unequal_parts,
             multipart_etag: uploads.multipart_etag,
+            delete_unchanged: self.try_delete().await,
+            delete_many_unchanged: self.try_delete_many_unchanged().await?,
             odd_keys: names.odd_keys,
+            backslash: names.backslash,
+            marker_metadata: self.try_marker().await?,
             is_sorted: names.is_sorted,
             folds: names.folds,
             lists_at_once: names.lists_at_once,
@@ -159,6 +163,26 @@ impl Scratch<'_> {
             }
             other => other,
         }
+    }
+
+    /// A DeleteObject of what is there, which must not succeed.
+    async fn try_delete(&self) -> Kept {
+        let request = self.client.delete_object();
+        let request = request.bucket(self.bucket.name.as_str());
+        let request = request.key(self.key(TAKEN[0]).as_str()).if_match(NO_ETAG);
+        kept(request.send().await)
+    }
+
+    /// Whether an object whose key ends in a slash keeps its metadata.
+    async fn try_marker(&self) -> StoreResult<bool> {
+        let key = self.key("marker/");
+        let request = self.client.put_object().bucket(self.bucket.name.as_str());
+        let request = request.key(key.as_str()).metadata("mode", "16832");
+        if request.send().await.is_err() {
+            return Ok(false);
+        }
+        let found = self.bucket.head(&key).await?.headers.metadata;
+        Ok(found.contains_key("mode"))
     }
 
     async fn try_copy_source(&self, source: &ObjectVersion) -> Kept {
@@ -352,20 +376,31 @@ impl Scratch<'_> {
 
     async fn try_delete_many(&self) -> StoreResult<bool> {
         let version = self.put("deleted", Bytes::from_static(b"d")).await?;
-        let object = ObjectIdentifier::builder()
-            .key(version.key.as_str())
-            .build();
+        let is_answered = self.delete_many(&version.key, None).await;
+        let is_gone = self.bucket.head(&version.key).await.is_err();
+        Ok(is_answered && is_gone)
+    }
+
+    async fn try_delete_many_unchanged(&self) -> StoreResult<Kept> {
+        let version = self.put("changed", Bytes::from_static(b"c")).await?;
+        let is_answered = self.delete_many(&version.key, Some(NO_ETAG)).await;
+        Ok(match self.bucket.head(&version.key).await {
+            Ok(_) if is_answered => Kept::Honoured,
+            Ok(_) => Kept::Refused("DeleteObjects".to_owned()),
+            Err(_) => Kept::Ignored,
+        })
+    }
+
+    /// Whether a DeleteObjects of one object was answered.
+    async fn delete_many(&self, key: &ObjectKey, etag: Option<&str>) -> bool {
+        let object = ObjectIdentifier::builder().key(key.as_str());
+        let object = object.set_e_tag(etag.map(str::to_owned)).build();
         let list = object.and_then(|object| Delete::builder().objects(object).build());
-        let Ok(list) = list else { return Ok(false) };
+        let Ok(list) = list else { return false };
         let request = self.client.delete_objects();
         let request = request.bucket(self.bucket.name.as_str()).delete(list);
-        let outcome = request
-            .customize()
-            .mutate_request(with_content_md5)
-            .send()
-            .await;
-        let is_gone = self.bucket.head(&version.key).await.is_err();
-        Ok(outcome.is_ok() && is_gone)
+        let request = request.customize().mutate_request(with_content_md5);
+        request.send().await.is_ok()
     }
 
     /// Removes every object, version and upload below the prefix.

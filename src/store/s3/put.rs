@@ -24,7 +24,7 @@ pub(super) struct Put<'a> {
 }
 
 impl S3Bucket {
-    pub(super) async fn put_object(
+    pub(super) async fn put_whole(
         &self,
         key: &ObjectKey,
         body: &Payload,
@@ -46,6 +46,17 @@ impl S3Bucket {
                 // The answer to an earlier attempt was lost: it may be what is there now.
                 let published = self.published(key, |stat| is_body(stat, body)).await?;
                 published.ok_or_else(|| self.overtaken(key, failure))
+            }
+            Err(failure)
+                if failure.is_condition_failed()
+                    && *sent == Precondition::Absent
+                    && self.is_bare_marker(key).await? =>
+            {
+                let put = Put {
+                    precondition: &Precondition::None,
+                    ..put
+                };
+                Ok(self.put_once(put).await?)
             }
             Err(failure) if failure.is_not_implemented() && *sent != Precondition::None => {
                 self.withdraw_conditions(&failure.into_error());

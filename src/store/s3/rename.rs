@@ -6,6 +6,7 @@ use super::S3Bucket;
 use super::call::{Attempt, Failure};
 use super::fault::{Condition, Effect, Fault};
 use super::headers::{SOURCE_ESCAPED, conditions, is_pinned_by_id};
+use super::markers::is_marker;
 use super::wire::sendable;
 use crate::object::{ObjectKey, ObjectVersion};
 use crate::store::{Precondition, StoreResult};
@@ -22,7 +23,6 @@ impl S3Bucket {
         let is_within = source.bucket == self.name && !is_pinned_by_id(source);
         // Keys that end in a slash are refused (Amazon S3 user guide, "Renaming objects in
         // directory buckets").
-        let is_marker = |key: &ObjectKey| key.as_str().ends_with('/');
         if !(self.connection.dialect.renames && offer.is_there() && is_within)
             || is_marker(&source.key)
             || is_marker(key)

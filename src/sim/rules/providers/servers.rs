@@ -2,8 +2,8 @@
 //! were seen.
 
 use super::super::{
-    Conditions, CopiedTags, CustomerKeys, LengthWanted, Order, Refusal, Rules, Suffix, UploadKeys,
-    sources,
+    Conditions, CopiedTags, CustomerKeys, LengthWanted, MarkerHeaders, Order, Refusal, Rules,
+    Suffix, UploadKeys, sources,
 };
 use super::{KIB, TIB};
 
@@ -120,6 +120,7 @@ impl Rules {
         rules.writes.delete_keys_max = usize::MAX;
         rules.writes.dropped_headers = &["content-encoding", "content-language", "expires"];
         rules.writes.paths = Some(Refusal::new(500, "InternalError"));
+        rules.writes.marker_headers = MarkerHeaders::None;
         rules.copies.numbered_etag_kept = true;
         rules.copies.directory = Some(Refusal::new(500, "InternalError"));
         rules.answers.directory_etags = false;
@@ -137,6 +138,7 @@ impl Rules {
         rules.writes.complete_conditions = Conditions::NoneMatchOnly;
         rules.writes.copy_conditions = Conditions::Ignored;
         rules.writes.delete_keys_max = usize::MAX;
+        rules.writes.delete_many_conditions = false;
         rules.copies.object_conditions = Conditions::NoneMatchOnly;
         rules.copies.part_conditions = Conditions::Ignored;
         rules.copies.ranges.clamped = true;
@@ -175,12 +177,15 @@ impl Rules {
         let mut rules = Self::aws();
         rules.name = "seaweedfs";
         rules.limits.metadata_bytes_max = u64::MAX;
+        rules.limits.backslash_is_slash = true;
         rules.requests.other_owner = None;
         rules.requests.requester_pays = false;
         rules.requests.customer_keys = CustomerKeys::NotForPartCopies;
         rules.requests.header_tag_characters = false;
         rules.writes.renames = true;
         rules.writes.absent_is_412 = true;
+        rules.writes.directories = true;
+        rules.writes.marker_headers = MarkerHeaders::Type;
         rules.copies.ranges.bare = true;
         rules.copies.ranged_source_refused_max = 0;
         rules.copies.cold_classes = &[];

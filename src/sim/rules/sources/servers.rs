@@ -221,6 +221,10 @@ pub(in crate::sim::rules) const JUICEFS: Sources = &[
         "seen with JuiceFS 1.4.2: a short part that is not the last is taken",
     ),
     (
+        "writes.marker_headers",
+        "seen with JuiceFS 1.4.2: a directory has neither metadata nor a type of its own",
+    ),
+    (
         "requests.checksums, requests.checksum_headers",
         "seen with JuiceFS 1.4.2: a trailer is 400 XAmzContentSHA256Mismatch, a header is ignored",
     ),
@@ -310,6 +314,10 @@ pub(in crate::sim::rules) const MOTO: Sources = &[
     ),
     ("writes.copy_conditions", "seen with moto 5.2.5: ignored"),
     (
+        "writes.delete_many_conditions",
+        "seen with moto 5.2.5: an entity tag is ignored",
+    ),
+    (
         "writes.delete_keys_max",
         "seen with moto 5.2.5: 1,001 keys are taken",
     ),
@@ -387,8 +395,16 @@ pub(in crate::sim::rules) const SEAWEEDFS: Sources = &[
         "seen with SeaweedFS 4.48: 8,000 bytes are kept",
     ),
     (
+        "limits.backslash_is_slash",
+        "seen with SeaweedFS 4.48: a PUT of a\\b is listed as a/b",
+    ),
+    (
         "writes.absent_is_412",
         "seen with SeaweedFS 4.48: 412 for If-Match where nothing is",
+    ),
+    (
+        "writes.directories, writes.marker_headers",
+        "seen with SeaweedFS 4.48; seaweedfs issues 6611 and 9810: emptied ones go after minutes",
     ),
     (
         "copies.numbered_etag_kept, copies.class_kept",

@@ -14,9 +14,13 @@ const LISTING_PAUSE: Duration = Duration::from_millis(250);
 /// A key of characters that stores and clients have been seen to trip over.
 const ODD_NAME: &str = "odd/a b+c%25//\u{e9}";
 
+/// A key that SeaweedFS takes for `back/sl/ash`.
+const BACKSLASHED: &str = "back/sl\\ash";
+
 /// Names as they were seen.
 pub(super) struct Names {
     pub odd_keys: bool,
+    pub backslash: bool,
     pub is_sorted: bool,
     pub folds: bool,
     pub lists_at_once: bool,
@@ -53,7 +57,10 @@ impl Scratch<'_> {
             .send()
             .await;
         let is_there = self.bucket.head(&odd.key).await.is_ok();
+        self.put(BACKSLASHED, Bytes::from_static(b"b")).await?;
+        let backslashed = self.listed_whole("back/", 1).await?;
         Ok(Names {
+            backslash: backslashed == [BACKSLASHED],
             odd_keys: below == [ODD_NAME] && copied.is_ok() && is_there,
             is_sorted,
             folds,
