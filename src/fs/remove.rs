@@ -1,6 +1,7 @@
 //! Removing entries: unlink and rmdir, and where the bytes of unlinked but open files go.
 
 use std::ffi::OsStr;
+use std::slice;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,7 +14,7 @@ use crate::fs::{ATTEMPTS_MAX, Fs, FsError, FsResult, Ino};
 use crate::interrupt;
 use crate::namespace::tree::NodeState;
 use crate::object::ObjectVersion;
-use crate::store::{ListRequest, ObjectHeaders, Precondition, StoreError};
+use crate::store::{ListRequest, ObjectHeaders, Precondition, StoreError, StoreResult};
 
 /// A file that has lost its name while open, and what to do if that does not come about after all.
 #[derive(Debug)]
@@ -269,6 +270,18 @@ impl Fs {
             self.end_orphan(&gone).await;
         }
     }
+}
+
+/// Takes an object away that was copied elsewhere, unless another client has stored another there.
+pub(super) async fn delete_moved(from: &Place, of: &Arc<ObjectVersion>) -> StoreResult<()> {
+    if !from.holds(of) {
+        // A killed process has copied it: which version, is not known any more.
+        return from.bucket.delete(&from.key).await;
+    }
+    let kept = from.bucket.delete_moved(slice::from_ref(of)).await?;
+    kept.into_iter()
+        .next()
+        .map_or(Ok(()), |(_, error)| Err(error))
 }
 
 impl State {

@@ -11,6 +11,7 @@ use crate::fs::locks::{Access, Held, Wanted};
 use crate::fs::lookup::Want;
 use crate::fs::make::content_type;
 use crate::fs::registry::OpenFile;
+use crate::fs::remove::delete_moved;
 use crate::fs::state::{State, both};
 use crate::fs::{ATTEMPTS_MAX, Fs, FsError, FsResult, Ino, RenameMode};
 use crate::namespace::knowledge::Known;
@@ -302,8 +303,8 @@ impl Fs {
         (from, to): (&Place, Place),
         (source, moved): (Option<&Hold>, Option<Moved>),
     ) -> FsResult<()> {
-        if moved.as_ref().is_some_and(|moved| !moved.is_moved) {
-            from.bucket.delete(&from.key).await?;
+        if let Some(moved) = moved.as_ref().filter(|moved| !moved.is_moved) {
+            delete_moved(from, &moved.of).await?;
         }
         let (of, copy) = moved
             .as_ref()

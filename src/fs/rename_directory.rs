@@ -9,7 +9,7 @@
 //! (`mv -T OLD NEW`, since `mv` moves into a directory that exists. A new mount remembers nothing:
 //! there the entries are moved one by one.)
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
@@ -228,8 +228,12 @@ impl Fs {
             self.take_back(ends, &copied).await;
             return Err(error);
         }
-        let keys: Vec<ObjectKey> = copied.iter().map(|copy| copy.from.clone()).collect();
-        let deleted = ends.from.bucket.delete_many(&keys).await;
+        let sources = copied.iter().map(|copy| ObjectVersion {
+            key: copy.from.clone(),
+            ..(*copy.source).clone()
+        });
+        let sources: Vec<_> = sources.map(Arc::new).collect();
+        let deleted = ends.from.bucket.delete_moved(&sources).await;
         let kept = match &deleted {
             Ok(kept) => kept.as_slice(),
             Err(_) => &[],
@@ -243,11 +247,11 @@ impl Fs {
                 relocate(file, copy.to, Some(&copy.source), Some(copy.copy));
             }
         }
-        *moved += (keys.len() - kept.len()) as u64;
+        *moved += (sources.len() - kept.len()) as u64;
         if let Some((_, error)) = deleted?.into_iter().next() {
             return Err(error);
         }
-        let emptied = directories_of(&ends.from.key, &keys);
+        let emptied = ends.directories_above(&sources);
         ends.from.bucket.delete_emptied(&emptied).await
     }
 
@@ -397,16 +401,6 @@ fn relocate(
     if !file.relocate(to, of.map(AsRef::as_ref), copy) {
         log::error!("{key}: moved, and open as another version");
     }
-}
-
-/// The directories between `top` and these keys, the innermost first.
-fn directories_of(top: &ObjectKey, keys: &[ObjectKey]) -> Vec<ObjectKey> {
-    let mut directories = BTreeSet::new();
-    for key in keys.iter().map(ObjectKey::as_str) {
-        let slashes = key.match_indices('/').map(|(at, _)| &key[..=at]);
-        directories.extend(slashes.filter(|directory| directory.len() > top.as_str().len()));
-    }
-    directories.into_iter().rev().map(ObjectKey::new).collect()
 }
 
 /// Open files whose objects another client has removed have the new name too.

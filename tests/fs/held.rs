@@ -171,7 +171,7 @@ fn a_commit_during_a_directory_rename_is_not_lost_with_what_was_copied_before() 
     world.sim.on_request({
         let may_go_on = Arc::clone(&may_go_on);
         move |_, request| {
-            if request.operation == Operation::DeleteObjects {
+            if request.operation == Operation::DeleteObject {
                 tokio::task::block_in_place(|| {
                     while !may_go_on.load(Ordering::Relaxed) {
                         std::thread::sleep(Duration::from_millis(1));
@@ -185,7 +185,7 @@ fn a_commit_during_a_directory_rename_is_not_lost_with_what_was_copied_before() 
         let (from, to) = ((ROOT, name("rd")), (ROOT, name("re")));
         fs.rename(from, to, RenameMode::Replace).await
     });
-    world.wait_until(|| requests(&world, Operation::DeleteObjects) > 0);
+    world.wait_until(|| requests(&world, Operation::DeleteObject) > 0);
     // What takes bytes from it is committed before it goes.
     let fs = Arc::clone(&world.fs);
     let unlinked = begin(&world, async move { fs.unlink(ROOT, name("source")).await });

@@ -300,3 +300,58 @@ fn of_200_lines_that_two_clients_append_each_is_there_once() {
         assert!(own.is_sorted(), "{log}");
     }
 }
+
+/// What the store holds after a rename, when another client stores something between the copy and
+/// the delete.
+fn renamed_beside_another(
+    rules: Rules,
+    dialect: Dialect,
+    directory: bool,
+) -> Vec<(String, String)> {
+    let world = World::of(rules, dialect, false);
+    let (from, to) = if directory { ("d", "e") } else { ("d/f", "e") };
+    for key in ["d/f", "d/g"] {
+        world.sim.put(BUCKET, key, "mine");
+    }
+    let is_first = AtomicBool::new(true);
+    world.sim.on_request(move |sim, request| {
+        let is_delete = matches!(
+            request.operation,
+            Operation::DeleteObject | Operation::DeleteObjects
+        );
+        if is_delete && is_first.swap(false, Ordering::SeqCst) {
+            sim.put(BUCKET, "d/f", "theirs");
+        }
+    });
+    world.run(world.rename(from, to)).unwrap();
+    world.sim.clear_hook();
+    let keys = world.sim.keys(BUCKET).into_iter();
+    keys.map(|key| (key.clone(), content(&world, &key)))
+        .collect()
+}
+
+#[test]
+fn what_another_client_stores_while_a_file_is_renamed_stays_where_deletes_have_conditions() {
+    let mut rules = Rules::seaweedfs();
+    rules.writes.renames = false;
+    let honouring = [
+        (Rules::aws(), Dialect::aws()),
+        (rules, Dialect::seaweedfs()),
+    ];
+    for (rules, dialect) in honouring {
+        let held = |directory| renamed_beside_another(rules.clone(), dialect.clone(), directory);
+        let expected = |objects: &[(&str, &str)]| {
+            let objects = objects.iter().copied();
+            let objects = objects.map(|(key, bytes)| (key.to_owned(), bytes.to_owned()));
+            objects.collect::<Vec<_>>()
+        };
+        assert_eq!(
+            held(false),
+            expected(&[("d/f", "theirs"), ("d/g", "mine"), ("e", "mine")])
+        );
+        assert_eq!(
+            held(true),
+            expected(&[("d/f", "theirs"), ("e/f", "mine"), ("e/g", "mine")])
+        );
+    }
+}

@@ -1,11 +1,12 @@
 //! From where to where a directory is renamed. Asks no store.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::file::Place;
 use crate::fs::stopped::Names;
 use crate::namespace::names::KEY_BYTES_MAX;
-use crate::object::ObjectKey;
+use crate::object::{ObjectKey, ObjectVersion};
 use crate::store::{StoreError, StoreResult};
 
 /// The two ends of a directory rename; both keys end in `/`.
@@ -24,6 +25,17 @@ impl Ends {
     pub(super) fn hold(&self, place: &Place) -> bool {
         place.bucket.name() == self.from.bucket.name()
             && place.key.as_str().starts_with(self.from.key.as_str())
+    }
+
+    /// The directories between the old name and these objects, the innermost first.
+    pub(super) fn directories_above(&self, objects: &[Arc<ObjectVersion>]) -> Vec<ObjectKey> {
+        let mut directories = BTreeSet::new();
+        for key in objects.iter().map(|object| object.key.as_str()) {
+            let slashes = key.match_indices('/').map(|(at, _)| &key[..=at]);
+            let top = self.from.key.as_str().len();
+            directories.extend(slashes.filter(|directory| directory.len() > top));
+        }
+        directories.into_iter().rev().map(ObjectKey::new).collect()
     }
 
     /// Where an object below the old name goes.
