@@ -53,6 +53,8 @@ mod service;
 mod sharing;
 #[path = "e2e/shell.rs"]
 mod shell;
+#[path = "e2e/stalled.rs"]
+mod stalled;
 #[path = "e2e/store.rs"]
 mod store;
 #[path = "e2e/survival.rs"]
