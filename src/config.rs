@@ -436,6 +436,8 @@ pub struct Config {
     /// Every open asks whether the object was replaced (NFS's close-to-open); else what is known
     /// for less than the trust time is believed.
     pub close_to_open: bool,
+    /// What a process has written that a signal kills is not published but saved.
+    pub save_killed: bool,
     /// The bounds.
     pub bounds: Bounds,
     /// Refuse every change.

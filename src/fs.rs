@@ -364,6 +364,7 @@ pub struct Fs {
     state: Guarded<State>,
     handles: Handles,
     close_to_open: bool,
+    save_killed: bool,
     new_objects: NewObjects,
     /// Told when changed attributes begin to wait.
     attributes_changed: Notify,
@@ -381,6 +382,7 @@ impl Fs {
             state: Guarded::new(State::new(config, &shared.buckets)),
             handles: Handles::new(Arc::clone(&shared.journal)),
             close_to_open: config.close_to_open,
+            save_killed: config.save_killed,
             new_objects: config.store.new_objects.clone(),
             attributes_changed: Notify::new(),
             invalidations: Arc::default(),

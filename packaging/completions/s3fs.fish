@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_s3fs_global_optspecs
-    string join \n o= bucket= f/foreground d/debug log-level= endpoint-url= service-path= provider= path-style region= profile= passwd-file= iam-role= ecs ca-bundle= proxy= proxy-cred-file= retries= connect-timeout= readwrite-timeout= dual-stack fips accelerate requester-pays expected-bucket-owner= sse= sse-c-key= storage-class= acl= tags= no-sign-request read-only read-write allow-other nonempty uid= gid= umask= mp-umask= file-mode= dir-mode= bucket-size= attr-ttl= noac cto nocto sharecache nosharecache attributes= memory-limit= staging-dir= staging-disk= ensure-diskfree= multireq-max= parallel-count= multipart-size= multipart-copy-size= s u/incomplete-mpu-list incomplete-mpu-abort= h/help V/version
+    string join \n o= bucket= f/foreground d/debug log-level= endpoint-url= service-path= provider= path-style region= profile= passwd-file= iam-role= ecs ca-bundle= proxy= proxy-cred-file= retries= connect-timeout= readwrite-timeout= dual-stack fips accelerate requester-pays expected-bucket-owner= sse= sse-c-key= storage-class= acl= tags= no-sign-request read-only read-write allow-other nonempty uid= gid= umask= mp-umask= file-mode= dir-mode= bucket-size= attr-ttl= noac cto nocto save-killed sharecache nosharecache attributes= memory-limit= staging-dir= staging-disk= ensure-diskfree= multireq-max= parallel-count= multipart-size= multipart-copy-size= s u/incomplete-mpu-list incomplete-mpu-abort= h/help V/version
 end
 
 function __fish_s3fs_needs_command
@@ -103,6 +103,7 @@ complete -c s3fs -n "__fish_s3fs_needs_command" -l nonempty -d 'Mount over a dir
 complete -c s3fs -n "__fish_s3fs_needs_command" -l noac -d 'Trust nothing for any time, and store every write before it returns'
 complete -c s3fs -n "__fish_s3fs_needs_command" -l cto -d 'Ask at every open whether the object was replaced (the default)'
 complete -c s3fs -n "__fish_s3fs_needs_command" -l nocto -d 'Believe at an open what is known for less than the trust time: a request less'
+complete -c s3fs -n "__fish_s3fs_needs_command" -l save-killed -d 'Publish nothing of what a process has written that a signal kills: keep the old object, and the bytes in the staging directory'
 complete -c s3fs -n "__fish_s3fs_needs_command" -l sharecache -d 'Share a daemon with mounts that have the same options, so that copies between them are the store\'s work (the default, for root and in the background)'
 complete -c s3fs -n "__fish_s3fs_needs_command" -l nosharecache -d 'Have a daemon of its own'
 complete -c s3fs -n "__fish_s3fs_needs_command" -s s -d 'One thread, as libfuse has it: requests never wait for each other here'
@@ -192,6 +193,7 @@ complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l nonempty -d 'Mount o
 complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l noac -d 'Trust nothing for any time, and store every write before it returns'
 complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l cto -d 'Ask at every open whether the object was replaced (the default)'
 complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l nocto -d 'Believe at an open what is known for less than the trust time: a request less'
+complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l save-killed -d 'Publish nothing of what a process has written that a signal kills: keep the old object, and the bytes in the staging directory'
 complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l sharecache -d 'Share a daemon with mounts that have the same options, so that copies between them are the store\'s work (the default, for root and in the background)'
 complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l nosharecache -d 'Have a daemon of its own'
 complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -s s -d 'One thread, as libfuse has it: requests never wait for each other here'

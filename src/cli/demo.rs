@@ -132,6 +132,7 @@ fn config(command: &DemoCommand, sim: &Sim, secret: String) -> Config {
         ownership: resolve::default_ownership(None),
         attributes: AttributeSource::default(),
         close_to_open: true,
+        save_killed: false,
         bounds: Bounds::default(),
         read_only: false,
         allow_other: false,

@@ -112,6 +112,7 @@ fn mount_command(typed: TypedMount) -> Result<MountCommand, UsageError> {
             TypedAttributes::Listing => AttributeSource::Listing,
         },
         close_to_open: !typed.shown.nocto,
+        save_killed: typed.shown.save_killed,
         bounds: bounds(typed.bounds, &typed.shown)?,
         read_only: typed.shown.read_only,
         allow_other: typed.shown.allow_other,

@@ -319,6 +319,11 @@ pub(super) struct TypedShown {
     #[arg(long, overrides_with = "cto")]
     pub(super) nocto: bool,
 
+    /// Publish nothing of what a process has written that a signal kills: keep the old object, and
+    /// the bytes in the staging directory
+    #[arg(long)]
+    pub(super) save_killed: bool,
+
     /// Share a daemon with mounts that have the same options, so that copies between them are the
     /// store's work (the default, for root and in the background)
     #[arg(long, overrides_with = "nosharecache")]

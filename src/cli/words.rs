@@ -25,6 +25,7 @@ Words of -o:
   storage_class=CLASS acl=CANNED default_acl=CANNED tags=NAME=VALUE&...
   ro rw allow_other nonempty uid=N gid=N umask=OCTAL mp_umask=OCTAL file_mode=OCTAL dir_mode=OCTAL
   actimeo=SECONDS attr_ttl=SECONDS stat_cache_expire=SECONDS noac cto nocto
+  save_killed
   attributes=auto|objects|listing bucket_size=SIZE multireq_max=N
   memory_limit=SIZE staging_dir=DIR tmpdir=DIR staging_disk=SIZE ensure_diskfree=MIB
   parallel_count=N multipart_size=MIB multipart_copy_size=MIB log_level=LEVEL dbglevel=LEVEL

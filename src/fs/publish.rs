@@ -46,6 +46,11 @@ impl Fs {
         })
     }
 
+    /// Whether what a killed process has written is saved instead of published.
+    pub fn saves_killed(&self) -> bool {
+        self.save_killed
+    }
+
     /// fsync(2), fdatasync(2): commits.
     ///
     /// # Errors
@@ -72,11 +77,6 @@ impl Fs {
         let mut failed = self.sync_each(open).await;
         failed.extend(self.state().late.untold());
         failed
-    }
-
-    /// Whether a file is open.
-    pub fn has_open_files(&self) -> bool {
-        self.state().open.iter().any(|(_, open)| open.handles > 0)
     }
 
     /// Commits what nobody has open of the source with this directory in the root; of all sources

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::caller::{self, Fate};
 use crate::fs::{Fh, Fs, FsError, FsResult, Ino};
 use crate::interrupt;
@@ -39,6 +41,13 @@ impl Close {
         match self.by().await? {
             By::Living => self.fs.flush(self.fh).await,
             By::Again => Ok(()),
+            By::Killed if self.fs.saves_killed() => {
+                // As if the close had been interrupted: nothing is begun, and it is saved when the
+                // last descriptor goes.
+                let over = CancellationToken::new();
+                over.cancel();
+                interrupt::scope(over, self.fs.flush(self.fh)).await
+            }
             By::Killed => {
                 // A process that ends takes no further signal: it must not wait for the store.
                 let (fs, fh) = (self.fs, self.fh);

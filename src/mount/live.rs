@@ -11,9 +11,10 @@ use nix::sys::stat::{major, minor};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::LiveMount;
 use super::kernel::{self, Detach};
+use super::point::{self, FSTYPE};
 use super::upgrade::Upgrade;
-use super::{LiveMount, point};
 use crate::interrupt;
 
 /// How often a busy mount is tried to be unmounted again.
@@ -98,27 +99,41 @@ impl LiveMount {
             .is_ok()
         {
             self.ended().await;
+            // As in `finish`.
+            self.quiesce(patience).await;
         } else {
             warn!("{}: still in use", self.path.display());
             self.abandon();
         }
         // What was written meanwhile, and a second chance for what failed.
-        self.settle(patience).await
+        self.settle().await
     }
 
     /// After the end of the connection: commits what is dirty. Where it was ended by force, as by
     /// `umount -f`, what is open is half written, and the store may be what it was ended for: that
     /// is saved, and the rest has `patience`. Returns as [`Self::stop`].
     pub async fn finish(&self, patience: Duration) -> Vec<String> {
-        if !self.fs.has_open_files() {
-            return self.settle(patience).await;
+        if self.is_left_dead() {
+            warn!("{}: ended by force", self.path.display());
+            self.abandon();
+            self.under_way.in_flight.give_up();
+            self.quiesce(patience).await;
+            return self.give_up(patience).await;
         }
-        warn!(
-            "{}: ended by force while files are open",
-            self.path.display()
-        );
-        self.abandon();
-        self.give_up(patience).await
+        // The last closes, which nobody waits for, publish or save what they can.
+        self.quiesce(patience).await;
+        self.settle().await
+    }
+
+    /// Whether it is in the tree although the connection has ended. Who unmounts by force finds it
+    /// in use only after that. Its number alone may be another's by now.
+    fn is_left_dead(&self) -> bool {
+        let mounts = self.device.as_deref().map(point::mounts_of);
+        let Some(Ok(mounts)) = mounts else {
+            return false;
+        };
+        let mut ours = mounts.iter().filter(|mount| mount.fstype == FSTYPE);
+        ours.any(|mount| point::is_dead(&mount.path))
     }
 
     /// Commits what nobody has open within `patience`, and saves all else. Returns as
@@ -134,11 +149,8 @@ impl LiveMount {
         self.fs.save_unstored().await
     }
 
-    /// Waits for what is under way no longer than `patience`, commits what is dirty, and saves
-    /// what cannot be. Returns as [`Self::stop`].
-    async fn settle(&self, patience: Duration) -> Vec<String> {
-        // The last closes, which nobody waits for, publish or save what they can.
-        self.quiesce(patience).await;
+    /// Commits what is dirty, and saves what cannot be. Returns as [`Self::stop`].
+    async fn settle(&self) -> Vec<String> {
         let mut failed = self.sync().await;
         if !failed.is_empty() {
             failed.extend(self.fs.save_unstored().await);

@@ -1,6 +1,7 @@
 //! What is done about mounts that are there, and that another process serves: looked for, changed,
 //! unmounted.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{fs, io};
@@ -64,22 +65,30 @@ pub fn unmount(path: &Path, how: Unmount) -> Result<(), MountError> {
     let mut umount = Command::new("umount");
     // Not by this program again.
     umount.arg("-i");
-    // By force it ends although files are open, which are saved: the kernel fails what is under way
-    // and only then finds the mount busy.
-    let detaches = how.lazy || how.force;
-    for (is_wanted, flag) in [(detaches, "-l"), (how.force, "-f"), (how.read_only, "-r")] {
+    for (is_wanted, flag) in [(how.lazy, "-l"), (how.force, "-f"), (how.read_only, "-r")] {
         umount.args(is_wanted.then_some(flag));
     }
     umount.arg("--").arg(&path).stdin(Stdio::null());
-    let status = umount.status().map_err(unusable)?;
-    if !status.success() {
-        let code = status.code().and_then(|code| u8::try_from(code).ok());
+    let umount = umount.stdout(Stdio::inherit()).output().map_err(unusable)?;
+    // By force the kernel ends the connection, and then may find files open: what they have not
+    // published is saved by the daemon, which then takes the mount away.
+    let is_left_dead = how.force && is_dead(&path);
+    let is_gone = mounted_at(&path).map_err(unusable)?.as_ref() != Some(&entry);
+    let is_ended = is_left_dead || how.force && is_gone;
+    if !is_ended {
+        // Where this cannot be said nobody would read what this program says of it either.
+        let _ = io::stderr().write_all(&umount.stderr);
+    }
+    if !umount.status.success() && !is_ended {
+        let code = umount
+            .status
+            .code()
+            .and_then(|code| u8::try_from(code).ok());
         // Ended by a signal: a system error, as of mount(8).
         let code = code.unwrap_or(2);
         return Err(MountError::UmountRefused { code });
     }
-    let is_gone = mounted_at(&path).map_err(unusable)?.as_ref() != Some(&entry);
-    let Some(attending) = attending.filter(|_| is_gone) else {
+    let Some(attending) = attending.filter(|_| is_gone || is_ended) else {
         return Ok(());
     };
     // One that is killed meanwhile has a successor with the same socket.

@@ -148,6 +148,35 @@ fn a_killed_writer_ends_at_once_and_what_it_wrote_is_published() {
     assert_eq!(rig.store.get(BUCKET, "new"), b"bytes");
 }
 
+/// Promise: interrupted. With `save_killed` what a killed process wrote replaces nothing.
+#[test]
+fn what_a_killed_process_wrote_is_saved_and_not_published_where_that_is_asked_for() {
+    let rig = Rig::new();
+    rig.store.put(BUCKET, "old", "good");
+    let mounted = rig.mount_with("save_killed");
+    let script = "dd of=old if=/dev/zero bs=1k count=8";
+    sh(&mounted.dir(), &format!("{script} status=none"));
+    assert_eq!(rig.store.get(BUCKET, "old"), [0; 8 << 10]);
+    rig.store.put(BUCKET, "old", "good");
+    std::thread::sleep(Duration::from_secs(2));
+    let mut child = start(&mounted.dir(), "dd of=old if=/dev/zero bs=1k");
+    std::thread::sleep(Duration::from_millis(300));
+    ends_soon(&mut child, Signal::SIGTERM);
+    let begun = Instant::now();
+    while !mounted
+        .log()
+        .contains("old: not stored; the bytes written to it are in")
+    {
+        assert!(begun.elapsed() < SOON, "{}", mounted.log());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(sh(&mounted.dir(), "cat old"), "good");
+    assert_eq!(mounted.spilled_files(), 2, "bytes and a note");
+    mounted.unmount();
+    assert_eq!(rig.store.get(BUCKET, "old"), b"good");
+    assert!(rig.sim.uploads(BUCKET).is_empty(), "an upload is left");
+}
+
 /// A program that is started closes what its process had open, and nothing of proc(5) that would
 /// wait for it may be read meanwhile.
 #[test]

@@ -498,6 +498,7 @@ fn config(sim: &Sim, staging_dir: PathBuf) -> Config {
         attributes: AttributeSource::Auto,
         // Budgets are of what is needed when everything is known.
         close_to_open: false,
+        save_killed: false,
         bounds: Bounds {
             staging_dir,
             attr_ttl: Duration::from_secs(600),

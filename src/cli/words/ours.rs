@@ -120,6 +120,12 @@ pub(super) const MOUNT: Section = Section {
             "believe at an open what is known for less than `actimeo`",
         ),
         word(
+            "save_killed",
+            Flag("--save-killed"),
+            "publish nothing of what a process has written that a signal kills: the object stays \
+             as it was, and the bytes are in `staging_dir`",
+        ),
+        word(
             "sharecache",
             Flag("--sharecache"),
             "share a daemon with mounts that differ in source, owner, modes and flags only, so \
