@@ -1,5 +1,6 @@
 //! Open files: open, read, write, copy_file_range, release. The bytes are the `File`'s business.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -291,11 +292,10 @@ impl Fs {
     /// At the end of a mount: what could not be stored is kept in local files, and its uploads are
     /// aborted if the store does so soon. Returns what is to be said of each.
     pub async fn save_unstored(&self) -> Vec<String> {
-        let linked = |(_, open): (Ino, &OpenFile)| (!open.orphan).then(|| Arc::clone(&open.file));
-        let files: Vec<_> = self.state().open.iter().filter_map(linked).collect();
+        let unstored = self.unstored();
         let mut said = Vec::new();
         let mut saved = Vec::new();
-        for file in files.iter().filter(|file| file.stat().dirty) {
+        for file in &unstored {
             match save(file).await {
                 Ok(where_it_is) => {
                     saved.push(file.discard());
@@ -306,6 +306,36 @@ impl Fs {
         }
         let _ = tokio::time::timeout(ABORT_PATIENCE, join_all(saved)).await;
         said
+    }
+
+    /// Keeps in local files what is not stored yet, in case this process does not live to store or
+    /// save it. Returns the files.
+    pub async fn copy_unstored(&self) -> Vec<PathBuf> {
+        let mut copies = Vec::new();
+        for file in self.unstored() {
+            let key = file.place().key;
+            match file.salvage().await {
+                Ok(Salvaged::Bytes { path, .. }) => {
+                    log::warn!(
+                        "{key}: not stored yet; until it is its bytes are in {}",
+                        path.display()
+                    );
+                    copies.push(path.with_added_extension("txt"));
+                    copies.push(path);
+                }
+                Ok(Salvaged::Nothing) => {}
+                Err(error) => log::error!("{key}: not stored yet, and cannot be saved: {error}"),
+            }
+        }
+        copies
+    }
+
+    /// Files with a name that have something to commit.
+    fn unstored(&self) -> Vec<Arc<File>> {
+        let is_it = |open: &&OpenFile| !open.orphan && open.file.stat().dirty;
+        let state = self.state();
+        let open = state.open.iter().map(|(_, open)| open).filter(is_it);
+        open.map(|open| Arc::clone(&open.file)).collect()
     }
 
     /// Nobody can reach an unlinked file any more.

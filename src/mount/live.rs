@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -91,7 +91,8 @@ impl LiveMount {
     pub async fn stop(&mut self, patience: Duration) -> Vec<String> {
         // Before unmounting: afterwards nobody is left who could be told of a failure, or try
         // again.
-        for failed in self.sync().await {
+        let (failed, copies) = self.sync_or_copy(patience).await;
+        for failed in failed {
             warn!("{failed}");
         }
         if tokio::time::timeout(patience, self.detach_when_idle())
@@ -106,7 +107,13 @@ impl LiveMount {
             self.abandon();
         }
         // What was written meanwhile, and a second chance for what failed.
-        self.settle().await
+        let left = self.settle().await;
+        for copy in copies {
+            if let Err(error) = std::fs::remove_file(&copy) {
+                warn!("{}: cannot be removed: {error}", copy.display());
+            }
+        }
+        left
     }
 
     /// After the end of the connection: commits what is dirty. Where it was ended by force, as by
@@ -156,6 +163,18 @@ impl LiveMount {
             failed.extend(self.fs.save_unstored().await);
         }
         failed
+    }
+
+    /// As [`Self::sync`]. Who told this process to end kills it when it takes long (systemd after
+    /// 90 seconds, Docker after 10), so what is not stored within `patience` is saved as well, in
+    /// the files that are returned, too.
+    async fn sync_or_copy(&self, patience: Duration) -> (Vec<String>, Vec<PathBuf>) {
+        let mut sync = pin!(self.sync());
+        if let Ok(failed) = tokio::time::timeout(patience, &mut sync).await {
+            return (failed, Vec::new());
+        }
+        let copies = self.fs.copy_unstored().await;
+        (sync.await, copies)
     }
 
     /// Commits everything that is dirty. Returns what is to be said of what could not be.

@@ -59,6 +59,15 @@ fn a_killed_service_publishes_nothing_and_the_mount_recovers() {
     mounted.unmount();
 }
 
+/// From now on no PUT is answered.
+fn stall_puts(rig: &Rig) {
+    let stalled = Fault {
+        on: Some(Operation::PutObject),
+        ..Fault::nth(1, How::Stall)
+    };
+    rig.sim.fault(stalled.times(u64::MAX / 2));
+}
+
 #[test]
 fn sigterm_commits_what_is_open_and_unmounts() {
     let rig = Rig::new();
@@ -73,16 +82,34 @@ fn sigterm_commits_what_is_open_and_unmounts() {
 }
 
 #[test]
+fn what_a_slow_store_has_not_taken_is_saved_until_it_has_when_the_daemon_is_told_to_end() {
+    let rig = Rig::new();
+    let mut mounted = rig.mount();
+    let mut file = File::create(mounted.path("f")).unwrap();
+    file.write_all(b"not closed").unwrap();
+    rig.sim.on_request(|_, request| {
+        if request.operation == Operation::PutObject {
+            tokio::task::block_in_place(|| std::thread::sleep(Duration::from_secs(12)));
+        }
+    });
+    mounted.signal(Signal::SIGTERM);
+    let is_saved = || mounted.log().contains("f: not stored yet; until it is");
+    wait_until("it is saved", is_saved);
+    assert_eq!(mounted.spilled_files(), 2, "bytes and a note");
+    drop(file);
+    let status = mounted.wait();
+    assert!(status.success(), "{status}\n{}", mounted.log());
+    assert_eq!(rig.sim.content(BUCKET, "f").unwrap(), b"not closed");
+    assert_eq!(mounted.spilled_files(), 0, "it is stored");
+}
+
+#[test]
 fn a_second_sigterm_saves_what_a_stalled_store_does_not_take() {
     let rig = Rig::new();
     let mut mounted = rig.mount();
     let mut file = File::create(mounted.path("f")).unwrap();
     file.write_all(b"not closed").unwrap();
-    let stalled = Fault {
-        on: Some(Operation::PutObject),
-        ..Fault::nth(1, How::Stall)
-    };
-    rig.sim.fault(stalled.times(u64::MAX / 2));
+    stall_puts(&rig);
     mounted.signal(Signal::SIGTERM);
     // Just behind the first it would be the same.
     std::thread::sleep(Duration::from_secs(2));
