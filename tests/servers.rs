@@ -6,11 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use s3fs::config::{StaticCredentials, StoreConfig};
+use s3fs::config::{Provider, StaticCredentials, StoreConfig};
 use s3fs::object::BucketName;
 use s3fs::sim::Sim;
 use s3fs::store::Bucket;
 use s3fs::store::dialect::{Dialect, Tagging};
+use s3fs::store::probe::Seen;
 use s3fs::store::s3::S3Store;
 
 #[path = "e2e/access.rs"]
@@ -45,6 +46,12 @@ macro_rules! by_name {
 suite::every_test!(by_name);
 
 async fn connect(access: &Access, dialect: &Dialect, bucket: &str) -> Arc<dyn Bucket> {
+    store(access, dialect)
+        .await
+        .bucket(&BucketName::new(bucket))
+}
+
+async fn store(access: &Access, dialect: &Dialect) -> S3Store {
     let config = StoreConfig {
         endpoint: Some(access.url.clone()),
         region: Some(dialect.region.to_owned()),
@@ -56,7 +63,7 @@ async fn connect(access: &Access, dialect: &Dialect, bucket: &str) -> Arc<dyn Bu
         ..StoreConfig::default()
     };
     let store = S3Store::connect_with(&config, dialect.clone()).await;
-    store.unwrap().bucket(&BucketName::new(bucket))
+    store.unwrap()
 }
 
 /// A server does what its dialect says, and sim does what the server does.
@@ -70,6 +77,10 @@ fn conforms(kind: Kind) {
     };
     passes(kind, &access);
     passes(kind, &server.access);
+    // No probe of moto comes to its end: its ListParts answers a ListPartsResponse.
+    if kind != Kind::Moto {
+        is_suggested_its_own(kind, &server.access, &access);
+    }
     let (seen, simulated) = (answers::ask(&server.access), answers::ask(&access));
     let differing = seen.iter().filter_map(|(question, answer)| {
         let simulated = simulated.get(question)?;
@@ -79,6 +90,33 @@ fn conforms(kind: Kind) {
     assert!(differing.is_empty(), "{kind:?}: {differing:#?}");
     let asked = |answers: &answers::Answers| answers.keys().cloned().collect::<Vec<_>>();
     assert_eq!(asked(&seen), asked(&simulated), "{kind:?}");
+}
+
+/// A probe of a server sees what one of sim sees, and suggests the dialect of the table.
+fn is_suggested_its_own(kind: Kind, server: &Access, sim: &Access) {
+    let own = Dialect::of(kind.provider());
+    let [seen, simulated] = [server, sim].map(|access| probed(access, &own));
+    assert_eq!(
+        seen.suggested(kind.provider()),
+        kind.provider(),
+        "{seen:#?}"
+    );
+    if kind == Kind::SeaweedFs {
+        // Also to a user who does not know which server it is.
+        assert_eq!(seen.suggested(Provider::Other), Provider::Seaweedfs);
+    }
+    let contradicted = |seen: &Seen| seen.contradicted(&own);
+    let (seen, simulated) = (contradicted(&seen), contradicted(&simulated));
+    assert_eq!(seen, simulated, "{kind:?}");
+}
+
+fn probed(access: &Access, dialect: &Dialect) -> Seen {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let store = store(access, dialect).await;
+        let bucket = BucketName::new(BUCKET);
+        store.probe(&bucket, "probe/").await.unwrap()
+    })
 }
 
 /// sim by the rules of a server.

@@ -67,8 +67,11 @@ fn report(dialect: &Dialect, seen: &Seen) -> String {
         let _ = write!(options, ",multipart_size={mib}");
     }
     write(format!("\nmount with: -o {options}\n"));
-    if !seen.bears(&Dialect::of(suggested)) {
-        write("but see the lines with `!`: this client cannot do without them.\n".to_owned());
+    let missed = seen.contradicted(&Dialect::of(suggested)).join(", ");
+    if !missed.is_empty() {
+        write(format!(
+            "but what it relies on there was not seen: {missed}\n"
+        ));
     }
     text
 }

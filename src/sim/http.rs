@@ -205,7 +205,9 @@ async fn apply(
         Operation::DeleteObjects | Operation::PutObjectTagging
     );
     let request = if is_digested {
-        match checked(request).await? {
+        let deletes = asked.operation == Operation::DeleteObjects;
+        let wants_md5 = deletes && state.rules.writes.delete_wants_md5;
+        match checked(request, wants_md5).await? {
             Ok(request) => request,
             Err(code) => return Ok(answer::error(StatusCode::BAD_REQUEST, code)),
         }
@@ -226,8 +228,8 @@ async fn apply(
 /// Content-MD5 or a checksum.
 async fn checked(
     request: Request<Metered>,
+    wants_md5: bool,
 ) -> Result<Result<Request<Body>, &'static str>, Dropped> {
-    let wants_md5 = request.body().state.rules.writes.delete_wants_md5;
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(Dropped::Broken)?.to_bytes();
     let sent = |name: &str| head.headers.get(name).map(HeaderValue::as_bytes);

@@ -155,6 +155,8 @@ pub struct WriteRules {
     /// What a write is answered to a key below that of an object, or above that of another, as if
     /// keys were paths of files; `None` when it is taken.
     pub paths: Option<Refusal>,
+    /// Whether slashes one after the other in a key are taken for one.
+    pub slashes_merge: bool,
     /// Whether the service has directories of its own. Every key makes those above it. They stay
     /// when their last object goes, until a DELETE of their key, which ends in a slash, finds them
     /// empty. A folded listing shows them, HEAD finds them, and `If-None-Match: *` fails on them.

@@ -90,10 +90,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl State {
-    /// The key of an object, where a backslash is a slash.
+    /// The key of an object, where a backslash is a slash, or two slashes are one.
     pub(super) fn take_for_path(&self, key: &mut String) {
         if self.rules.limits.backslash_is_slash {
             *key = key.replace('\\', "/");
+        }
+        while self.rules.writes.slashes_merge && key.contains("//") {
+            *key = key.replace("//", "/");
         }
     }
 

@@ -101,22 +101,39 @@ impl Seen {
         lines
     }
 
-    /// Whether a dialect trusts in nothing that was not seen.
-    pub fn bears(&self, dialect: &Dialect) -> bool {
-        let mut lines = self.compared(dialect).into_iter();
-        !lines.any(|line| line.is_contradicted)
+    /// The lines of what a dialect trusts in and was not seen.
+    pub fn contradicted(&self, dialect: &Dialect) -> Vec<&'static str> {
+        let lines = self.compared(dialect).into_iter();
+        let lines = lines.filter(|line| line.is_contradicted);
+        lines.map(|line| line.rule).collect()
     }
 
     /// The provider to mount with: the one given if what was seen bears it, else AWS, which needs
-    /// the fewest requests, else nobody's rules.
+    /// the fewest requests, else nobody's rules, else those of the only provider that does without
+    /// the same. What every dialect trusts in and was not seen rules out none of them.
     pub fn suggested(&self, given: Provider) -> Provider {
+        let [first, others @ ..] =
+            Provider::ALL.map(|provider| self.contradicted(&Dialect::of(provider)));
+        let mut by_all = first;
+        by_all.retain(|rule| {
+            others
+                .iter()
+                .all(|contradicted| contradicted.contains(rule))
+        });
+        let is_borne = |provider: &Provider| {
+            let contradicted = self.contradicted(&Dialect::of(*provider));
+            contradicted.iter().all(|rule| by_all.contains(rule))
+        };
         let named = (given != Provider::Other).then_some(given);
-        let borne = |provider: &Provider| self.bears(&Dialect::of(*provider));
-        named
-            .into_iter()
-            .chain([Provider::Aws])
-            .find(borne)
-            .unwrap_or(Provider::Other)
+        let known = named.into_iter().chain([Provider::Aws, Provider::Other]);
+        if let Some(borne) = known.into_iter().find(is_borne) {
+            return borne;
+        }
+        let mut borne = Provider::ALL.into_iter().filter(is_borne);
+        match (borne.next(), borne.next()) {
+            (Some(only), None) => only,
+            _ => Provider::Other,
+        }
     }
 
     /// `multipart_size` in MiB where the usual parts would be refused.

@@ -533,12 +533,17 @@ impl Asker {
         self.note("uploads: keys encoded", spelled.replace("%2F", "/"));
         self.abort("percent%/\u{e4}", &id).await;
 
-        self.put("back\\slash", "1").await;
-        let listed = self.client.list_objects_v2().bucket(BUCKET);
-        let listed = listed.prefix("back").send().await.unwrap();
-        let keys = listed.contents().iter().map(|object| object.key());
-        let keys = format!("{:?}", keys.collect::<Vec<_>>());
-        self.note("keys: a backslash", keys);
+        for (question, key, prefix) in [
+            ("keys: a backslash", "back\\slash", "back"),
+            ("keys: two slashes", "two//slashes", "two"),
+        ] {
+            self.put(key, "1").await;
+            let listed = self.client.list_objects_v2().bucket(BUCKET);
+            let listed = listed.prefix(prefix).send().await.unwrap();
+            let keys = listed.contents().iter().map(|object| object.key());
+            let keys = format!("{:?}", keys.collect::<Vec<_>>());
+            self.note(question, keys);
+        }
 
         let keys = (0..1001).map(|n| {
             let key = ObjectIdentifier::builder().key(format!("none/{n}"));

@@ -68,6 +68,7 @@ const WRITES: WriteRules = WriteRules {
     absent_is_412: false,
     dropped_headers: &[],
     paths: None,
+    slashes_merge: false,
     directories: false,
     marker_headers: MarkerHeaders::All,
     delete_many_conditions: true,

@@ -258,7 +258,19 @@ impl Scratch<'_> {
                 .complete(&name, &[size, size], Guards::default())
                 .await?
             {
-                (part_size_min, multipart_etag) = (Some(size), etag);
+                part_size_min = Some(size);
+                // Ceph 16 answers without one.
+                multipart_etag = match etag.is_empty() {
+                    true => self
+                        .bucket
+                        .head(&self.key(&name))
+                        .await?
+                        .version
+                        .etag
+                        .as_str()
+                        .to_owned(),
+                    false => etag,
+                };
                 break;
             }
         }

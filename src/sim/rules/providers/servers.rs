@@ -120,6 +120,7 @@ impl Rules {
         rules.writes.delete_keys_max = usize::MAX;
         rules.writes.dropped_headers = &["content-encoding", "content-language", "expires"];
         rules.writes.paths = Some(Refusal::new(500, "InternalError"));
+        rules.writes.slashes_merge = true;
         rules.writes.marker_headers = MarkerHeaders::None;
         rules.copies.numbered_etag_kept = true;
         rules.copies.directory = Some(Refusal::new(500, "InternalError"));
@@ -184,6 +185,7 @@ impl Rules {
         rules.requests.header_tag_characters = false;
         rules.writes.renames = true;
         rules.writes.absent_is_412 = true;
+        rules.writes.slashes_merge = true;
         rules.writes.directories = true;
         rules.writes.marker_headers = MarkerHeaders::Type;
         rules.copies.ranges.bare = true;

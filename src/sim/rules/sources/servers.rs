@@ -221,6 +221,10 @@ pub(in crate::sim::rules) const JUICEFS: Sources = &[
         "seen with JuiceFS 1.4.2: a short part that is not the last is taken",
     ),
     (
+        "writes.slashes_merge",
+        "seen with JuiceFS 1.4.2: a PUT of a//b is listed as a/b",
+    ),
+    (
         "writes.marker_headers",
         "seen with JuiceFS 1.4.2: a directory has neither metadata nor a type of its own",
     ),
@@ -397,6 +401,10 @@ pub(in crate::sim::rules) const SEAWEEDFS: Sources = &[
     (
         "limits.backslash_is_slash",
         "seen with SeaweedFS 4.48: a PUT of a\\b is listed as a/b",
+    ),
+    (
+        "writes.slashes_merge",
+        "seen with SeaweedFS 4.48: a PUT of a//b is listed as a/b",
     ),
     (
         "writes.absent_is_412",
