@@ -1,13 +1,17 @@
-//! Directories of servers whose keys are files: what a copy of one is in the hands of [`Naive`],
-//! and that the filesystem moves it.
+//! Directories of stores that have more of them than objects: what a copy of one is in the hands of
+//! [`Naive`], that the filesystem moves it, and what becomes of one that only uploads are below.
+
+use std::ffi::OsStr;
+use std::time::Duration;
 
 use s3fs::config::Provider;
-use s3fs::sim::{Operation, Rules};
+use s3fs::fs::{FsError, Ino, Kind, NewNode};
+use s3fs::sim::{Operation, Rules, Sim};
 use s3fs::store::ObjectHeaders;
 use s3fs::store::dialect::Dialect;
 
 use crate::naive::{Naive, refused};
-use crate::world::{BUCKET, World};
+use crate::world::{BUCKET, NEW, World};
 
 const MARKER: &str = "dir/sub/";
 
@@ -59,4 +63,45 @@ fn a_directory_is_moved_though_the_store_does_not_copy_it() {
         let moved = world.run(world.look("moved/sub")).unwrap();
         assert_eq!(moved.mode, if has_mode { 0o700 } else { 0o755 });
     }
+}
+
+/// A directory bucket folds uploads under way too. What is not there can be made and removed, and
+/// ENOTEMPTY ends with the upload.
+#[test]
+fn a_directory_above_an_upload_is_not_empty_until_the_upload_ends() {
+    let builder = Sim::builder().rules(Rules::express()).bucket(BUCKET);
+    let world = World::built(builder, Dialect::express(), |config| {
+        config.bounds.attr_ttl = Duration::ZERO;
+    });
+    let naive = Naive::new(&world.sim);
+    let id = world.run(naive.create("dir/sub/f"));
+    let (dir, sub) = (OsStr::new("dir"), OsStr::new("sub"));
+    let rmdir = |parent: Ino, name: &OsStr| world.run(world.fs.rmdir(parent, name));
+
+    assert_eq!(world.list(), ["dir"]);
+    let found = world.run(world.look("dir")).unwrap();
+    assert_eq!(found.kind, Kind::Directory);
+    // Right above the upload: below it nothing is folded.
+    let missing = world.run(world.look("dir/sub"));
+    assert!(matches!(missing, Err(FsError::NoEntry)), "{missing:?}");
+    let refused = rmdir(Ino(1), dir);
+    assert!(matches!(refused, Err(FsError::NotEmpty)), "{refused:?}");
+
+    let directory = NewNode {
+        kind: Kind::Directory,
+        permissions: 0o755,
+        ..NEW
+    };
+    world
+        .run(world.fs.mkdir(found.ino, sub, directory))
+        .unwrap();
+    assert_eq!(world.sim.keys(BUCKET), ["dir/sub/"]);
+    rmdir(found.ino, sub).unwrap();
+
+    let abort = naive.client.abort_multipart_upload().bucket(BUCKET);
+    let abort = abort.key("dir/sub/f").upload_id(id);
+    world.run(abort.send()).unwrap();
+    rmdir(Ino(1), dir).unwrap();
+    assert!(world.list().is_empty());
+    assert!(world.sim.keys(BUCKET).is_empty());
 }
