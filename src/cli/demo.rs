@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::run::{Failure, NOT_MOUNTED, USAGE, fail, runtime, serve_until_told};
+use super::run::{Failure, NOT_MOUNTED, Told, USAGE, fail, runtime, serve_until_told};
 use super::upgrade::Standing;
 use super::{DemoCommand, resolve};
 use crate::config::{
@@ -71,7 +71,7 @@ fn serve(command: &DemoCommand) -> Result<u8, Failure> {
         };
         println!("{}", introduction(live.path(), &sim.endpoint()));
         let code = tokio::select! {
-            code = serve_until_told(&mut live, &standing) => code?,
+            code = serve_until_told(&mut live, &standing, Told::listen()?) => code?,
             () = narrate(&sim) => 0,
         };
         println!("In all: {}", Line(&sim.counters()));

@@ -210,26 +210,29 @@ fn serve(command: &MountCommand, behind: Option<(Report, Link)>) -> Result<u8, F
         info!("{line}");
     }
     let started = runtime().map_err(Failure::from).and_then(|runtime| {
-        let started =
-            runtime.block_on(LiveMount::join_or_start(&command.config, runtime.handle()))?;
+        let started = runtime.block_on(async {
+            let started = LiveMount::join_or_start(&command.config, runtime.handle()).await?;
+            // Before anybody hears of the mount: who does may tell it to end.
+            Ok::<_, Failure>((started, Told::listen()?))
+        })?;
         Ok((runtime, started))
     });
-    let (runtime, mut live, link) = match (started, behind) {
-        (Ok((runtime, Started::Live(live))), None) => {
+    let (runtime, mut live, told, link) = match (started, behind) {
+        (Ok((runtime, (Started::Live(live), told))), None) => {
             keep_stored(&live);
             service::tell(&[NotifyState::Ready]);
-            (runtime, live, None)
+            (runtime, live, told, None)
         }
-        (Ok((runtime, Started::Live(live))), Some((report, mut link))) => {
+        (Ok((runtime, (Started::Live(live), told))), Some((report, mut link))) => {
             keep_supervised(&live, &link);
             // From here on the supervisor starts another; before, whoever waits is told.
             if let Err(error) = report.live().and_then(|()| link.serves()) {
                 live.abandon();
                 return Err(error.into());
             }
-            (runtime, live, Some(link))
+            (runtime, live, told, Some(link))
         }
-        (Ok((_, Started::Joined)), behind) => {
+        (Ok((_, (Started::Joined, _))), behind) => {
             if let Some((report, _)) = behind {
                 report.live()?;
             }
@@ -246,7 +249,7 @@ fn serve(command: &MountCommand, behind: Option<(Report, Link)>) -> Result<u8, F
         log_level: command.log_level.clone(),
         link,
     };
-    let code = runtime.block_on(serve_until_told(&mut live, &standing))?;
+    let code = runtime.block_on(serve_until_told(&mut live, &standing, told))?;
     // Nothing is left to wait for; a task that hangs must not keep the process.
     runtime.shutdown_background();
     Ok(code)
@@ -310,10 +313,13 @@ fn resume(command: &ResumeCommand) -> u8 {
 /// on with is left for another process.
 fn go_on(handover: Handover, mut standing: Standing, asker: Option<Asker>) -> Result<u8, Failure> {
     let resumed = runtime().map_err(Failure::from).and_then(|runtime| {
-        let live = runtime.block_on(LiveMount::resume(handover, runtime.handle()))?;
-        Ok((runtime, live))
+        let resumed = runtime.block_on(async {
+            let live = LiveMount::resume(handover, runtime.handle()).await?;
+            Ok::<_, Failure>((live, Told::listen()?))
+        })?;
+        Ok((runtime, resumed))
     });
-    let (runtime, mut live) = match resumed {
+    let (runtime, (mut live, told)) = match resumed {
         Ok(resumed) => resumed,
         Err(failure) => {
             if let Some(asker) = asker {
@@ -333,7 +339,7 @@ fn go_on(handover: Handover, mut standing: Standing, asker: Option<Asker>) -> Re
         (Some(link), None) => link.serves()?,
         (None, None) => service::tell(&[NotifyState::Ready]),
     }
-    let code = runtime.block_on(serve_until_told(&mut live, &standing))?;
+    let code = runtime.block_on(serve_until_told(&mut live, &standing, told))?;
     runtime.shutdown_background();
     Ok(code)
 }
@@ -353,8 +359,8 @@ fn go_on_supervising(command: &SuperviseCommand) -> u8 {
 pub(super) async fn serve_until_told(
     live: &mut LiveMount,
     standing: &Standing,
+    mut told: Told,
 ) -> std::io::Result<u8> {
-    let mut told = Told::listen()?;
     let name = loop {
         tokio::select! {
             event = live.next() => match event {
@@ -419,7 +425,7 @@ async fn told_again() -> std::io::Result<&'static str> {
 }
 
 /// The signals that tell the program to end.
-struct Told {
+pub(super) struct Told {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
@@ -427,7 +433,7 @@ struct Told {
 }
 
 impl Told {
-    fn listen() -> std::io::Result<Self> {
+    pub(super) fn listen() -> std::io::Result<Self> {
         let told = Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,

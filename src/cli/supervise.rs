@@ -12,7 +12,7 @@ use log::{error, info, warn};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigmaskHow, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
@@ -83,9 +83,13 @@ impl AsFd for Link {
 /// When the kernel refuses a socket or a process.
 pub(super) fn split(log_level: &str) -> io::Result<Role> {
     let (ours, theirs) = UnixStream::pair()?;
+    // From its birth the supervisor ends with the daemon alone. Ended by a signal before the daemon
+    // serves, it would end the mount of which mount(8) has told already.
+    let before = super::run::ending_signals().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
     // SAFETY: the process has one thread, so the child may use everything it inherits.
     match unsafe { fork() }? {
         ForkResult::Child => {
+            before.thread_set_mask()?;
             drop(ours);
             Ok(Role::Daemon(Link { socket: theirs }))
         }

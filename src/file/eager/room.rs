@@ -61,14 +61,17 @@ impl Shared {
     }
 }
 
+impl Eager {
+    fn part(&mut self, number: PartNumber) -> Option<&mut AheadPart> {
+        self.parts.get_mut(number.0 as usize - 1)
+    }
+}
+
 impl File {
     /// Lets the staged bytes of a part be given back, if it is stored. Those of the first part are
     /// not: mp4, zip and wav files, and what a linker writes, get their headers at the end.
     pub(super) fn enter(self: &Arc<Self>, state: &mut State, number: PartNumber) {
-        let part = state
-            .eager
-            .as_mut()
-            .and_then(|eager| eager.parts.get_mut(number.0 as usize - 1));
+        let part = state.eager.as_mut().and_then(|eager| eager.part(number));
         let Some(AheadPart { range, progress }) = part else {
             return;
         };
@@ -110,10 +113,7 @@ impl File {
             return;
         }
         let state = &mut *stated;
-        let part = state
-            .eager
-            .as_mut()
-            .and_then(|eager| eager.parts.get_mut(number.0 as usize - 1));
+        let part = state.eager.as_mut().and_then(|eager| eager.part(number));
         let Some(AheadPart { range, progress }) = part else {
             return;
         };
