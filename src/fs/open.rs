@@ -451,7 +451,9 @@ enum Closed {
 async fn save(file: &Arc<File>) -> Result<String, String> {
     let key = file.place().key;
     match file.salvage().await {
-        Ok(Salvaged::Nothing) => Ok(format!("{key}: not stored; no bytes were written to it")),
+        Ok(Salvaged::Nothing) => Ok(format!(
+            "{key}: not stored; nothing that was written to it has come here"
+        )),
         Ok(Salvaged::Bytes { path, upload: None }) => {
             let path = path.display();
             Ok(format!(

@@ -4,6 +4,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use log::{info, warn};
@@ -91,6 +92,7 @@ impl LiveMount {
     pub async fn stop(&mut self, patience: Duration) -> Vec<String> {
         // Before unmounting: afterwards nobody is left who could be told of a failure, or try
         // again.
+        self.write_back(patience).await;
         let (failed, copies) = self.sync_or_copy(patience).await;
         for failed in failed {
             warn!("{failed}");
@@ -163,6 +165,30 @@ impl LiveMount {
             failed.extend(self.fs.save_unstored().await);
         }
         failed
+    }
+
+    /// Has the kernel send what was written through mappings, for which it waits no longer than
+    /// `patience`: of that this process knows nothing before. By another process: one that waits
+    /// for its own answers in the kernel can neither be killed nor end.
+    async fn write_back(&self, patience: Duration) {
+        let mounts = self.device.as_deref().map(point::mounts_of);
+        let Some(Ok(mounts)) = mounts else { return };
+        let Some(mount) = mounts.into_iter().next() else {
+            return;
+        };
+        let synced = tokio::task::spawn_blocking(move || {
+            let mut sync = Command::new("sync");
+            let sync = sync.arg("-f").arg(&mount.path);
+            sync.stdin(Stdio::null()).stderr(Stdio::null()).status()
+        });
+        let synced = tokio::time::timeout(patience, synced).await;
+        if !matches!(synced, Ok(Ok(Ok(status))) if status.success()) {
+            warn!(
+                "{}: what was written through mappings may be missing: sync -f failed, or took \
+                 too long",
+                self.path.display()
+            );
+        }
     }
 
     /// As [`Self::sync`]. Who told this process to end kills it when it takes long (systemd after

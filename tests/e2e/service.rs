@@ -59,6 +59,34 @@ fn a_killed_service_publishes_nothing_and_the_mount_recovers() {
     mounted.unmount();
 }
 
+#[test]
+fn sigterm_commits_what_was_written_through_a_mapping() {
+    let rig = Rig::new();
+    let mut mounted = rig.mount();
+    let script = "\
+import mmap, time
+file = open('f', 'w+b')
+file.truncate(8192)
+mapped = mmap.mmap(file.fileno(), 0)
+mapped[0:4] = b'MMAP'
+mapped[5000:5004] = b'LATE'
+open('written', 'w').close()
+time.sleep(600)";
+    let mut python = Command::new("python3");
+    let mut child = spawn(python.args(["-c", script]).current_dir(mounted.dir()));
+    wait_until("it is written", || mounted.path("written").exists());
+    mounted.signal(Signal::SIGTERM);
+    let status = mounted.wait();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(status.success(), "{status}\n{}", mounted.log());
+    let content = rig.sim.content(BUCKET, "f").unwrap();
+    assert_eq!(
+        (&content[..4], &content[5000..5004]),
+        (&b"MMAP"[..], &b"LATE"[..])
+    );
+}
+
 /// From now on no PUT is answered.
 fn stall_puts(rig: &Rig) {
     let stalled = Fault {
