@@ -208,9 +208,10 @@ fn a_poweroff_waits_for_what_is_being_stored() {
                  _netdev,x-systemd.mount-timeout=60,url=URL,use_path_request_style 0 0\n";
     // What is not waited for by then is ended soon.
     let impatient = "[Manager]\nDefaultTimeoutStopSec=1s\n";
+    // Without the trap its close would be interrupted, and publish nothing.
     let writer = "[Unit]\nRequiresMountsFor=/mnt/one\n\
                   [Service]\nTimeoutStopSec=60\n\
-                  ExecStart=/bin/sh -c 'head -c 64M /dev/zero >/mnt/one/big'\n";
+                  ExecStart=/bin/sh -c 'trap \"\" TERM; head -c 64M /dev/zero >/mnt/one/big'\n";
     store.works(
         &[
             ("etc/fstab", fstab),

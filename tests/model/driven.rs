@@ -34,6 +34,8 @@ pub struct Driven {
     pub handles: Vec<(Fh, Ino)>,
     /// Lookups are forgotten after each operation, as a kernel short of memory would.
     pub forgets: bool,
+    /// A process was killed.
+    pub was_killed: bool,
     lookups: Mutex<Vec<Ino>>,
     /// The number of the last request.
     requests: u64,
@@ -45,9 +47,16 @@ impl Driven {
             world,
             handles: Vec::new(),
             forgets,
+            was_killed: false,
             lookups: Mutex::default(),
             requests: 0,
         }
+    }
+
+    /// Kills the process; another goes on.
+    pub fn kill(&mut self) {
+        self.was_killed = true;
+        self.world.kill();
     }
 
     /// The bytes that a call writes or a target it links to come from the model.
