@@ -89,15 +89,30 @@ impl Fs {
             return Ok(None);
         }
         let may_be_there = file.is_none_or(|file| file.may_be_published());
-        let orphaned = self.orphan(ino, held.as_ref()).await?;
-        if may_be_there && let Err(error) = place.bucket.delete(&place.key).await {
+        let object = may_be_there.then_some(&place);
+        let gone = self.take_away((parent, name), ino, held.as_ref(), object);
+        Ok(Some(gone.await?))
+    }
+
+    /// Removes an entry, with its object if it may have one.
+    async fn take_away(
+        &self,
+        (parent, name): (Ino, &Arc<str>),
+        ino: Ino,
+        held: Option<&Hold>,
+        object: Option<&Place>,
+    ) -> FsResult<Option<OpenFile>> {
+        let orphaned = self.orphan(ino, held).await?;
+        if let Some(place) = object
+            && let Err(error) = place.bucket.delete(&place.key).await
+        {
             self.readopt(orphaned).await;
             return Err(error.into());
         }
         let mut state = self.state();
         state.entry_removed(parent, name);
         state.names.note_absent(parent, name, Instant::now());
-        Ok(Some(state.detach_buried(ino, orphaned)))
+        Ok(state.detach_buried(ino, orphaned))
     }
 
     /// Removes an empty directory.
@@ -148,15 +163,9 @@ impl Fs {
             Some(marker) => Some(marker.hold().await?),
             None => None,
         };
-        let orphaned = self.orphan(ino, held.as_ref()).await?;
-        if has_marker && let Err(error) = place.bucket.delete(&place.key).await {
-            self.readopt(orphaned).await;
-            return Err(error.into());
-        }
-        let mut state = self.state();
-        state.entry_removed(parent, name);
-        state.names.note_absent(parent, name, Instant::now());
-        Ok(state.detach_buried(ino, orphaned))
+        let object = has_marker.then_some(&place);
+        self.take_away((parent, name), ino, held.as_ref(), object)
+            .await
     }
 
     /// Fails unless a directory holds nothing, in the store and here; tells whether it has a

@@ -110,8 +110,9 @@ impl LiveMount {
         }
         // What was written meanwhile, and a second chance for what failed.
         let left = self.settle().await;
-        for copy in copies {
-            if let Err(error) = std::fs::remove_file(&copy) {
+        // Where something is left its copy may be all there is: the disk may be full by now.
+        for copy in copies.iter().filter(|_| left.is_empty()) {
+            if let Err(error) = std::fs::remove_file(copy) {
                 warn!("{}: cannot be removed: {error}", copy.display());
             }
         }
@@ -155,16 +156,23 @@ impl LiveMount {
             over.cancel();
             closed.await;
         }
-        self.fs.save_unstored().await
+        self.save().await
     }
 
     /// Commits what is dirty, and saves what cannot be. Returns as [`Self::stop`].
     async fn settle(&self) -> Vec<String> {
         let mut failed = self.sync().await;
         if !failed.is_empty() {
-            failed.extend(self.fs.save_unstored().await);
+            failed.extend(self.save().await);
         }
         failed
+    }
+
+    /// Saves what is not committed, and answers nothing from then on: what is written later would
+    /// be neither saved nor stored, and its fsync(2) must not succeed.
+    async fn save(&self) -> Vec<String> {
+        self.quiesce(Duration::ZERO).await;
+        self.fs.save_unstored().await
     }
 
     /// Has the kernel send what was written through mappings, for which it waits no longer than
