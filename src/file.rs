@@ -409,7 +409,7 @@ impl File {
         change: impl FnOnce(&mut ObjectHeaders, &mut Attributes) -> T,
     ) -> T {
         let mut state = self.state();
-        let changed = state.describe(change);
+        let changed = state.for_edit().describe(change);
         self.shared.enlist(self);
         changed
     }
@@ -578,14 +578,14 @@ impl File {
         change: impl FnOnce(&mut ObjectHeaders) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut state = self.state();
-        state.change_headers(change)?;
+        state.for_edit().change_headers(change)?;
         self.shared.enlist(self);
         Ok(())
     }
 
     /// The tags were changed in the store.
     pub fn note_tags(&self, tags: Tags) {
-        self.state().note_tags(tags);
+        self.state().for_edit().note_tags(tags);
     }
 
     /// The headers to be committed when nothing else is, and the count of edits that
@@ -697,8 +697,9 @@ impl File {
             self.shared.enlist(self);
         }
         drop(staging);
-        if let Some(eager) = state.for_edit().given_up.take() {
-            self.give_up(&mut state, eager);
+        let state = state.for_edit();
+        if let Some(eager) = state.given_up.take() {
+            self.give_up(state, eager);
         }
         Some(result)
     }

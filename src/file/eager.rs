@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use crate::commit::{CommitError, OpenUpload};
 use crate::extent::ExtentMap;
 use crate::file::File;
+use crate::file::record::Edit;
 use crate::file::state::State;
 use crate::plan::{Part, next_ahead};
 use crate::range::ByteRange;
@@ -33,6 +34,8 @@ pub(super) struct Eager {
     parts: Vec<AheadPart>,
     /// Bytes of the file that the parts at the beginning cover which are copied from an object.
     copied: u64,
+    /// Whether the upload is recorded.
+    is_recorded: bool,
     /// How many parts are on their way.
     running: usize,
     tasks: JoinSet<()>,
@@ -64,6 +67,7 @@ impl Eager {
             upload: Arc::default(),
             parts: Vec::new(),
             copied: 0,
+            is_recorded: false,
             running: 0,
             tasks: JoinSet::new(),
         }
@@ -117,6 +121,7 @@ impl Eager {
             upload: Arc::new(OnceCell::new_with(Some(upload))),
             parts: parts.collect(),
             copied: kept.copied,
+            is_recorded: true,
             running: 0,
             tasks: JoinSet::new(),
         }
@@ -184,12 +189,11 @@ impl File {
         let Ok(_publishing) = self.publishing.try_lock() else {
             return;
         };
-        let mut state = self.state();
-        while let Some((number, part)) = self.next_part(&state) {
-            let mut staging = self.staging.lock();
-            state.frozen = staging.freeze();
-            drop(staging);
-            self.start_part(&mut state, number, part);
+        let mut stated = self.state();
+        while let Some((number, part)) = self.next_part(&stated) {
+            let state = stated.for_edit();
+            state.frozen = self.staging.lock().freeze();
+            self.start_part(state, number, part);
         }
     }
 
@@ -229,9 +233,12 @@ impl File {
             progress: Progress::Running,
         });
         eager.running += 1;
-        if matches!(part, Part::Copy(_)) {
+        let is_copied = matches!(part, Part::Copy(_));
+        if is_copied {
             eager.copied = range.end();
         }
+        let len = part.len();
+        state.recorded.edits.push(Edit::SendPart { len, is_copied });
         // Those that have ended.
         while eager.tasks.try_join_next().is_some() {}
         let upload = eager.upload.clone();
@@ -266,8 +273,8 @@ impl File {
         part: &Part,
         stored: Result<StoredPart, CommitError>,
     ) {
-        let mut state = self.state();
-        let key = state.place.key.clone();
+        let mut stated = self.state();
+        let state = stated.for_edit();
         // The file may have been cut, and begun again, while the part was on its way.
         let eager = state
             .eager
@@ -275,22 +282,36 @@ impl File {
             .filter(|eager| Arc::ptr_eq(&eager.upload, upload));
         if let Some(eager) = eager {
             eager.running -= 1;
-            let progress = match stored {
-                Ok(stored) => Progress::Stored {
-                    part: stored,
-                    content: part.content(),
-                    returnable: None,
-                },
+            let AheadPart { range, progress } = &mut eager.parts[number.0 as usize - 1];
+            *progress = match stored {
+                Ok(stored) => {
+                    let content = part.content();
+                    // Otherwise it counts as failed for the next process.
+                    if state.map.slice(*range) == content {
+                        let edits = &mut state.recorded.edits;
+                        if let Some(open) = upload.get().filter(|_| !eager.is_recorded) {
+                            let id = open.upload().id.clone();
+                            edits.push(Edit::StartUpload(id, open.headers().clone()));
+                            eager.is_recorded = true;
+                        }
+                        edits.push(Edit::StorePart(stored.clone()));
+                    }
+                    Progress::Stored {
+                        part: stored,
+                        content,
+                        returnable: None,
+                    }
+                }
                 Err(error) => {
+                    let key = &state.place.key;
                     log::warn!("{key}: part {} ({error}); the commit tries again", number.0);
                     Progress::Failed
                 }
             };
-            eager.parts[number.0 as usize - 1].progress = progress;
-            self.enter(&mut state, number);
+            self.enter(state, number);
             state.release_displaced(&mut self.staging.lock());
         }
-        drop(state);
+        drop(stated);
         self.progress.notify_waiters();
     }
 

@@ -41,7 +41,8 @@ pub(super) struct Reading(Arc<File>);
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        let mut state = self.0.state();
+        let mut stated = self.0.state();
+        let state = stated.for_edit();
         state.readers -= 1;
         state.release_displaced(&mut self.0.staging.lock());
     }

@@ -1,8 +1,7 @@
 //! What is kept of a file for the next process, and the file that it makes of that. Knows no inode.
 //!
 //! A change of the state is recorded when the lock of the state is given back ([`Stated`]), so none
-//! can be forgotten: an edit of the content by what it did to the map, anything else by the whole
-//! state.
+//! can be forgotten: what happens often by what it did ([`Edit`]), anything else by the whole state.
 
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
@@ -19,11 +18,13 @@ use crate::journal::codec::{Record, record};
 use crate::journal::{Batch, Key};
 use crate::lock::Locked;
 use crate::object::{BucketName, ETag, ObjectKey, ObjectVersion, VersionId};
-use crate::range::ByteRange;
 use crate::staging::{BlockPlace, Staging};
 use crate::store::{Buckets, ObjectHeaders, PartNumber, StoredPart, Tags};
 
+mod edit;
 mod extents;
+
+pub(super) use edit::{Description, Edit};
 
 /// The kind of key that files are kept under, by [`File::id`].
 pub(super) const FILE: u8 = 1;
@@ -43,8 +44,8 @@ pub(super) struct Stated<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Changed {
     Nothing,
-    /// The content, by edits that are noted.
-    Content,
+    /// What the edits say that are noted.
+    ByEdits,
     Anything,
 }
 
@@ -57,9 +58,9 @@ impl<'a> Stated<'a> {
         }
     }
 
-    /// For the edits of the content that are noted in [`Recorded::edits`], and nothing else.
+    /// For changes that are noted in [`Recorded::edits`] or not recorded, and nothing else.
     pub fn for_edit(&mut self) -> &mut State {
-        self.changed = self.changed.max(Changed::Content);
+        self.changed = self.changed.max(Changed::ByEdits);
         &mut self.state
     }
 }
@@ -94,12 +95,11 @@ impl Drop for Stated<'_> {
                 kind: FILE,
                 id: file.id,
             };
-            if self.changed == Changed::Content && state.recorded.takes_edits() {
+            if self.changed == Changed::ByEdits && state.recorded.takes_edits() {
                 let edited = Edited {
                     edits: state.edits,
                     appended_from: state.appended_from,
-                    modified: state.modified,
-                    content: edits,
+                    made: edits,
                     moved: staging.take_moved(),
                 };
                 batch.add(key, |to| edited.write(to));
@@ -137,70 +137,21 @@ impl Recorded {
     }
 }
 
-/// An edit of a map.
-#[derive(Debug)]
-pub(super) enum Edit {
-    /// Staged bytes were put at a position.
-    Write { at: u64, address: u64, len: u64 },
-    /// It was cut or extended to a length.
-    Truncate { len: u64 },
-    /// A range was made zeros.
-    Punch(ByteRange),
-    /// Another map was put at a position.
-    Splice { at: u64, from: ExtentMap },
-}
-
-impl Edit {
-    /// Makes it once more.
-    fn make(&self, map: &mut ExtentMap) {
-        match self {
-            Self::Write { at, address, len } => map.write(*at, *address, *len),
-            Self::Truncate { len } => map.truncate(*len),
-            Self::Punch(range) => map.punch(*range),
-            Self::Splice { at, from } => map.splice(*at, from),
+#[cfg(test)]
+impl State {
+    /// What of it is to be found by the next process.
+    pub fn to_be_found(&self) -> Vec<u8> {
+        let mut whole = Whole::of(self);
+        if let Some(eager) = &mut whole.eager {
+            for (range, stored) in &mut eager.parts {
+                stored.take_if(|(_, content)| self.map.slice(*range) != *content);
+            }
+            let is_wanted = eager.parts.iter().any(|(_, stored)| stored.is_some());
+            eager.upload.take_if(|_| !is_wanted);
         }
-    }
-}
-
-impl Record for Edit {
-    fn write(&self, to: &mut Vec<u8>) {
-        match self {
-            Self::Write { at, address, len } => {
-                0_u8.write(to);
-                (*at, *address, *len).write(to);
-            }
-            Self::Truncate { len } => {
-                1_u8.write(to);
-                len.write(to);
-            }
-            Self::Punch(range) => {
-                2_u8.write(to);
-                range.write(to);
-            }
-            Self::Splice { at, from } => {
-                3_u8.write(to);
-                at.write(to);
-                from.write(to);
-            }
-        }
-    }
-
-    fn read(from: &mut &[u8]) -> Option<Self> {
-        Some(match u8::read(from)? {
-            0 => {
-                let (at, address, len) = Record::read(from)?;
-                Self::Write { at, address, len }
-            }
-            1 => Self::Truncate {
-                len: Record::read(from)?,
-            },
-            2 => Self::Punch(Record::read(from)?),
-            3 => Self::Splice {
-                at: Record::read(from)?,
-                from: Record::read(from)?,
-            },
-            _ => return None,
-        })
+        let mut bytes = Vec::new();
+        whole.write(&mut bytes);
+        bytes
     }
 }
 
@@ -226,32 +177,29 @@ impl State {
             Vec::<(u64, BlockPlace)>::read(from)?.into_iter().collect();
         while !from.is_empty() {
             let edited = Edited::read(from)?;
-            state.touch_at(edited.modified);
+            for edit in edited.made {
+                edit.make(&mut state);
+            }
             state.edits = edited.edits;
             state.appended_from = edited.appended_from;
-            for edit in edited.content {
-                edit.make(&mut state.map);
-            }
             places.extend(edited.moved);
         }
         Some((state, places))
     }
 }
 
-/// What edits of the content change.
+/// What edits change.
 struct Edited {
     edits: u64,
     appended_from: Option<u64>,
-    modified: SystemTime,
-    content: Vec<Edit>,
+    made: Vec<Edit>,
     moved: Vec<(u64, BlockPlace)>,
 }
 
 record!(Edited {
     edits,
     appended_from,
-    modified,
-    content,
+    made,
     moved
 });
 

@@ -341,7 +341,9 @@ impl State {
 
     /// Notes a change of content.
     pub fn touch(&mut self) {
-        self.touch_at(SystemTime::now());
+        let now = SystemTime::now();
+        self.touch_at(now);
+        self.recorded.edits.push(Edit::Touch(now));
     }
 
     /// Notes a change of content at that time.

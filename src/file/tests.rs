@@ -2,11 +2,13 @@
 
 mod ahead;
 mod memory;
+mod recorded;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use proptest::prelude::*;
+use tokio::runtime::Handle;
 
 use crate::commit::Place;
 use crate::config::Bounds;
@@ -49,13 +51,21 @@ impl Toy {
     }
 
     fn chosen(limits: Limits, bounds: Bounds) -> Self {
+        Self::with(limits, bounds, Shared::new)
+    }
+
+    fn with(
+        limits: Limits,
+        bounds: Bounds,
+        share: impl FnOnce(Buckets, Bounds, Handle) -> Arc<Shared>,
+    ) -> Self {
         let bucket = MemoryBucket::new(limits);
         let buckets = Buckets::new([bucket.clone() as Arc<dyn Bucket>]);
         let bounds = Bounds {
             block_bytes: 8,
             ..bounds
         };
-        let shared = Shared::new(buckets, bounds, tokio::runtime::Handle::current());
+        let shared = share(buckets, bounds, Handle::current());
         Self { bucket, shared }
     }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use s3fs::fs::{CopyRequest, DirEntry, Fh, FsError, OpenMode};
+use s3fs::fs::{CopyRequest, DirEntry, Fh, FsError, OpenMode, SetAttr};
+use s3fs::limits::Limits;
 use s3fs::range::ByteRange;
 use s3fs::sim::{Fault, How, Operation};
 
@@ -14,6 +15,15 @@ const BOTH: OpenMode = OpenMode {
     write: true,
     ..READ
 };
+
+/// Parts of so many bytes; the limits are AWS's otherwise.
+fn parts_of(bytes: u64) -> Limits {
+    Limits {
+        part_size_min: 4,
+        upload_part_size: bytes,
+        ..Limits::aws()
+    }
+}
 
 fn made(world: &World, path: &str) -> Fh {
     let made = world.run(world.fs.create(ROOT, name(path), NEW, BOTH));
@@ -60,6 +70,46 @@ fn a_copy_costs_the_journal_what_it_changes() {
 }
 
 #[test]
+fn a_change_of_mode_costs_the_journal_what_it_changes() {
+    let recorded = |count: u16| {
+        let world = World::new();
+        world.sim.put(BUCKET, "from", "content");
+        copy_often(&world, count.into());
+        let before = world.journal_bytes();
+        world.run(async {
+            let ino = world.look("to").await.unwrap().ino;
+            for number in 0..count {
+                let mode = SetAttr {
+                    mode: Some(0o600 + number % 64),
+                    ..SetAttr::default()
+                };
+                world.fs.setattr(ino, None, mode).await.unwrap();
+            }
+        });
+        world.journal_bytes() - before
+    };
+    let (few, many) = (recorded(80), recorded(160));
+    assert!(many < 3 * few, "{few} bytes of 80 changes, {many} of 160");
+}
+
+#[test]
+fn a_part_that_is_sent_ahead_costs_the_journal_what_it_changes() {
+    let recorded = |count: u64| {
+        let world = World::chosen(parts_of(1024), |_| ());
+        let fh = made(&world, "f");
+        let before = world.journal_bytes();
+        for number in 0..count + 2 {
+            write(&world, fh, number * 1024, vec![number as u8; 1024]);
+        }
+        let sent = || world.sim.counters().of(Operation::UploadPart).requests;
+        world.wait_until(|| sent() >= count);
+        world.journal_bytes() - before
+    };
+    let (few, many) = (recorded(40), recorded(80));
+    assert!(many < 3 * few, "{few} bytes of 40 parts, {many} of 80");
+}
+
+#[test]
 fn edits_of_every_kind_are_found_by_the_next_process() {
     let mut world = World::new();
     world.sim.put(BUCKET, "from", "content");
@@ -72,13 +122,13 @@ fn edits_of_every_kind_are_found_by_the_next_process() {
         let punched = s3fs::fs::Fallocate::Zero { keep_size: true };
         let punch = fs.fallocate(fh, ByteRange::at(5, 10), punched);
         punch.await.unwrap();
-        let size = s3fs::fs::SetAttr {
+        let size = SetAttr {
             size: Some(35),
             ..Default::default()
         };
         let ino = world.look("to").await.unwrap().ino;
         fs.setattr(ino, Some(fh), size).await.unwrap();
-        let size = s3fs::fs::SetAttr {
+        let size = SetAttr {
             size: Some(40),
             ..size
         };
@@ -90,6 +140,87 @@ fn edits_of_every_kind_are_found_by_the_next_process() {
     assert_eq!(world.run(world.fs.read(fh, all)).unwrap(), &expected[..]);
     world.run(world.fs.flush(fh)).unwrap();
     assert_eq!(world.sim.content(BUCKET, "to").unwrap(), expected);
+}
+
+/// What is done to a file of parts of 1 KiB; the last tells how it ends.
+async fn do_step(world: &World, fh: Fh, step: usize) {
+    let sent = || world.sim.counters().of(Operation::UploadPart).requests;
+    let put = |at: u64, len: usize, byte: u8| {
+        let put = world.fs.write(fh, at, Bytes::from(vec![byte; len]));
+        async { put.await.unwrap() }
+    };
+    let set = |size, mode| {
+        let set = SetAttr {
+            size,
+            mode,
+            ..SetAttr::default()
+        };
+        async move {
+            let ino = world.look("f").await.unwrap().ino;
+            world.fs.setattr(ino, Some(fh), set).await.unwrap();
+        }
+    };
+    match step {
+        0 => {
+            for number in 0..8 {
+                put(number * 1024, 1024, number as u8).await;
+            }
+        }
+        1 | 4 | 7 => {
+            // Those that are on their way, if any more are.
+            for _ in 0..30 {
+                let before = sent();
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                if before == sent() && before > 0 {
+                    break;
+                }
+            }
+        }
+        2 => set(None, Some(0o600)).await,
+        3 => {
+            for number in 8..24 {
+                put(number * 1024, 1024, number as u8).await;
+            }
+        }
+        5 => put(2048, 10, 77).await,
+        6 => {
+            set(Some(10_000), None).await;
+            put(10_000, 9000, 55).await;
+        }
+        8 => set(None, Some(0o640)).await,
+        _ => world.fs.flush(fh).await.unwrap(),
+    }
+}
+
+#[test]
+fn a_file_that_is_sent_ahead_goes_on_wherever_its_process_was_killed() {
+    const STEPS: usize = 9;
+    let mut content: Vec<u8> = (0..10_000).map(|at| (at / 1024) as u8).collect();
+    content[2048..2058].fill(77);
+    content.resize(19_000, 55);
+    for memory in [16 << 10, 16 << 20] {
+        for killed_before in 0..=STEPS {
+            let mut world = World::chosen(parts_of(1024), |config| {
+                config.bounds.staging_memory_bytes_max = memory;
+            });
+            let fh = made(&world, "f");
+            for step in 0..=STEPS {
+                if step == killed_before {
+                    world.kill();
+                }
+                world.run(do_step(&world, fh, step));
+            }
+            assert!(
+                world.sim.content(BUCKET, "f").unwrap() == content,
+                "killed before {killed_before}"
+            );
+            let stored = world.sim.stat(BUCKET, "f").unwrap();
+            assert_eq!(stored.headers.metadata["mode"], (0o100_640).to_string());
+            // One may be unknown whose beginning the killed process got no answer to.
+            let left = world.sim.uploads(BUCKET);
+            assert!(left.iter().all(|left| left.parts.is_empty()), "{left:?}");
+        }
+    }
 }
 
 #[test]

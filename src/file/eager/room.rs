@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 
 use super::{AheadPart, Eager, Progress};
 use crate::extent::Extent;
+use crate::file::record::Edit;
 use crate::file::state::State;
 use crate::file::{File, Shared};
 use crate::interrupt::{self, Interrupted};
@@ -112,7 +113,7 @@ impl File {
         if stated.readers > 0 {
             return;
         }
-        let state = &mut *stated;
+        let state = stated.for_edit();
         let part = state.eager.as_mut().and_then(|eager| eager.part(number));
         let Some(AheadPart { range, progress }) = part else {
             return;
@@ -135,6 +136,7 @@ impl File {
             }
             state.map.send(*range);
             *content = state.map.slice(*range);
+            state.recorded.edits.push(Edit::ReturnPart(number));
         }
         drop(stated);
         drop(entry);

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use super::State;
 use crate::attributes::{Attributes, Kind};
+use crate::file::record::{Description, Edit};
 use crate::store::{ObjectHeaders, Tags};
 
 impl State {
@@ -27,7 +28,40 @@ impl State {
 
     /// The tags are others from now on.
     pub fn note_tags(&mut self, tags: Tags) {
-        self.headers.tags = tags;
+        if self.headers.tags != tags {
+            self.headers.tags = tags;
+            self.note_description(true);
+        }
+    }
+
+    /// Has what is described now recorded, the headers if they are others.
+    fn note_description(&mut self, has_headers: bool) {
+        let description = Description {
+            headers: has_headers.then(|| self.headers.clone()),
+            attributes: self.attributes,
+            modified: self.modified,
+            is_time_set: self.is_time_set,
+            is_appendable: self.is_appendable,
+        };
+        self.recorded.edits.push(Edit::Describe(description));
+    }
+
+    /// What the process before has recorded.
+    pub fn describe_again(&mut self, description: Description) {
+        let Description {
+            headers,
+            attributes,
+            modified,
+            is_time_set,
+            is_appendable,
+        } = description;
+        if let Some(headers) = headers {
+            self.headers = headers;
+        }
+        self.attributes = attributes;
+        self.modified = modified;
+        self.is_time_set = is_time_set;
+        self.is_appendable = is_appendable;
     }
 
     /// Changes what travels beside the content.
@@ -36,6 +70,7 @@ impl State {
         change: impl FnOnce(&mut ObjectHeaders, &mut Attributes) -> T,
     ) -> T {
         let (mtime, atime) = (self.attributes.mtime, self.attributes.atime);
+        let headers = self.headers.clone();
         let changed = change(&mut self.headers, &mut self.attributes);
         if (self.attributes.mtime, self.attributes.atime) != (mtime, atime) {
             self.is_time_set = true;
@@ -45,6 +80,7 @@ impl State {
         self.appended_from = None;
         self.is_appendable = false;
         self.attributes.ctime = Some(SystemTime::now());
+        self.note_description(self.headers != headers);
         changed
     }
 
