@@ -1,7 +1,8 @@
 //! What is kept of a file for the next process, and the file that it makes of that. Knows no inode.
 //!
 //! A change of the state is recorded when the lock of the state is given back ([`Stated`]), so none
-//! can be forgotten: what happens often by what it did ([`Edit`]), anything else by the whole state.
+//! can be forgotten: what happens often by what it did ([`Edit`]), anything else by the whole
+//! state.
 
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};

@@ -1,4 +1,5 @@
-//! What is recorded of a change that happens often, and the change made once more. Knows no staging.
+//! What is recorded of a change that happens often, and the change made once more. Knows no
+//! staging.
 
 use std::time::SystemTime;
 
