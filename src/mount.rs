@@ -90,8 +90,10 @@ impl LiveMount {
     /// [`MountError`]; nothing is mounted then.
     pub async fn start(config: &Config, runtime: &Handle) -> Result<Self, MountError> {
         let wanted = wanted(config)?;
-        let store = reach(config).await?;
-        Work::new(config, runtime).alone(store, &wanted, None).await
+        let (store, config) = reach(config).await?;
+        Work::new(&config, runtime)
+            .alone(store, &wanted, None)
+            .await
     }
 
     /// As [`Self::start`], unless a process that serves other mounts can serve this one, too; and
@@ -101,7 +103,8 @@ impl LiveMount {
     /// [`MountError`]; nothing is mounted then.
     pub async fn join_or_start(config: &Config, runtime: &Handle) -> Result<Started, MountError> {
         let wanted = wanted(config)?;
-        let store = reach(config).await?;
+        let (store, config) = reach(config).await?;
+        let config = &config;
         let kept = || Kept::create(&config.bounds.staging_dir);
         let live = match shareable(config) {
             Some((shown, turn)) => {
@@ -376,17 +379,28 @@ fn check_staging_dir(dir: &Path) -> Result<(), MountError> {
     access(dir, AccessFlags::W_OK | AccessFlags::X_OK).map_err(|errno| unusable(errno.into()))
 }
 
-/// The store, all buckets of which can be reached.
-async fn reach(config: &Config) -> Result<S3Store, MountError> {
-    let store = S3Store::connect(&config.store).await?;
-    for name in bucket_names(config) {
-        store.check_name(name)?;
-    }
-    let buckets: Vec<_> = bucket_names(config)
+/// The store, all buckets of which can be reached, and the configuration with the provider that the
+/// store is recognised as: the next process and mounts that join have to know it.
+async fn reach(config: &Config) -> Result<(S3Store, Config), MountError> {
+    let mut config = config.clone();
+    let store = connect(&config).await?;
+    let buckets: Vec<_> = bucket_names(&config)
         .into_iter()
         .map(|name| store.bucket(name))
         .collect();
     try_join_all(buckets.iter().map(|bucket| bucket.check())).await?;
+    let Some(provider) = store.recognised() else {
+        return Ok((store, config));
+    };
+    config.store.provider = Some(provider);
+    Ok((connect(&config).await?, config))
+}
+
+async fn connect(config: &Config) -> Result<S3Store, MountError> {
+    let store = S3Store::connect(&config.store).await?;
+    for name in bucket_names(config) {
+        store.check_name(name)?;
+    }
     Ok(store)
 }
 

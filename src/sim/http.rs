@@ -133,7 +133,11 @@ async fn answer(
         None => faulty(request, &asked, protocol, fault).await,
     };
     state.ledger().leave(asked.operation);
-    let response = response?;
+    let mut response = response?;
+    if let Some(server) = state.rules.answers.server {
+        let name = HeaderValue::from_static(server);
+        response.headers_mut().insert(http::header::SERVER, name);
+    }
     state.ledger().answer(number, response.status().as_u16());
     Ok(response.map(|body| {
         let body = Metered::new(body, state, asked.operation);

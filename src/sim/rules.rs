@@ -367,6 +367,8 @@ pub struct AnswerRules {
     pub parts_root: &'static str,
     /// Whether objects whose keys end in a slash have ETags.
     pub directory_etags: bool,
+    /// The header `Server`.
+    pub server: Option<&'static str>,
 }
 
 /// All that a provider does.

@@ -118,6 +118,9 @@ pub struct Dialect {
     pub title: &'static str,
     /// Ends of the host names of its endpoints.
     pub hosts: &'static [&'static str],
+    /// How the header `Server` of its answers begins, of a server by whose rules alone nothing is
+    /// lost: one of which the mount names no provider is recognised by that.
+    pub server: Option<&'static str>,
     /// Where the bucket is named unless the mount says otherwise.
     pub addressing: Addressing,
     /// The region that requests are signed for where none is configured.
@@ -178,6 +181,16 @@ impl Dialect {
             Provider::Seaweedfs => Self::seaweedfs(),
             Provider::Other => Self::strict(),
         }
+    }
+
+    /// The provider whose server calls itself so in the header `Server`, if nothing less than its
+    /// own rules will do.
+    pub fn of_server(name: &str) -> Option<Provider> {
+        let is_named = |provider: &Provider| {
+            let start = Self::of(*provider).server;
+            start.is_some_and(|start| name.starts_with(start))
+        };
+        Provider::ALL.into_iter().find(is_named)
     }
 
     /// The provider that has endpoints on such a host, as far as known. A hint for people: nothing

@@ -34,6 +34,7 @@ mod probe;
 mod put;
 mod recent;
 mod rename;
+mod server;
 mod settle;
 mod tags;
 mod terms;

@@ -2,6 +2,7 @@
 
 use s3fs::config::Provider;
 
+use crate::access::Access;
 use crate::counting::{Counted, Requests};
 use crate::mounted::Mounted;
 use crate::real::{Kind, Server};
@@ -148,17 +149,46 @@ const DIRECTORIES: &str = r#"set -e
 const DIRECTORIES_SHOWN: &str = "emptied\nimplicit\ndirectory\nimplicit\n\
     700 65534\n750 65534\n700 65534\na\\b\nc\\d\nhi\n";
 
+/// A mount of a SeaweedFS has the names and directories of a filesystem.
+fn directories_and_backslashes(access: &Access, store: &Store, options: &str) -> Mounted {
+    for key in ["emptied/f", "implicit/f"] {
+        store.put(BUCKET, key, "another client's");
+    }
+    for key in ["emptied/f", "ready"] {
+        store.delete(BUCKET, key);
+    }
+    let mounted = Mounted::new(access, &[BUCKET, OTHER], options);
+    assert_eq!(sh(&mounted.dir(), DIRECTORIES), DIRECTORIES_SHOWN);
+    mounted
+}
+
 #[test]
 fn directories_and_backslashes_of_seaweedfs_are_those_of_a_filesystem() {
     let server = Server::start(Kind::SeaweedFs);
-    for key in ["emptied/f", "implicit/f"] {
-        server.store.put(BUCKET, key, "another client's");
-    }
-    for key in ["emptied/f", "ready"] {
-        server.store.delete(BUCKET, key);
-    }
     let options = "provider=seaweedfs,actimeo=1";
-    let mounted = Mounted::new(&server.access, &[BUCKET, OTHER], options);
-    assert_eq!(sh(&mounted.dir(), DIRECTORIES), DIRECTORIES_SHOWN);
+    directories_and_backslashes(&server.access, &server.store, options).unmount();
+}
+
+/// Without its own rules a\b would replace a/b there.
+fn is_recognised(access: &Access, store: &Store) {
+    let mounted = directories_and_backslashes(access, store, "actimeo=1");
+    let log = mounted.log();
+    assert!(log.contains("is taken for provider=seaweedfs"), "{log}");
+    let script = r#"cd bucket; mkdir a; echo slash > a/b; echo backslash > 'a\b'; sleep 1.5
+        cat a/b 'a\b'"#;
+    assert_eq!(sh(&mounted.dir(), script), "slash\nbackslash\n");
+    assert_eq!(store.get(BUCKET, "a/b"), b"slash\n");
     mounted.unmount();
+    let named = Mounted::new(access, &[BUCKET], "provider=other");
+    let log = named.log();
+    assert!(log.contains("mount it with -o provider=seaweedfs"), "{log}");
+    named.unmount();
+}
+
+#[test]
+fn a_seaweedfs_is_recognised_where_the_mount_names_no_provider() {
+    let server = Server::start(Kind::SeaweedFs);
+    is_recognised(&server.access, &server.store);
+    let rig = Rig::of(Kind::SeaweedFs.rules());
+    is_recognised(rig.target().access, &rig.store);
 }

@@ -10,9 +10,14 @@ use crate::naive::Naive;
 use crate::world::{BUCKET, World};
 
 /// A mount that copies in parts of 5 MiB, however small the object is.
-pub fn in_parts(mut rules: Rules) -> World {
-    rules.requests.write_interval = std::time::Duration::ZERO;
+pub fn in_parts(rules: Rules) -> World {
     let dialect = Dialect::of(crate::provider(&rules));
+    in_parts_as(rules, dialect)
+}
+
+/// The same, as a store of that dialect.
+fn in_parts_as(mut rules: Rules, dialect: Dialect) -> World {
+    rules.requests.write_interval = std::time::Duration::ZERO;
     let dialect = Dialect {
         limits: Limits {
             copy_object_preferred_max: 0,
@@ -111,6 +116,15 @@ fn ceph_16_copies_a_part_of_another_object_for_a_percent_sign_in_the_name() {
         naive.complete(at, vec![copied.unwrap()]).await.unwrap();
     });
     check(&world.sim, "wrong", &[Run::Pattern(2, 0, SIZE)]);
+    world.run(world.concatenate(&["a%41"], "right")).unwrap();
+    check(&world.sim, "right", &[Run::Pattern(1, 0, SIZE)]);
+}
+
+#[test]
+fn a_percent_sign_in_the_name_is_no_hazard_where_it_is_not_known_that_the_store_is_ceph_16() {
+    let world = in_parts_as(Rules::ceph_16(), Dialect::strict());
+    world.sim.put_pattern(BUCKET, "a%41", SIZE, 1);
+    world.sim.put_pattern(BUCKET, "aA", SIZE, 2);
     world.run(world.concatenate(&["a%41"], "right")).unwrap();
     check(&world.sim, "right", &[Run::Pattern(1, 0, SIZE)]);
 }

@@ -121,6 +121,7 @@ const ANSWERS: AnswerRules = AnswerRules {
     broken: Broken::Error,
     parts_root: "ListPartsResult",
     directory_etags: true,
+    server: None,
 };
 
 impl Rules {

@@ -39,6 +39,7 @@ impl Dialect {
             name: Provider::Aws.name(),
             title: "AWS S3",
             hosts: &["amazonaws.com", "amazonaws.com.cn"],
+            server: None,
             addressing: Addressing::Host,
             region: REGION,
             limits: Limits::aws(),
@@ -164,7 +165,7 @@ impl Dialect {
                     "OSS, \"Compatibility with Amazon S3\": virtual hosts only",
                 ),
             ],
-            ..Self::strict()
+            ..Self::cautious()
         }
     }
 
@@ -203,7 +204,7 @@ impl Dialect {
                     "opendal, core/services/cos: on Put, Copy and Complete",
                 ),
             ],
-            ..Self::strict()
+            ..Self::cautious()
         }
     }
 
@@ -231,7 +232,7 @@ impl Dialect {
                 ),
                 ("copy_conditions", "OTC OBS, Upload Part - Copy lists none"),
             ],
-            ..Self::strict()
+            ..Self::cautious()
         }
     }
 
@@ -264,7 +265,7 @@ impl Dialect {
                     "Ncloud Storage API guide, UploadPartCopy lists none",
                 ),
             ],
-            ..Self::strict()
+            ..Self::cautious()
         }
     }
 
@@ -306,7 +307,7 @@ impl Dialect {
                 ),
                 ("region", "R2, \"S3 API compatibility\": auto"),
             ],
-            ..Self::strict()
+            ..Self::cautious()
         }
     }
 
@@ -332,7 +333,7 @@ impl Dialect {
                 ),
                 ("write_conditions", "obsidian-s3-sync pull request 84: 501"),
             ],
-            ..Self::strict()
+            ..Self::cautious()
         }
     }
 
@@ -364,7 +365,7 @@ impl Dialect {
                      for reads",
                 ),
             ],
-            ..Self::strict()
+            ..Self::cautious()
         }
     }
 
@@ -379,7 +380,7 @@ impl Dialect {
                 "addressing",
                 "Wasabi, \"REST API introduction\": path style recommended",
             )],
-            ..Self::strict()
+            ..Self::cautious()
         }
     }
 
@@ -387,6 +388,16 @@ impl Dialect {
     /// every limit is the smallest of the stores known (Alibaba OSS copies at most 1 GB in one
     /// request; Backblaze B2 counts its 5 GB in thousands).
     pub const fn strict() -> Self {
+        Self {
+            decodes_part_source_twice: true,
+            sources: &[("decodes_part_source_twice", "Ceph 16 does")],
+            ..Self::cautious()
+        }
+    }
+
+    /// What every row but AWS's begins with: as [`Self::strict`], but for what a single server does
+    /// and would cost all others.
+    pub(super) const fn cautious() -> Self {
         let mut limits = Limits::aws();
         limits.part_size_max = 5 * GIB - 512 * MIB;
         limits.put_max = 5 * GIB - 512 * MIB;
@@ -395,6 +406,7 @@ impl Dialect {
             name: Provider::Other.name(),
             title: "any other",
             hosts: &[],
+            server: None,
             addressing: Addressing::Host,
             region: REGION,
             limits,

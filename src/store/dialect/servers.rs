@@ -27,7 +27,7 @@ impl Dialect {
                 ),
                 ("multipart_etag", "ceph/s3-tests, test_s3.py"),
             ],
-            ..Self::strict()
+            ..Self::cautious()
         }
     }
 
@@ -46,7 +46,7 @@ impl Dialect {
                 ("write_conditions", "Garage 1.2 has no code for them"),
                 ("region", "Garage, \"Quick start\": s3_region = \"garage\""),
             ],
-            ..Self::strict()
+            ..Self::cautious()
         }
     }
 
@@ -77,7 +77,7 @@ impl Dialect {
                     "minio/minio, cmd/object-handlers-common.go: 412",
                 ),
             ],
-            ..Self::strict()
+            ..Self::cautious()
         }
     }
 
@@ -92,17 +92,18 @@ impl Dialect {
                 "copy_conditions",
                 "rustfs/rustfs, multipart_usecase.rs: 412",
             )],
-            ..Self::strict()
+            ..Self::cautious()
         }
     }
 
     /// SeaweedFS.
     pub const fn seaweedfs() -> Self {
-        let mut limits = Self::strict().limits;
+        let mut limits = Self::cautious().limits;
         limits.backslash_is_slash = true;
         Self {
             name: Provider::Seaweedfs.name(),
             title: "SeaweedFS",
+            server: Some("SeaweedFS "),
             addressing: Addressing::Path,
             limits,
             copy_conditions: Conditions::Honoured,
@@ -110,6 +111,7 @@ impl Dialect {
             renames: true,
             markers: Markers::Directories,
             sources: &[
+                ("server", "seen with SeaweedFS 4.48: SeaweedFS 8000GB 4.48"),
                 (
                     "copy_conditions",
                     "seaweedfs/seaweedfs, s3api_object_handlers_copy.go: 412",
@@ -132,7 +134,7 @@ impl Dialect {
                      seaweedfs issues 6611, 9810: emptied directories are listed for minutes",
                 ),
             ],
-            ..Self::strict()
+            ..Self::cautious()
         }
     }
 }

@@ -111,6 +111,9 @@ fn reached(dialect: &Dialect) -> Rows {
     if !hosts.is_empty() {
         rows.push(("endpoints", hosts.join(", ")));
     }
+    if let Some(start) = dialect.server {
+        rows.push(("recognised by `Server`", format!("`{start}...`")));
+    }
     let named = match dialect.addressing {
         Addressing::Host => "host name",
         Addressing::HostOnly => "host name only",

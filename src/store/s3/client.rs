@@ -26,6 +26,7 @@ use super::call::{LOG_TARGET, Stalls};
 use super::connect::{self, ConnectError};
 use super::endpoint;
 use super::recent::Recent;
+use super::server::ServerName;
 use super::terms::Terms;
 use super::transport::http_client;
 use super::wire::{LenientClient, RequestRules};
@@ -57,6 +58,8 @@ pub(super) struct Connection {
     pub recent: Recent,
     /// When the log last said that a call stalls.
     pub stalls: Stalls,
+    /// What the server calls itself.
+    server: ServerName,
     /// The pairs of buckets between which a copy was refused.
     refusals: Mutex<BTreeSet<(BucketName, BucketName)>>,
 }
@@ -219,6 +222,32 @@ impl S3Store {
         &self.connection_of(bucket).dialect
     }
 
+    /// The provider that the server names in its answers, where none is configured and the rules
+    /// of an unknown one would lose what is written: to be asked after a first request. The log
+    /// says what the server is taken for, or that another provider is configured.
+    pub fn recognised(&self) -> Option<Provider> {
+        let server = self.connection.server.known();
+        let named = Dialect::of_server(server)?;
+        let endpoint = &self.connection.endpoint;
+        match self.config.provider {
+            None => log::warn!(
+                target: LOG_TARGET,
+                "{endpoint} calls itself {server:?} and is taken for provider={}; name the \
+                 provider to decide it",
+                named.name(),
+            ),
+            Some(provider) if provider != named => log::warn!(
+                target: LOG_TARGET,
+                "{endpoint} calls itself {server:?}, and by provider={} objects may be lost there; \
+                 mount it with -o provider={}",
+                provider.name(),
+                named.name(),
+            ),
+            Some(_) => {}
+        }
+        Some(named).filter(|_| self.config.provider.is_none())
+    }
+
     /// Tries what the store does, in a bucket below `prefix`, which ends in `/` and must hold
     /// nothing. Some 70 requests and 40 MiB at most; all is removed again.
     ///
@@ -263,6 +292,7 @@ impl Connection {
             .clone()
             .unwrap_or_else(|| endpoint::of_aws(config, region.as_ref()));
         let terms = Terms::new(config);
+        let server = ServerName::default();
         let mut settings = aws_sdk_s3::config::Builder::from(sdk)
             .http_client(LenientClient::new(http.clone()))
             .interceptor(RequestRules {
@@ -270,6 +300,7 @@ impl Connection {
                 forbid_overwrite: dialect.forbid_overwrite,
             })
             .interceptor(terms.clone())
+            .interceptor(server.clone())
             .region(region)
             .force_path_style(config.path_style || dialect.addressing == Addressing::Path)
             .retry_config(RetryConfig::disabled())
@@ -301,6 +332,7 @@ impl Connection {
             dialect,
             recent: Recent::default(),
             stalls: Stalls::default(),
+            server,
             refusals: Mutex::default(),
         })
     }

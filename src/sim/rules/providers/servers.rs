@@ -197,6 +197,7 @@ impl Rules {
         rules.uploads.object_size = false;
         rules.lists.order = Order::ByPath;
         rules.lists.upload_keys = UploadKeys::PlainSaid;
+        rules.answers.server = Some("SeaweedFS 8000GB 4.48");
         rules.sources = sources::SEAWEEDFS;
         rules
     }

@@ -418,6 +418,7 @@ pub(in crate::sim::rules) const SEAWEEDFS: Sources = &[
         "copies.numbered_etag_kept, copies.class_kept",
         "seen with SeaweedFS 4.48: a copy has the ETag and the class of its source",
     ),
+    ("answers.server", "seen with SeaweedFS 4.48"),
     (
         "copies.directory",
         "seen with SeaweedFS 4.48: 404 for m/, though HEAD finds it",
