@@ -123,13 +123,18 @@ pub enum FsError {
     /// A directory was moved in part: every object exists under its old or its new name, and
     /// repeating the command finishes it.
     #[error(
-        "rename stopped half way: {moved} objects moved, {left} left; repeat it to finish: {source}"
+        "rename of s3://{from} to s3://{to} stopped: {copied} objects copied, {}: {source}",
+        rename_directory::rest(*left)
     )]
     RenamedInPart {
-        /// Objects under the new name only.
-        moved: u64,
-        /// Objects still under the old name.
-        left: u64,
+        /// The old name.
+        from: String,
+        /// The new name.
+        to: String,
+        /// Objects that this call has copied to the new name and was to delete then.
+        copied: u64,
+        /// Objects still under the old name, if the store tells.
+        left: Option<u64>,
         /// The first failure.
         source: Box<StoreError>,
     },

@@ -19,6 +19,8 @@ mod appends;
 mod bounds;
 #[path = "fs/directories.rs"]
 mod directories;
+#[path = "fs/halfway.rs"]
+mod halfway;
 #[path = "fs/held.rs"]
 mod held;
 #[path = "fs/identity.rs"]

@@ -202,6 +202,7 @@ impl Fs {
             }
             Err(error) => return Err(error.into()),
         };
+        self.forget_stopped(&place);
         let known = Known::guessed(&version, Some(Arc::new(headers)), Instant::now());
         let mut state = self.state();
         let found = state.tree.child(parent, &name);

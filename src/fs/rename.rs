@@ -120,7 +120,7 @@ impl Fs {
                 mode,
             };
             let keeps_target = plan.target.is_some() && mode == RenameMode::NoReplace;
-            if keeps_target && !self.was_killed_over(&plan) {
+            if keeps_target && !self.has_stopped(&plan) {
                 return Err(FsError::Exists);
             }
             if plan.target == Some(plan.source) {

@@ -3,11 +3,10 @@
 //!
 //! The objects of a page are deleted only when all of them were copied, so every object exists
 //! under at least one name whenever it stops. A page that could not be copied is taken back, so a
-//! rename that stopped in its first page has changed nothing. The two names of one that stopped
-//! later, or that a killed process was at, are remembered: only then may the target have entries,
-//! and repeating it finishes it.
-//! (`mv -T OLD NEW`, since `mv` moves into a directory that exists. A new mount remembers nothing:
-//! there the entries are moved one by one.)
+//! rename that stopped in its first page has changed nothing, but the store may still make copies
+//! that it was asked for. The two names of one that stopped are remembered (`halfway`): only then
+//! may the target have entries, and repeating it finishes it. A new mount remembers nothing: there
+//! the entries are moved one by one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,8 +27,10 @@ use crate::object::{ObjectKey, ObjectVersion};
 use crate::store::{ListRequest, ListedObject, Precondition, StoreError, StoreResult};
 
 mod ends;
+mod halfway;
 
-use ends::{Ends, name};
+use ends::Ends;
+pub(super) use halfway::rest;
 
 /// An object that was copied.
 #[derive(Debug)]
@@ -46,7 +47,7 @@ type OpenBelow = BTreeMap<ObjectKey, Arc<File>>;
 
 impl Fs {
     pub(super) async fn rename_directory(&self, plan: &Move) -> FsResult<Renamed> {
-        let ends = self.state().ends(plan)?;
+        let mut ends = self.state().ends(plan)?;
         let is_leaving = |place: &Place| ends.hold(place) || *place == ends.to;
         let lost = self.prepare_below(&ends, &is_leaving).await?;
         let Some(_locked) = self.acquire_names(plan).await? else {
@@ -55,9 +56,9 @@ impl Fs {
         if self.state().ends(plan)?.names() != ends.names() {
             return Ok(Renamed::Again);
         }
-        let before = self.stopped.begun(&ends.names());
+        let earlier = self.earlier(plan, &ends).await?;
         let mut replaces_marker = false;
-        if let Some(target) = plan.target.filter(|_| before.is_none()) {
+        if let Some(target) = plan.target.filter(|_| earlier.is_none()) {
             replaces_marker = self.check_empty(target, &ends.to).await?;
         }
         // Nothing below is published from here to the end: unpublished edits go along.
@@ -73,7 +74,7 @@ impl Fs {
         for file in open.values() {
             file.learn_outcome().await?;
         }
-        if before == Some(Begun::UnderWay) {
+        if earlier == Some(Begun::UnderWay) {
             self.relocate_moved(&ends, &open).await?;
         }
         let orphaned = match plan.target {
@@ -89,8 +90,9 @@ impl Fs {
             None => None,
         };
         self.stopped.note(ends.names(), Begun::UnderWay);
-        let mut moved = 0;
-        let mut done = self.move_objects(&ends, &open, &mut moved).await;
+        ends.earlier = earlier;
+        let mut copied = 0;
+        let mut done = self.move_objects(&ends, &open, &mut copied).await;
         if let Ok(false) = done
             && replaces_marker
         {
@@ -104,11 +106,13 @@ impl Fs {
                 state.directory_moved(plan);
                 orphaned.and_then(|orphaned| state.bury(orphaned))
             };
-            self.stopped.forget(&ends.names());
+            self.forget_stopped(&ends.from);
+            self.forget_stopped(&ends.to);
             return Ok(Renamed::Done(gone));
         };
         self.readopt(orphaned).await;
-        Err(self.stop(plan, &ends, (before, moved), source).await)
+        self.state().directory_moved_in_part(plan, &ends);
+        Err(self.stop(ends, copied, source).await)
     }
 
     /// What may be an upload, before anything is locked. Returns the files that could not be
@@ -126,44 +130,6 @@ impl Fs {
             }
         }
         Ok(self.shared.commit_dependents_on(is_leaving).await?)
-    }
-
-    /// Leaves a rename half way, or undone when nothing was moved.
-    async fn stop(
-        &self,
-        plan: &Move,
-        ends: &Ends,
-        (before, moved): (Option<Begun>, u64),
-        source: StoreError,
-    ) -> FsError {
-        self.state().directory_moved_in_part(plan, ends);
-        if moved == 0 && before.is_none() {
-            self.stopped.forget(&ends.names());
-            return source.into();
-        }
-        self.stopped.note(ends.names(), Begun::Stopped);
-        if moved == 0 {
-            return source.into();
-        }
-        let left = self.count_left(ends).await;
-        let source = Box::new(source);
-        FsError::RenamedInPart {
-            moved,
-            left,
-            source,
-        }
-    }
-
-    /// Whether a killed process was at this rename: what has the new name is part of it.
-    pub(super) fn was_killed_over(&self, plan: &Move) -> bool {
-        let ends = self.state().ends(plan);
-        let begun = ends.ok().and_then(|ends| self.stopped.begun(&ends.names()));
-        begun == Some(Begun::UnderWay)
-    }
-
-    /// A rename of a directory to there is done.
-    pub(super) fn forget_stopped(&self, to: &Place) {
-        self.stopped.forget_to(&format!("{}/", name(to)));
     }
 
     /// Open files whose objects a killed process has moved have them under the new name.
@@ -186,7 +152,7 @@ impl Fs {
         &self,
         ends: &Ends,
         open: &OpenBelow,
-        moved: &mut u64,
+        copied: &mut u64,
     ) -> StoreResult<bool> {
         let mut request = ListRequest {
             prefix: ends.from.key.as_str().to_owned(),
@@ -200,14 +166,14 @@ impl Fs {
                 .into_iter()
                 .partition(|object| object.key == ends.from.key);
             markers.extend(marker);
-            self.move_page(ends, objects, open, moved).await?;
+            self.move_page(ends, objects, open, copied).await?;
             match page.continuation {
                 Some(continuation) => request.continuation = Some(continuation),
                 None => break,
             }
         }
         let has_marker = !markers.is_empty();
-        self.move_page(ends, markers, open, moved).await?;
+        self.move_page(ends, markers, open, copied).await?;
         let top = std::slice::from_ref(&ends.from.key);
         ends.from.bucket.delete_emptied(top).await?;
         Ok(has_marker)
@@ -218,17 +184,18 @@ impl Fs {
         ends: &Ends,
         objects: Vec<ListedObject>,
         open: &OpenBelow,
-        moved: &mut u64,
+        copied: &mut u64,
     ) -> StoreResult<()> {
         if objects.is_empty() {
             return Ok(());
         }
-        let mut copied = self.copy_page(ends, objects).await?;
-        if let Err(error) = self.copy_open(&mut copied, open).await {
-            self.take_back(ends, &copied).await;
+        let mut page = self.copy_page(ends, objects).await?;
+        if let Err(error) = self.copy_open(&mut page, open).await {
+            self.take_back(ends, &page).await;
             return Err(error);
         }
-        let sources = copied.iter().map(|copy| ObjectVersion {
+        *copied += page.len() as u64;
+        let sources = page.iter().map(|copy| ObjectVersion {
             key: copy.from.clone(),
             ..(*copy.source).clone()
         });
@@ -238,7 +205,7 @@ impl Fs {
             Ok(kept) => kept.as_slice(),
             Err(_) => &[],
         };
-        for copy in copied {
+        for copy in page {
             // One that was never published is not what was copied: another client has made that.
             if let Some(file) = open.get(&copy.from)
                 && file.stat().version.is_some()
@@ -247,7 +214,6 @@ impl Fs {
                 relocate(file, copy.to, Some(&copy.source), Some(copy.copy));
             }
         }
-        *moved += (sources.len() - kept.len()) as u64;
         if let Some((_, error)) = deleted?.into_iter().next() {
             return Err(error);
         }
@@ -262,7 +228,8 @@ impl Fs {
             let now = open.get(&copy.from).and_then(|file| file.stat().version);
             if let Some(now) = now.filter(|now| !now.etag.matches(&copy.source.etag)) {
                 let class = &copy.storage_class;
-                copy.copy = self.copy_version(&now, class, &copy.to).await?;
+                let copied = self.copy_version(&now, class, (&copy.to, &Precondition::None));
+                copy.copy = copied.await?;
                 copy.source = now;
             }
         }
@@ -303,7 +270,8 @@ impl Fs {
 
     /// Deletes copies whose originals are untouched.
     async fn take_back(&self, ends: &Ends, copied: &[Copied]) {
-        if copied.is_empty() {
+        // Deletes of an earlier rename may still be done.
+        if copied.is_empty() || ends.may_have_deleted() {
             return;
         }
         let keys: Vec<ObjectKey> = copied.iter().map(|copy| copy.to.key.clone()).collect();
@@ -330,9 +298,22 @@ impl Fs {
             }),
             None => ends.from.bucket.head(&object.key).await?.version,
         };
-        let copy = self
-            .copy_version(&source, &object.storage_class, &to)
-            .await?;
+        let (there, precondition) = match ends.earlier {
+            None => (None, Precondition::None),
+            // What is there and is no copy of this is not replaced.
+            Some(_) => (
+                self.copied_before(&source, &to).await?,
+                Precondition::Absent,
+            ),
+        };
+        let copy = match there {
+            Some(copy) => copy,
+            None => {
+                let class = &object.storage_class;
+                self.copy_version(&source, class, (&to, &precondition))
+                    .await?
+            }
+        };
         Ok(Copied {
             from: object.key,
             source,
@@ -346,7 +327,7 @@ impl Fs {
         &self,
         source: &Arc<ObjectVersion>,
         storage_class: &Option<String>,
-        to: &Place,
+        (to, precondition): (&Place, &Precondition),
     ) -> StoreResult<Arc<ObjectVersion>> {
         let committer = &self.shared.committer;
         let carried = Carried::Source {
@@ -354,7 +335,7 @@ impl Fs {
             storage_class,
         };
         let copy = committer
-            .copy_object(source, carried, to, &Precondition::None)
+            .copy_object(source, carried, to, precondition)
             .await;
         copy.map_err(|error| match error {
             CommitError::Store(error) => error,
@@ -370,23 +351,6 @@ impl Fs {
                 code: error.to_string(),
             },
         })
-    }
-
-    /// How many objects are still below the old name, as far as the store tells.
-    async fn count_left(&self, ends: &Ends) -> u64 {
-        let mut left = 0;
-        let mut request = ListRequest {
-            prefix: ends.from.key.as_str().to_owned(),
-            ..ListRequest::default()
-        };
-        while let Ok(page) = ends.from.bucket.list(&request).await {
-            left += page.objects.len() as u64;
-            match page.continuation {
-                Some(continuation) => request.continuation = Some(continuation),
-                None => break,
-            }
-        }
-        left
     }
 }
 
@@ -431,6 +395,7 @@ impl State {
                 bucket: to.bucket,
                 key,
             },
+            earlier: None,
         };
         if ends.hold(&ends.to) {
             return Err(into_itself);

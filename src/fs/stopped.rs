@@ -27,18 +27,27 @@ pub(super) enum Begun {
     UnderWay,
     /// Half way, and its caller was told.
     Stopped,
+    /// Undone before any delete was sent. The store may still make copies that it was asked for.
+    TakenBack,
 }
 
 impl Record for Begun {
     fn write(&self, to: &mut Vec<u8>) {
-        (*self == Self::UnderWay).write(to);
+        let number: u8 = match self {
+            Self::Stopped => 0,
+            Self::UnderWay => 1,
+            Self::TakenBack => 2,
+        };
+        number.write(to);
     }
 
     fn read(from: &mut &[u8]) -> Option<Self> {
-        Some(match bool::read(from)? {
-            true => Self::UnderWay,
-            false => Self::Stopped,
-        })
+        match u8::read(from)? {
+            0 => Some(Self::Stopped),
+            1 => Some(Self::UnderWay),
+            2 => Some(Self::TakenBack),
+            _ => None,
+        }
     }
 }
 
@@ -77,22 +86,17 @@ impl Stopped {
         self.keep(&renames);
     }
 
-    pub(super) fn forget(&self, names: &Names) {
+    /// Forgets those of which one end is there.
+    pub(super) fn forget_of(&self, end: &str) {
         let mut renames = self.renames();
-        if renames.pop(names).is_some() {
-            self.keep(&renames);
-        }
-    }
-
-    /// Forgets those that lead there.
-    pub(super) fn forget_to(&self, to: &str) {
-        let mut renames = self.renames();
-        let there = renames.iter().filter(|((_, other), _)| other == to);
-        let there: Vec<Names> = there.map(|(names, _)| names.clone()).collect();
-        for names in &there {
+        let ending = renames
+            .iter()
+            .filter(|((from, to), _)| from == end || to == end);
+        let ending: Vec<Names> = ending.map(|(names, _)| names.clone()).collect();
+        for names in &ending {
             renames.pop(names);
         }
-        if !there.is_empty() {
+        if !ending.is_empty() {
             self.keep(&renames);
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::file::Place;
-use crate::fs::stopped::Names;
+use crate::fs::stopped::{Begun, Names};
 use crate::namespace::names::KEY_BYTES_MAX;
 use crate::object::{ObjectKey, ObjectVersion};
 use crate::store::{StoreError, StoreResult};
@@ -14,6 +14,8 @@ use crate::store::{StoreError, StoreResult};
 pub(super) struct Ends {
     pub(super) from: Place,
     pub(super) to: Place,
+    /// How far an earlier rename of these names came that this one continues.
+    pub(super) earlier: Option<Begun>,
 }
 
 impl Ends {
@@ -25,6 +27,17 @@ impl Ends {
     pub(super) fn hold(&self, place: &Place) -> bool {
         place.bucket.name() == self.from.bucket.name()
             && place.key.as_str().starts_with(self.from.key.as_str())
+    }
+
+    /// Whether the store may have been asked to delete originals before.
+    pub(super) const fn may_have_deleted(&self) -> bool {
+        matches!(self.earlier, Some(Begun::UnderWay | Begun::Stopped))
+    }
+
+    /// The object below the old name that one below the new name would be a copy of.
+    pub(super) fn original(&self, copy: &ObjectKey) -> ObjectKey {
+        let rest = copy.as_str().strip_prefix(self.to.key.as_str());
+        ObjectKey::new(format!("{}{}", self.from.key, rest.unwrap_or_default()))
     }
 
     /// The directories between the old name and these objects, the innermost first.
