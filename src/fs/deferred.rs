@@ -30,8 +30,8 @@ impl Late {
         self.0.pop(&ino).map_or(Ok(()), |(_, error)| Err(error))
     }
 
-    /// What nobody was told.
-    pub(super) fn untold(&self) -> Vec<(ObjectKey, FileError)> {
+    /// The failures that no caller was told.
+    pub(super) fn unreported(&self) -> Vec<(ObjectKey, FileError)> {
         let failed = self.0.iter().filter_map(|(_, failed)| match failed {
             (key, FsError::File(error)) => Some((key.clone(), error.clone())),
             // The file is gone.

@@ -75,8 +75,13 @@ impl Fs {
     pub async fn sync_all(&self) -> Vec<(ObjectKey, FileError)> {
         let open: Vec<Ino> = self.state().open.iter().map(|(ino, _)| ino).collect();
         let mut failed = self.sync_each(open).await;
-        failed.extend(self.state().late.untold());
+        failed.extend(self.unreported());
         failed
+    }
+
+    /// The keys whose attributes could not be stored without a caller that was told.
+    pub fn unreported(&self) -> Vec<(ObjectKey, FileError)> {
+        self.state().late.unreported()
     }
 
     /// Commits what nobody has open of the source with this directory in the root; of all sources

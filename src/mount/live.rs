@@ -16,7 +16,9 @@ use super::LiveMount;
 use super::kernel::{self, Detach};
 use super::point::{self, FSTYPE};
 use super::upgrade::Upgrade;
+use crate::file::FileError;
 use crate::interrupt;
+use crate::object::ObjectKey;
 
 /// How often a busy mount is tried to be unmounted again.
 const BUSY_RETRY: Duration = Duration::from_millis(200);
@@ -156,7 +158,9 @@ impl LiveMount {
             over.cancel();
             closed.await;
         }
-        self.save().await
+        let mut left = self.save().await;
+        left.extend(not_committed(self.fs.unreported()));
+        left
     }
 
     /// Commits what is dirty, and saves what cannot be. Returns as [`Self::stop`].
@@ -213,11 +217,7 @@ impl LiveMount {
 
     /// Commits everything that is dirty. Returns what is to be said of what could not be.
     async fn sync(&self) -> Vec<String> {
-        let failed = self.fs.sync_all().await;
-        let said = failed
-            .iter()
-            .map(|(key, error)| format!("{key}: not committed: {error}"));
-        said.collect()
+        not_committed(self.fs.sync_all().await).collect()
     }
 
     /// Takes the mounts out of the tree at once, whatever is in use.
@@ -259,6 +259,12 @@ impl LiveMount {
         }
         result
     }
+}
+
+/// What is to be said of these.
+fn not_committed(failed: Vec<(ObjectKey, FileError)>) -> impl Iterator<Item = String> {
+    let said = |(key, error): (ObjectKey, FileError)| format!("{key}: not committed: {error}");
+    failed.into_iter().map(said)
 }
 
 fn say_ended(path: &Path, outcome: Result<io::Result<()>, oneshot::error::RecvError>) {

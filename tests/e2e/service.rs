@@ -3,7 +3,10 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -11,6 +14,7 @@ use nix::sys::signal::Signal;
 use s3fs::limits::GIB;
 use s3fs::sim::{Fault, How, Operation, Pace};
 
+use crate::mounted::Mounted;
 use crate::rig::{BUCKET, Rig};
 use crate::shell::{output, sh, sh_fails, spawn};
 
@@ -87,15 +91,6 @@ time.sleep(600)";
     );
 }
 
-/// From now on no PUT is answered.
-fn stall_puts(rig: &Rig) {
-    let stalled = Fault {
-        on: Some(Operation::PutObject),
-        ..Fault::nth(1, How::Stall)
-    };
-    rig.sim.fault(stalled.times(u64::MAX / 2));
-}
-
 #[test]
 fn sigterm_commits_what_is_open_and_unmounts() {
     let rig = Rig::new();
@@ -137,11 +132,8 @@ fn a_second_sigterm_saves_what_a_stalled_store_does_not_take() {
     let mut mounted = rig.mount();
     let mut file = File::create(mounted.path("f")).unwrap();
     file.write_all(b"not closed").unwrap();
-    stall_puts(&rig);
-    mounted.signal(Signal::SIGTERM);
-    // Just behind the first it would be the same.
-    std::thread::sleep(Duration::from_secs(2));
-    mounted.signal(Signal::SIGTERM);
+    stall(&rig, &[Operation::PutObject]);
+    end_by_force(&mounted);
     assert_eq!(mounted.wait().code(), Some(74), "{}", mounted.log());
     assert_eq!(mounted.spilled_files(), 2, "bytes and a note");
     assert!(
@@ -149,6 +141,123 @@ fn a_second_sigterm_saves_what_a_stalled_store_does_not_take() {
         "{}",
         mounted.log()
     );
+}
+
+/// From now on no request of these operations is answered.
+fn stall(rig: &Rig, operations: &[Operation]) {
+    for operation in operations {
+        let stalled = Fault::on(*operation, How::Stall);
+        rig.sim.fault(stalled.times(u64::MAX / 2));
+    }
+}
+
+/// Tells the daemon to end twice, the second time when the first is being obeyed.
+fn end_by_force(mounted: &Mounted) {
+    mounted.signal(Signal::SIGTERM);
+    // Just behind the first it would be the same.
+    std::thread::sleep(Duration::from_secs(2));
+    mounted.signal(Signal::SIGTERM);
+}
+
+#[test]
+fn attributes_that_were_not_stored_are_named_at_an_end_by_force_too() {
+    let rig = Rig::new();
+    rig.sim.put(BUCKET, "described", "content");
+    let mut mounted = rig.mount();
+    let refused = Fault::on(Operation::CopyObject, How::Status(403, "AccessDenied"));
+    rig.sim.fault(refused.times(u64::MAX / 2));
+    sh(&mounted.dir(), "chmod 600 described");
+    let is_refused = || mounted.log().contains("attributes could not be stored");
+    wait_until("its attributes are refused", is_refused);
+    let mut file = File::create(mounted.path("f")).unwrap();
+    file.write_all(b"not closed").unwrap();
+    stall(&rig, &[Operation::PutObject]);
+    end_by_force(&mounted);
+    assert_eq!(mounted.wait().code(), Some(74), "{}", mounted.log());
+    let log = mounted.log();
+    assert!(log.contains("f: not stored; the bytes"), "{log}");
+    assert!(log.contains("described: not committed"), "{log}");
+}
+
+/// A small disk mounted over a directory.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn over(dir: PathBuf) -> Self {
+        let mount = format!("mount -t tmpfs -o size=64k small {}", dir.display());
+        sh(Path::new("/"), &mount);
+        Self(dir)
+    }
+
+    fn fill(&self) {
+        let mut file = File::create(self.0.join("other")).unwrap();
+        while file.write_all(&[0; 4096]).is_ok() {}
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn what_was_saved_at_a_slow_end_stays_when_it_can_neither_be_stored_nor_saved_again() {
+    let rig = Rig::new();
+    let mut mounted = rig.mount();
+    let disk = SmallDisk::over(mounted.dir().parent().unwrap().join("staging"));
+    let mut file = File::create(mounted.path("f")).unwrap();
+    file.write_all(b"not closed").unwrap();
+    let is_slow = Arc::new(AtomicBool::new(true));
+    rig.sim.on_request({
+        let is_slow = Arc::clone(&is_slow);
+        move |_, request| {
+            if request.operation == Operation::PutObject {
+                tokio::task::block_in_place(|| {
+                    while is_slow.load(Ordering::Relaxed) {
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
+                });
+            }
+        }
+    });
+    mounted.signal(Signal::SIGTERM);
+    let is_saved = || mounted.log().contains("f: not stored yet; until it is");
+    wait_until("it is saved", is_saved);
+    disk.fill();
+    let refused = Fault::on(Operation::PutObject, How::Status(403, "AccessDenied"));
+    rig.sim.fault(refused.times(u64::MAX / 2));
+    is_slow.store(false, Ordering::Relaxed);
+    assert_eq!(mounted.wait().code(), Some(74), "{}", mounted.log());
+    let log = mounted.log();
+    assert!(log.contains("what was written cannot be saved"), "{log}");
+    let saved = std::fs::read_dir(&disk.0).unwrap();
+    let mut saved = saved.map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+    assert!(saved.any(|bytes| bytes == b"not closed"), "{log}");
+}
+
+#[test]
+fn what_comes_after_the_saving_is_not_accepted() {
+    let rig = Rig::new();
+    let mut mounted = rig.mount();
+    let mut file = File::create(mounted.path("f")).unwrap();
+    let parts = || rig.sim.counters().of(Operation::UploadPart).requests;
+    file.write_all(&vec![1; 64 << 20]).unwrap();
+    wait_until("a part is sent ahead", || parts() > 0);
+    // The saved file's upload is aborted before the process ends, which takes seconds so.
+    let stalled = [
+        Operation::UploadPart,
+        Operation::CompleteMultipartUpload,
+        Operation::AbortMultipartUpload,
+        Operation::PutObject,
+    ];
+    stall(&rig, &stalled);
+    end_by_force(&mounted);
+    let is_saved = || mounted.spilled_files() >= 2;
+    wait_until("it is saved", is_saved);
+    let late = file.write_at(b"late", 0);
+    assert!(late.is_err(), "{late:?}");
+    assert_eq!(mounted.wait().code(), Some(74), "{}", mounted.log());
 }
 
 #[test]
