@@ -395,7 +395,7 @@ impl File {
     /// The headers its object has, or that its next commit sends.
     pub fn headers(&self) -> ObjectHeaders {
         let state = self.state();
-        let mut headers = state.headers();
+        let mut headers = state.headers_of_growth();
         if state.is_appendable && state.place.bucket.limits().append_max > 0 {
             headers.note_size(state.map.len());
         }
@@ -593,13 +593,14 @@ impl File {
     pub fn pending_headers(&self) -> Option<(ObjectHeaders, u64)> {
         let state = self.state();
         let is_pending = state.is_dirty() && state.base.is_some() && !state.has_new_content();
-        is_pending.then(|| (state.headers(), state.edits))
+        is_pending.then(|| (state.headers_of_growth(), state.edits))
     }
 
-    /// The headers as they were at that count of edits have been published.
-    pub fn described(&self, edits: u64) {
+    /// These headers, as they were at that count of edits, have been published.
+    pub fn described(&self, (headers, edits): &(ObjectHeaders, u64)) {
         let mut state = self.state();
-        state.edits_published = edits;
+        state.edits_published = *edits;
+        state.grown_from = headers.growth();
         if !state.is_dirty() {
             self.shared.strike(self);
         }

@@ -15,6 +15,7 @@ use crate::object::{BucketName, ETag, ObjectKey, ObjectRange, ObjectVersion};
 mod dated;
 pub mod dialect;
 pub mod error;
+pub mod grown;
 pub mod permission;
 pub mod probe;
 pub mod retry;

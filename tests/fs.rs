@@ -19,6 +19,8 @@ mod appends;
 mod bounds;
 #[path = "fs/directories.rs"]
 mod directories;
+#[path = "fs/grown.rs"]
+mod grown;
 #[path = "fs/halfway.rs"]
 mod halfway;
 #[path = "fs/held.rs"]
@@ -553,8 +555,8 @@ fn mv_keeps_what_belongs_to_an_object_and_cp_gives_the_copy_its_own() {
         assert_eq!(copied.storage_class, None);
         world.run(world.append("g", b"tail")).unwrap();
         let mut edited = world.sim.stat(BUCKET, "g").unwrap().headers;
-        for time in ["mtime", "ctime"] {
-            assert!(edited.metadata.remove(time).is_some());
+        for word in ["mtime", "ctime", "grown-from"] {
+            assert!(edited.metadata.remove(word).is_some());
         }
         assert_eq!(edited, headers, "append to {size} bytes");
     }

@@ -115,8 +115,23 @@ impl File {
         Ok(true)
     }
 
-    /// Whether what was appended went behind another client's object since this was last asked:
-    /// other bytes are where they were.
+    /// What is now known of the object of a file, of which it is another version: whether that
+    /// begins with all bytes of this one, and the file is of that from now on.
+    pub fn grow(&self, seen: &Seen) -> bool {
+        self.state().grow(seen)
+    }
+
+    /// As [`Self::grow`], by what is there now.
+    pub(super) async fn has_grown(&self) -> bool {
+        let place = self.place();
+        let asked = Instant::now();
+        // The failure that led here is reported if this fails, too.
+        let stat = place.bucket.head(&place.key).await;
+        stat.is_ok_and(|stat| self.grow(&Seen::of_stat(&stat, asked)))
+    }
+
+    /// Whether there are other bytes than before where the appended ones were, or behind them,
+    /// since this was last asked.
     pub fn take_followed(&self) -> bool {
         self.state().has_followed && std::mem::take(&mut self.state().has_followed)
     }

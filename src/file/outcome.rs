@@ -119,8 +119,8 @@ impl File {
     }
 
     /// Whether the file is in step with another version by now, since a version it goes back to is
-    /// gone: after this process's own commit, whose answer may not be in yet and is waited for, or
-    /// after one that the store did late.
+    /// gone: after this process's own commit, whose answer may not be in yet and is waited for,
+    /// after one that the store did late, or since another client has appended to it.
     pub(super) async fn is_replaced(&self, base: Option<&Arc<ObjectVersion>>) -> bool {
         let has_other = || self.state().base.as_ref().map(Arc::as_ptr) != base.map(Arc::as_ptr);
         if has_other() {
@@ -129,7 +129,7 @@ impl File {
         let Ok(_publishing) = interrupt::or(self.publishing.lock()).await else {
             return false;
         };
-        has_other() || self.is_published_late().await
+        has_other() || self.is_published_late().await || self.has_grown().await
     }
 
     /// After a failure to publish or to read: whether the store has done late what a process before
@@ -164,7 +164,7 @@ impl File {
         // What is older than this cannot be what follows it.
         let intents = &mut state.unsettled.intents;
         intents.retain(|other| other.edits > intent.edits);
-        self.take_over(&mut state, &intent, &stat.version);
+        self.take_over(&mut state, &intent, &stat);
         Ok(true)
     }
 
@@ -233,9 +233,10 @@ impl File {
         Ok(rest.is_empty())
     }
 
-    fn take_over(&self, state: &mut State, intent: &Intent, version: &Arc<ObjectVersion>) {
+    fn take_over(&self, state: &mut State, intent: &Intent, stat: &ObjectStat) {
         state.eager = None;
-        state.rebase(&intent.map, version, intent.edits);
+        state.rebase(&intent.map, &stat.version, intent.edits);
+        state.grown_from = stat.headers.growth();
         state.has_displaced = true;
         state.release_displaced(&mut self.staging.lock());
         // Its bytes are nowhere any more.

@@ -15,7 +15,6 @@ use crate::file::state::State;
 use crate::file::{Creation, File, FileError, Shared, appends};
 use crate::interrupt;
 use crate::object::ObjectVersion;
-use crate::range::ByteRange;
 use crate::store::{ObjectHeaders, Precondition, StoreError, Tags};
 
 /// What is published by one commit, as it was when the commit began.
@@ -352,7 +351,11 @@ impl File {
         });
         Snapshot {
             place: state.place.clone(),
-            headers: state.headers(),
+            headers: match &eager {
+                // How long it was to be was not known when it was begun.
+                Some(_) => state.headers(),
+                None => state.headers_of_growth(),
+            },
             is_time_set: state.is_time_set,
             precondition: state.precondition(),
             is_appendable: state.is_appendable,
@@ -421,6 +424,7 @@ impl File {
     fn published(&self, snapshot: &Snapshot, version: &Arc<ObjectVersion>, edits: u64) {
         let mut state = self.state();
         state.rebase(&snapshot.map, version, edits);
+        state.grown_from = snapshot.headers.growth();
         (state.lent, state.intent) = (None, None);
         // What the store does late from now on is refused, if it was asked for on a condition.
         state.unsettled = Unsettled::default();
@@ -454,9 +458,7 @@ impl State {
         }
         let has_appends = self.is_appendable && self.place.bucket.limits().append_max > 0;
         let base = self.base.as_ref().filter(|_| has_appends)?;
-        let own = ExtentMap::of_object(base.clone());
-        let is_longer = self.map.len() > base.size;
-        let goes_on = is_longer && self.map.slice(ByteRange::new(0, base.size)) == own;
+        let goes_on = self.map.len() > base.size && self.begins_with(base);
         goes_on.then_some(base.size)
     }
 }

@@ -16,6 +16,7 @@ use crate::plan::PlanError;
 use crate::range::ByteRange;
 use crate::staging::{Disk, Staging};
 use crate::store::ObjectHeaders;
+use crate::store::grown::Fingerprint;
 
 mod ahead;
 mod described;
@@ -41,10 +42,13 @@ pub(super) struct State {
     /// When `base` came to be that: what the store was asked before is older. `None` in a process
     /// that goes on for another.
     pub based_at: Option<Instant>,
+    /// What `base` has grown from; nothing in a process that goes on for another.
+    pub grown_from: Vec<Fingerprint>,
     pub creation: Creation,
     /// How long the file was before its edits that are not published, if these are all appends.
     pub appended_from: Option<u64>,
-    /// Whether they went behind another client's object, and nobody was told yet.
+    /// Whether other bytes than before are where these went, or behind them, which another client
+    /// has appended; nobody was told yet.
     pub has_followed: bool,
     pub modified: SystemTime,
     /// Edits so far, and how many of them are published: equal when the file is clean.
@@ -82,6 +86,7 @@ impl State {
         Self {
             is_described: seen.headers.is_some(),
             is_appendable: is_appendable(seen),
+            grown_from: growth(seen),
             map: ExtentMap::of_object(seen.version.clone()),
             base: Some(seen.version.clone()),
             based_at: Some(seen.at),
@@ -107,6 +112,7 @@ impl State {
             map: ExtentMap::new(),
             base: None,
             based_at: None,
+            grown_from: Vec::new(),
             creation,
             appended_from: (creation == Creation::IfAbsent).then_some(0),
             has_followed: false,
@@ -303,7 +309,26 @@ impl State {
         (self.headers, self.attributes) = described(seen);
         self.is_described = seen.headers.is_some();
         self.is_appendable = is_appendable(seen);
+        self.grown_from = growth(seen);
         self.modified = self.attributes.mtime.unwrap_or(seen.modified);
+    }
+
+    /// If the object has grown from the version that the file is of, and nothing was changed here,
+    /// the file is of the new version from now on: it begins with all that there was. Whether so.
+    pub fn grow(&mut self, seen: &Seen) -> bool {
+        let is_own = self.is_dirty() || self.orphan || self.superseded;
+        let has_grown = self.base.as_ref().is_some_and(|base| {
+            seen.version.size >= base.size && growth(seen).contains(&Fingerprint::of(base))
+        });
+        if is_own || !has_grown || !self.unsettled.is_empty() {
+            return false;
+        }
+        self.map = ExtentMap::of_object(seen.version.clone());
+        self.base = Some(seen.version.clone());
+        self.based_at = Some(seen.at);
+        self.has_followed = true;
+        self.describe_as(seen);
+        true
     }
 
     pub fn refers_to(&self, place: &Place) -> bool {
@@ -392,7 +417,8 @@ impl State {
 
 /// The headers and the attributes of an object, as far as they are known.
 fn described(seen: &Seen) -> (ObjectHeaders, Attributes) {
-    let headers = seen.headers.as_deref().cloned().unwrap_or_default();
+    let mut headers = seen.headers.as_deref().cloned().unwrap_or_default();
+    headers.forget_growth();
     (headers, seen.attributes.unwrap_or_default())
 }
 
@@ -400,6 +426,12 @@ fn described(seen: &Seen) -> (ObjectHeaders, Attributes) {
 fn is_appendable(seen: &Seen) -> bool {
     let headers = seen.headers.as_ref();
     headers.is_some_and(|headers| headers.allow_appends())
+}
+
+/// What the object has grown from, as far as that is known.
+fn growth(seen: &Seen) -> Vec<Fingerprint> {
+    let headers = seen.headers.as_deref();
+    headers.map(ObjectHeaders::growth).unwrap_or_default()
 }
 
 /// The bytes of `range` out of `bytes`, which start at position `at`.

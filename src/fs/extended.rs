@@ -331,9 +331,7 @@ fn change_extended(
 
 /// Stores bound the metadata of an object: names and values together.
 fn check_size(headers: &ObjectHeaders, bytes_max: u64) -> FsResult<()> {
-    let words = headers.metadata.iter();
-    let bytes: usize = words.map(|(name, value)| name.len() + value.len()).sum();
-    if bytes as u64 > bytes_max {
+    if headers.metadata_bytes() > bytes_max {
         return Err(FsError::NoRoom);
     }
     Ok(())

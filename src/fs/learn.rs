@@ -93,6 +93,18 @@ impl State {
             self.drop_file(ino);
             return self.set_known(ino, known);
         }
+        if known.attributes.is_none() && known.size >= stat.size {
+            // It may have grown, which a listing does not tell: what was known is no newer than the
+            // version that is open.
+            if let Some(file) = self.tree.file_mut(ino) {
+                file.known = None;
+            }
+            return ino;
+        }
+        if seen_of(&known, &file.place()).is_some_and(|seen| file.grow(&seen)) {
+            self.learn_followed(ino, &file);
+            return self.set_known(ino, known);
+        }
         self.supersede(ino, known)
     }
 
@@ -120,6 +132,13 @@ impl State {
             file.known = Some(known);
         }
         ino
+    }
+
+    /// The kernel has pages that end where the file ended before.
+    pub(super) fn learn_followed(&mut self, ino: Ino, file: &File) {
+        if file.take_followed() {
+            self.invalid.push(Invalidation::Content(ino));
+        }
     }
 
     /// Another file has the name of an open one, which goes on without a name.
@@ -167,9 +186,7 @@ impl State {
     /// Takes in the version a file was committed as, if that is news; the kernel has the size of
     /// what was written through it.
     pub(super) fn learn_content(&mut self, ino: Ino, file: &File) {
-        if file.take_followed() {
-            self.invalid.push(Invalidation::Content(ino));
-        }
+        self.learn_followed(ino, file);
         let stat = file.stat();
         let (Some(version), false) = (stat.version, stat.dirty) else {
             return;

@@ -183,7 +183,9 @@ impl Fs {
     pub async fn read(&self, fh: Fh, range: ByteRange) -> FsResult<Bytes> {
         let handle = self.handles.readable(fh)?;
         let bytes = handle.file.read(range, &handle.window).await?;
-        self.state().accessed(handle.ino);
+        let mut state = self.state();
+        state.learn_followed(handle.ino, &handle.file);
+        state.accessed(handle.ino);
         Ok(bytes)
     }
 

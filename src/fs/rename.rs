@@ -49,7 +49,7 @@ struct Moved {
     /// Whether the old name has gone with it.
     is_moved: bool,
     /// The count of edits, if headers that waited to be stored were.
-    described: Option<u64>,
+    described: Option<(ObjectHeaders, u64)>,
 }
 
 impl Moved {
@@ -289,10 +289,7 @@ impl Fs {
         let described = file.and_then(|file| file.pending_headers());
         let new_headers = described.as_ref().map(|(headers, _)| headers);
         let moved = self.copy_file(plan, ends, new_headers).await?;
-        Ok(Some(Moved {
-            described: described.map(|(_, edits)| edits),
-            ..moved
-        }))
+        Ok(Some(Moved { described, ..moved }))
     }
 
     /// Takes the old name away. What is not published of the file stays on top of what is; of one
@@ -317,8 +314,8 @@ impl Fs {
             if !source.relocate(to, of.map(AsRef::as_ref), copy.cloned()) {
                 log::error!("{}: moved, and open as another version", from.key);
             }
-            if let Some(edits) = moved.as_ref().and_then(|moved| moved.described) {
-                source.file().described(edits);
+            if let Some(described) = moved.as_ref().and_then(|moved| moved.described.as_ref()) {
+                source.file().described(described);
             }
         }
         self.state().file_moved(plan, moved);

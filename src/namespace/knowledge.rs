@@ -80,13 +80,11 @@ impl Known {
         }
     }
 
-    /// Without the headers.
+    /// Without the headers, unless these tell what the object has grown from.
     #[must_use]
     pub fn brief(self) -> Self {
-        Self {
-            headers: None,
-            ..self
-        }
+        let headers = self.headers.filter(|told| !told.growth().is_empty());
+        Self { headers, ..self }
     }
 
     /// What a listing told.

@@ -152,3 +152,31 @@ fn readers_of_a_file_that_is_saved_by_renames_do_not_fail() {
         mounted.unmount();
     }
 }
+
+/// tail(1) waits for a file on FUSE by looking at its size, and by its name now and then.
+#[test]
+fn tail_follows_a_log_that_two_machines_append_to() {
+    let rig = Rig::new();
+    rig.sim.put(BUCKET, "log", "line 0\n");
+    let (here, there) = (rig.mount(), rig.mount());
+    let (dir, out) = (here.dir(), here.dir().parent().unwrap().join("out"));
+    let tail = "tail -s 0.1 -n +1 -F log > ../out 2>&1 & echo $! > ../pid; wait || true";
+    std::thread::scope(|scope| {
+        let followed = scope.spawn(|| sh(&dir, tail));
+        for line in 1..=40 {
+            let writer = if line % 2 == 0 { &here } else { &there };
+            sh(&writer.dir(), &format!("echo line {line} >> log"));
+        }
+        let expected: String = (0..=40).map(|line| format!("line {line}\n")).collect();
+        let seen = || fs::read_to_string(&out).unwrap_or_default();
+        let begun = Instant::now();
+        while seen() != expected && begun.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        sh(&dir, "kill $(cat ../pid)");
+        followed.join().unwrap();
+        assert_eq!(seen(), expected);
+    });
+    here.unmount();
+    there.unmount();
+}

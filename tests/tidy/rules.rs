@@ -323,7 +323,7 @@ pub const ROOMS: &[Room] = &[
     },
     Room {
         path: "md5::",
-        modules: &["store::s3", "sim"],
+        modules: &["store::grown", "store::s3", "sim"],
     },
 ];
 

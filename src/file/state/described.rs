@@ -1,10 +1,15 @@
-//! What travels beside the content of a file: its headers and attributes. Knows no extent.
+//! What travels beside the content of a file: its headers and attributes.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::State;
 use crate::attributes::{Attributes, Kind};
+use crate::extent::ExtentMap;
 use crate::file::record::{Description, Edit};
+use crate::object::ObjectVersion;
+use crate::range::ByteRange;
+use crate::store::grown::Fingerprint;
 use crate::store::{ObjectHeaders, Tags};
 
 impl State {
@@ -19,6 +24,32 @@ impl State {
         self.attributes.write_to(&mut headers.metadata, usual);
         headers.forget_size();
         headers
+    }
+
+    /// As [`Self::headers`], with a note of what the object will have grown from: of versions with
+    /// whose bytes the content begins. An append in place cannot change it.
+    pub fn headers_of_growth(&self) -> ObjectHeaders {
+        let mut headers = self.headers();
+        let limits = self.place.bucket.limits();
+        let base = self.base.as_ref();
+        let Some(base) = base.filter(|_| limits.append_max == 0) else {
+            return headers;
+        };
+        let of_base = self.is_dirty().then(|| Fingerprint::of(base));
+        if of_base.is_none() || self.begins_with(base) {
+            let from: Vec<_> = of_base
+                .into_iter()
+                .chain(self.grown_from.iter().copied())
+                .collect();
+            headers.note_growth(self.map.len(), &from, limits.metadata_bytes_max);
+        }
+        headers
+    }
+
+    /// Whether all bytes of a version are at the beginning of the content.
+    pub fn begins_with(&self, version: &Arc<ObjectVersion>) -> bool {
+        let all = ExtentMap::of_object(version.clone());
+        self.map.slice(ByteRange::new(0, version.size)) == all
     }
 
     /// The headers without the attributes of now.

@@ -155,6 +155,7 @@ pub(super) fn of_head(answer: &HeadObjectOutput, size: u64, tagging: Tagging) ->
         },
     };
     headers.drop_old_times(size);
+    headers.drop_old_growth(size);
     headers
 }
 
