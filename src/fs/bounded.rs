@@ -6,6 +6,7 @@ use crate::config::Bounds;
 use crate::fs::Ino;
 use crate::fs::invalidate::{Invalidation, Invalidations};
 use crate::fs::state::State;
+use crate::namespace::tree::Node;
 
 /// Nodes that are looked at after a change for some that the kernel may forget: more than a change
 /// adds, so that the bound holds however many come.
@@ -15,6 +16,8 @@ const NODES_A_CHANGE: usize = 64;
 #[derive(Debug)]
 pub(super) struct Bounded {
     inodes_max: usize,
+    /// Whether the kernel can be asked to forget directories that nothing uses.
+    pub(super) has_pruning: bool,
     /// The inodes whose headers are kept.
     headers: LruCache<Ino, ()>,
 }
@@ -23,6 +26,7 @@ impl Bounded {
     pub(super) fn new(bounds: &Bounds) -> Self {
         Self {
             inodes_max: bounds.inodes_max,
+            has_pruning: false,
             headers: LruCache::new(bounds.headers_max),
         }
     }
@@ -48,13 +52,22 @@ impl State {
         }
         let wanted = beyond.saturating_sub(waiting.len());
         let nodes = NODES_A_CHANGE.max(2 * changed.len());
-        let open = &self.open;
-        let unused = self
-            .tree
-            .unused_files(wanted, nodes, |ino| open.file(ino).is_some());
-        for (parent, name) in unused {
-            let notice = Invalidation::Unused(parent, self.tree.spelling.name(&name));
-            self.invalid.push(notice);
+        let (open, has_pruning) = (&self.open, self.bounded.has_pruning);
+        let may_go = |ino: Ino, node: &Node| match node.is_directory() {
+            true => has_pruning,
+            false => open.file(ino).is_none(),
+        };
+        for ino in self.tree.unused(wanted, nodes, may_go) {
+            let Some(node) = self.tree.node(ino) else {
+                continue;
+            };
+            self.invalid.push(match node.is_directory() {
+                true => Invalidation::UnusedDirectory(ino),
+                false => {
+                    let name = self.tree.spelling.name(node.name());
+                    Invalidation::Unused(node.parent(), name)
+                }
+            });
         }
     }
 }

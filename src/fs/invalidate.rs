@@ -22,6 +22,9 @@ pub enum Invalidation {
     Entry(Ino, OsString),
     /// The same of a name that nothing uses, for its memory's sake. All else goes before it.
     Unused(Ino, OsString),
+    /// A directory, if nothing uses it. By the notice of an entry a process that works in it would
+    /// lose its path.
+    UnusedDirectory(Ino),
 }
 
 /// The notices that are still to be written: at most one of each kind for an inode or a name.
@@ -110,6 +113,11 @@ impl Fs {
     /// The inodes whose attributes the kernel is to ask for again before it gets another answer.
     pub fn take_stale_attributes(&self) -> Vec<Ino> {
         self.invalidations.take_attributes()
+    }
+
+    /// The kernel can be asked to forget directories that nothing uses.
+    pub fn has_pruning(&self) {
+        self.state().bounded.has_pruning = true;
     }
 
     /// There will be nothing more for the kernel to be told.

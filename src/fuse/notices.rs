@@ -1,13 +1,16 @@
 //! Notices to the kernel of what it is not to go by any more. Decides nothing.
 //!
-//! Sources: fuse_reverse_inval_inode(), fuse_reverse_inval_entry() in fs/fuse of Linux 6.18.
+//! Sources: fuse_reverse_inval_inode(), fuse_reverse_inval_entry(), fuse_notify_prune() in fs/fuse
+//! of Linux 6.18.
 
 use std::ffi::OsStr;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
 
 use fuser::{INodeNo, Notifier};
 use log::debug;
+use nix::unistd::write;
 use tokio::runtime::Handle;
 
 use crate::fs::{Fs, Ino, Invalidation};
@@ -15,12 +18,45 @@ use crate::fs::{Fs, Ino, Invalidation};
 /// Says to [`Notifier::inval_inode`] that the pages are to stay.
 const ATTRIBUTES_ONLY: i64 = -1;
 
+/// The connection, by the library and for what the library lacks.
+#[derive(Debug)]
+struct Kernel {
+    notifier: Notifier,
+    device: OwnedFd,
+}
+
+impl Kernel {
+    /// Has the kernel drop the names of these inodes that nothing uses. EINVAL before Linux 6.18.
+    fn prune(&self, inodes: &[Ino]) -> io::Result<()> {
+        write(&self.device, &prune_notification(inodes))?;
+        Ok(())
+    }
+}
+
+/// A notification with the code FUSE_NOTIFY_PRUNE (include/uapi/linux/fuse.h).
+fn prune_notification(inodes: &[Ino]) -> Vec<u8> {
+    const FUSE_NOTIFY_PRUNE: i32 = 9;
+    /// fuse_out_header and fuse_notify_prune_out.
+    const HEADERS_BYTES: usize = 16 + 16;
+    let bytes = HEADERS_BYTES + size_of::<u64>() * inodes.len();
+    let mut notification = Vec::with_capacity(bytes);
+    notification.extend((bytes as u32).to_ne_bytes());
+    notification.extend(FUSE_NOTIFY_PRUNE.to_ne_bytes());
+    notification.extend(0_u64.to_ne_bytes());
+    notification.extend((inodes.len() as u32).to_ne_bytes());
+    notification.resize(HEADERS_BYTES, 0);
+    for ino in inodes {
+        notification.extend(ino.0.to_ne_bytes());
+    }
+    notification
+}
+
 /// Writes notices once there is a session.
 #[derive(Clone, Debug)]
 pub struct Notices {
     fs: Arc<Fs>,
     runtime: Handle,
-    notifier: Arc<OnceLock<Notifier>>,
+    kernel: Arc<OnceLock<Kernel>>,
 }
 
 impl Notices {
@@ -28,16 +64,22 @@ impl Notices {
         Self {
             fs: Arc::clone(fs),
             runtime: runtime.clone(),
-            notifier: Arc::default(),
+            kernel: Arc::default(),
         }
     }
 
     /// Writes what comes from now on until [`Self::end`], on threads that hold no lock and answer
     /// no request: the kernel may wait for requests that are being answered. Many in a row are
     /// written by the same thread.
-    pub fn begin(&self, notifier: Notifier) {
+    pub fn begin(&self, notifier: Notifier, device: OwnedFd) {
+        let kernel = Kernel { notifier, device };
+        if kernel.prune(&[]).is_ok() {
+            self.fs.has_pruning();
+        } else {
+            debug!("the kernel is not asked to forget directories: it does not know how");
+        }
         // A session begins once.
-        let _ = self.notifier.set(notifier);
+        let _ = self.kernel.set(kernel);
         let notices = self.clone();
         self.runtime.spawn(async move {
             while let Some(first) = notices.fs.next_invalidation().await {
@@ -58,8 +100,9 @@ impl Notices {
         match invalidation {
             Invalidation::Attributes(ino) => self.attributes(*ino),
             Invalidation::Content(ino) => {
-                self.write(|kernel| kernel.inval_inode(INodeNo(ino.0), 0, 0));
+                self.write(|kernel| kernel.notifier.inval_inode(INodeNo(ino.0), 0, 0));
             }
+            Invalidation::UnusedDirectory(ino) => self.write(|kernel| kernel.prune(&[*ino])),
             Invalidation::Entry(parent, name) | Invalidation::Unused(parent, name) => {
                 self.entry(*parent, name);
             }
@@ -80,15 +123,19 @@ impl Notices {
     }
 
     fn attributes(&self, ino: Ino) {
-        self.write(|kernel| kernel.inval_inode(INodeNo(ino.0), ATTRIBUTES_ONLY, 0));
+        self.write(|kernel| {
+            kernel
+                .notifier
+                .inval_inode(INodeNo(ino.0), ATTRIBUTES_ONLY, 0)
+        });
     }
 
     fn entry(&self, parent: Ino, name: &OsStr) {
-        self.write(|kernel| kernel.inval_entry(INodeNo(parent.0), name));
+        self.write(|kernel| kernel.notifier.inval_entry(INodeNo(parent.0), name));
     }
 
-    fn write(&self, notice: impl FnOnce(&Notifier) -> io::Result<()>) {
-        if let Some(kernel) = self.notifier.get()
+    fn write(&self, notice: impl FnOnce(&Kernel) -> io::Result<()>) {
+        if let Some(kernel) = self.kernel.get()
             && let Err(error) = notice(kernel)
         {
             // The connection has ended, or the directory is gone: nothing is cached there.

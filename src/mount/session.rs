@@ -119,7 +119,7 @@ pub(super) fn answer(ready: Ready) -> io::Result<oneshot::Receiver<io::Result<()
     let Ready {
         session, notices, ..
     } = ready;
-    notices.begin(session.notifier());
+    notices.begin(session.notifier(), session.as_fd().try_clone_to_owned()?);
     thread::Builder::new()
         .name("fuse-session".to_owned())
         .spawn(move || {

@@ -88,9 +88,9 @@ pub struct Node {
     linked: bool,
     lookups: u64,
     pins: u32,
-    /// Since [`Tree::unused_files`] came by.
+    /// Since [`Tree::unused`] came by.
     is_used: bool,
-    /// By [`Tree::unused_files`], when it came by last.
+    /// By [`Tree::unused`], when it came by last.
     is_asked_for: bool,
     /// What it is, and what is known of it.
     pub state: NodeState,
@@ -113,6 +113,13 @@ impl Node {
     pub const fn is_directory(&self) -> bool {
         matches!(self.state, NodeState::Directory(_))
     }
+    /// Whether anything in it has an inode.
+    fn has_children(&self) -> bool {
+        match &self.state {
+            NodeState::Directory(directory) => !directory.children.is_empty(),
+            NodeState::File(_) => false,
+        }
+    }
 }
 
 /// The inode table.
@@ -124,7 +131,7 @@ impl Node {
 pub struct Tree {
     /// A table that is hashed would have room for twice as many whenever it has grown.
     nodes: BTreeMap<Ino, Box<Node>>,
-    /// Where [`Self::unused_files`] goes on.
+    /// Where [`Self::unused`] goes on.
     cursor: Ino,
     next: u64,
     /// Nodes that are the root of a source, and which.
@@ -446,11 +453,7 @@ impl Tree {
             let Some(node) = self.nodes.get(&at) else {
                 return;
             };
-            let has_children = match &node.state {
-                NodeState::Directory(directory) => !directory.children.is_empty(),
-                NodeState::File(_) => false,
-            };
-            if node.lookups > 0 || node.pins > 0 || has_children || self.is_retained(at) {
+            if node.lookups > 0 || node.pins > 0 || node.has_children() || self.is_retained(at) {
                 return;
             }
             let (parent, name, linked) = (node.parent, Arc::clone(&node.name), node.linked);

@@ -10,6 +10,11 @@ use crate::rig::{BUCKET, Rig};
 use crate::service::wait_until;
 use crate::shell::{output, sh, sh_fails};
 
+/// Whether a test may take minutes for its full size.
+fn is_full() -> bool {
+    std::env::var_os("S3FS_TEST_FULL").is_some()
+}
+
 #[test]
 fn a_directory_of_100_000_entries_is_listed_in_bounded_memory() {
     let rig = Rig::new();
@@ -50,6 +55,91 @@ fn a_million_known_names_take_bounded_memory() {
     assert!(peak < 320 * MIB, "the daemon took {} MiB", peak / MIB);
     // What the kernel has forgotten is there as before.
     assert_eq!(sh(&mounted.dir(), "stat -c %s many/000/entry-001"), "0\n");
+    mounted.unmount();
+}
+
+#[test]
+fn a_million_known_directories_take_bounded_memory() {
+    let rig = Rig::new();
+    for number in 0..1_000_000 {
+        let (outer, inner) = (number / 1000, number % 1000);
+        rig.sim
+            .put(BUCKET, &format!("many/{outer:03}/{inner:03}/f"), "");
+    }
+    let mounted = rig.mount_with("memory_limit=256M,actimeo=600,attributes=listing");
+    // A process that works in one of them, and one that has one open.
+    let used = "cd many/500/500 && exec 5< ../501 && find \"$OLDPWD/many\" FIND | wc -l &&
+        /bin/pwd | grep -o 'many/.*' && ls /dev/fd/5/";
+    // Each is listed only if a test may take minutes: that is a million requests.
+    let (find, found) = match is_full() {
+        true => ("-type d", "1001001"),
+        false => ("-mindepth 2 -maxdepth 2 -type d -links +1", "1000000"),
+    };
+    let said = sh(&mounted.dir(), &used.replace("FIND", find));
+    assert_eq!(said, format!("{found}\nmany/500/500\nf\n"));
+    let peak = mounted.peak_memory_bytes();
+    println!("peak memory of the daemon: {} MiB", peak / MIB);
+    assert!(peak < 320 * MIB, "the daemon took {} MiB", peak / MIB);
+    // What the kernel has forgotten is there as before.
+    assert_eq!(sh(&mounted.dir(), "ls many/000/001"), "f\n");
+    mounted.unmount();
+}
+
+#[test]
+fn ten_thousand_open_files_take_bounded_memory() {
+    let rig = Rig::new();
+    for number in 0..5000 {
+        rig.sim
+            .put(BUCKET, &format!("read/{number}"), vec![7; 20_000]);
+    }
+    let mounted = rig.mount_with("memory_limit=64M,actimeo=600,attributes=listing");
+    std::fs::create_dir(mounted.path("written")).unwrap();
+    let script = "import os
+read = [os.open(f'read/{n}', os.O_RDONLY) for n in range(5000)]
+for fd in read: assert os.read(fd, 100) == b'\\x07' * 100
+written = [os.open(f'written/{n}', os.O_RDWR | os.O_CREAT) for n in range(5000)]
+for fd in written: os.write(fd, b'x' * 20000)
+for fd in written: assert os.pread(fd, 100, 19900) == b'x' * 100
+print('open')
+";
+    let opened = output(
+        Command::new("python3")
+            .args(["-c", script])
+            .current_dir(mounted.dir()),
+    );
+    assert!(opened.status.success(), "{opened:?}");
+    let peak = mounted.peak_memory_bytes();
+    println!("peak memory of the daemon: {} MiB", peak / MIB);
+    assert!(peak < 128 * MIB, "the daemon took {} MiB", peak / MIB);
+    // Closed by the end of their process.
+    assert_eq!(rig.sim.stat(BUCKET, "written/4999").unwrap().size, 20_000);
+    mounted.unmount();
+}
+
+#[test]
+fn readers_of_random_blocks_take_bounded_memory() {
+    let rig = Rig::new();
+    rig.sim.put_pattern(BUCKET, "f", GIB, 0);
+    let mounted = rig.mount_with("memory_limit=64M");
+    let script = "import os, random, threading
+fd = os.open('f', os.O_RDONLY)
+def read(seed):
+    chosen = random.Random(seed)
+    for _ in range(50):
+        assert len(os.pread(fd, 4096, chosen.randrange(1 << 18) << 12)) == 4096
+readers = [threading.Thread(target=read, args=(seed,)) for seed in range(64)]
+for reader in readers: reader.start()
+for reader in readers: reader.join()
+";
+    let read = output(
+        Command::new("python3")
+            .args(["-c", script])
+            .current_dir(mounted.dir()),
+    );
+    assert!(read.status.success(), "{read:?}");
+    let peak = mounted.peak_memory_bytes();
+    println!("peak memory of the daemon: {} MiB", peak / MIB);
+    assert!(peak < 128 * MIB, "the daemon took {} MiB", peak / MIB);
     mounted.unmount();
 }
 
@@ -132,30 +222,32 @@ fn fsx_finds_no_fault_in_100_000_operations() {
 fn saving_and_copying_what_is_staged_takes_bounded_memory() {
     let rig = Rig::new();
     let mounted = rig.mount_with("memory_limit=64M,staging_disk=4G");
+    let mib: u64 = if is_full() { 1100 } else { 700 };
     // Copied out of a file that has no name any more.
     let copy = "import os
 a = os.open('a', os.O_RDWR | os.O_CREAT)
 b = os.open('b', os.O_RDWR | os.O_CREAT)
 os.unlink('a')
-for _ in range(700): os.write(a, b'x' * (1 << 20))
+for _ in range(MIB): os.write(a, b'x' * (1 << 20))
 at = 0
-while at < 700 << 20: at += os.copy_file_range(a, b, 1 << 30, at, at)
+while at < MIB << 20: at += os.copy_file_range(a, b, 1 << 30, at, at)
 os.close(b)
 ";
     let copied = output(
         Command::new("python3")
-            .args(["-c", copy])
+            .args(["-c", &copy.replace("MIB", &mib.to_string())])
             .current_dir(mounted.dir()),
     );
     assert!(copied.status.success(), "{copied:?}");
-    assert_eq!(rig.sim.stat(BUCKET, "b").unwrap().size, 700 * MIB);
+    assert_eq!(rig.sim.stat(BUCKET, "b").unwrap().size, mib * MIB);
     let refused = How::Status(400, "InvalidRequest");
     let writes = [Operation::CreateMultipartUpload, Operation::UploadPart];
     for operation in writes {
         rig.sim
             .fault(Fault::on(operation, refused).times(1_000_000));
     }
-    sh_fails(&mounted.dir(), "head -c 700M /dev/zero > f");
+    let write = format!("head -c {mib}M /dev/zero > f");
+    sh_fails(&mounted.dir(), &write);
     // The kernel waits for no release.
     let is_saved = || {
         mounted

@@ -114,3 +114,36 @@ fn inodes_beyond_the_bound_are_given_back_but_those_that_are_open() {
     assert_eq!(world.run(world.look("f0001")).unwrap().size, 7);
     world.fs.end_invalidations();
 }
+
+#[test]
+fn directories_beyond_the_bound_are_given_back_but_those_that_something_uses() {
+    let world = World::chosen(Limits::aws(), |config| config.bounds.inodes_max = 100);
+    for number in 0..1000 {
+        let (outer, inner) = (number / 10, number % 10);
+        world
+            .sim
+            .put(BUCKET, &format!("d{outer}/e{inner}/f"), "content");
+    }
+    world.fs.has_pruning();
+    let in_use = world.run(world.look("d7/e7")).unwrap().ino;
+    // As the kernel does, for which each lookup counts once here.
+    let fs = Arc::clone(&world.fs);
+    world.spawn(async move {
+        while let Some(invalidation) = fs.next_invalidation().await {
+            match invalidation {
+                Invalidation::UnusedDirectory(ino) if ino != in_use => fs.forget(ino, u64::MAX),
+                _ => {}
+            }
+        }
+    });
+    for number in 0..1000 {
+        let (outer, inner) = (number / 10, number % 10);
+        world
+            .run(world.look(&format!("d{outer}/e{inner}")))
+            .unwrap();
+    }
+    world.wait_until(|| world.fs.inodes() <= 100);
+    assert_eq!(world.run(world.look("d7/e7")).unwrap().ino, in_use);
+    assert!(world.run(world.look("d3/e3")).is_ok());
+    world.fs.end_invalidations();
+}

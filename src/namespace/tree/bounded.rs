@@ -1,8 +1,6 @@
-//! What of the inode table may be given up: headers, and files that were not used for a while.
+//! What of the inode table may be given up: headers, and inodes that were not used for a while.
 
-use std::sync::Arc;
-
-use super::{NodeState, Tree};
+use super::{Node, NodeState, Tree};
 use crate::namespace::Ino;
 
 impl Tree {
@@ -29,16 +27,16 @@ impl Tree {
         }
     }
 
-    /// Up to `wanted` files that the kernel may forget, by directory and name: of the next so many
-    /// nodes, around and around, those that were not used since the last round. A name is returned
-    /// again only in the round after the next: the kernel may need time, or the file. Directories
-    /// are not returned: one that a process works in would lose its path.
-    pub fn unused_files(
+    /// Up to `wanted` inodes that the kernel may forget: of the next so many nodes, around and
+    /// around, those that were not used since the last round and that `may_go` allows. One is
+    /// returned again only in the round after the next: the kernel may need time, or the file. What
+    /// is in a directory goes before it.
+    pub fn unused(
         &mut self,
         wanted: usize,
         nodes: usize,
-        is_open: impl Fn(Ino) -> bool,
-    ) -> Vec<(Ino, Arc<str>)> {
+        may_go: impl Fn(Ino, &Node) -> bool,
+    ) -> Vec<Ino> {
         let mut unused = Vec::new();
         for (passed, (&ino, node)) in self.nodes.range_mut(self.cursor..).enumerate() {
             if unused.len() == wanted || passed == nodes {
@@ -47,10 +45,14 @@ impl Tree {
             }
             let is_used = std::mem::take(&mut node.is_used);
             let was_asked_for = std::mem::take(&mut node.is_asked_for);
-            let is_kept = node.lookups == 0 || node.pins > 0 || !node.linked || is_open(ino);
-            if !(is_used || was_asked_for || is_kept || node.is_directory()) {
+            let is_counted_on = node.pins > 0
+                || node.has_children()
+                || ino == Ino::ROOT
+                || self.tops.contains_key(&ino);
+            let is_known = node.lookups > 0 && node.linked;
+            if !(is_used || was_asked_for || is_counted_on) && is_known && may_go(ino, node) {
                 node.is_asked_for = true;
-                unused.push((node.parent, Arc::clone(&node.name)));
+                unused.push(ino);
             }
         }
         self.cursor = Ino(0);
