@@ -252,10 +252,13 @@ impl File {
                         .committer
                         .create_upload(&place, &headers, base.as_ref())
                 };
-                let upload = upload.get_or_try_init(create).await?;
+                let open = upload.get_or_try_init(create).await?;
+                if let Some(file) = file.upgrade() {
+                    file.upload_begun(&upload, open);
+                }
                 shared
                     .committer
-                    .run_part(upload, number, &part, &staging)
+                    .run_part(open, number, &part, &staging)
                     .await
             }
             .await;
@@ -264,6 +267,21 @@ impl File {
             }
         };
         eager.tasks.spawn_on(task, &self.shared.runtime);
+    }
+
+    /// The next process is to know of an upload before anything is sent to it: or it would stay in
+    /// the bucket.
+    fn upload_begun(&self, upload: &Arc<OnceCell<OpenUpload>>, open: &OpenUpload) {
+        let mut stated = self.state();
+        let state = stated.for_edit();
+        let eager = state.eager.as_mut();
+        let is_it = |eager: &&mut Eager| Arc::ptr_eq(&eager.upload, upload) && !eager.is_recorded;
+        if let Some(eager) = eager.filter(is_it) {
+            eager.is_recorded = true;
+            let id = open.upload().id.clone();
+            let begun = Edit::StartUpload(id, open.headers().clone());
+            state.recorded.edits.push(begun);
+        }
     }
 
     fn part_done(
@@ -289,11 +307,6 @@ impl File {
                     // Otherwise it counts as failed for the next process.
                     if state.map.slice(*range) == content {
                         let edits = &mut state.recorded.edits;
-                        if let Some(open) = upload.get().filter(|_| !eager.is_recorded) {
-                            let id = open.upload().id.clone();
-                            edits.push(Edit::StartUpload(id, open.headers().clone()));
-                            eager.is_recorded = true;
-                        }
                         edits.push(Edit::StorePart(stored.clone()));
                     }
                     Progress::Stored {

@@ -216,9 +216,9 @@ fn a_file_that_is_sent_ahead_goes_on_wherever_its_process_was_killed() {
             );
             let stored = world.sim.stat(BUCKET, "f").unwrap();
             assert_eq!(stored.headers.metadata["mode"], (0o100_640).to_string());
-            // One may be unknown whose beginning the killed process got no answer to.
+            // One may be unknown: here a killed process goes on for a moment after its last record.
             let left = world.sim.uploads(BUCKET);
-            assert!(left.iter().all(|left| left.parts.is_empty()), "{left:?}");
+            assert!(left.len() <= 1, "killed before {killed_before}: {left:?}");
         }
     }
 }
