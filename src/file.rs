@@ -34,6 +34,7 @@ mod copy;
 mod eager;
 mod hold;
 mod kept;
+mod markers;
 mod outcome;
 mod publish;
 mod read;

@@ -208,6 +208,10 @@ impl File {
         self.learn_outcome().await?;
         let mut conflicts = 0;
         while self.has_something_to_commit() {
+            if self.is_superseded() {
+                let key = self.place().key;
+                return Err(FileError::Stale { key });
+            }
             let error = match self.publish_now().await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
@@ -220,7 +224,7 @@ impl File {
             }
             let meets_another = error.is_conflict()
                 || matches!(error, FileError::Store(StoreError::Conflict { .. }));
-            if !meets_another || !self.follow().await? {
+            if !meets_another || !self.follow().await? && !self.join_marker().await? {
                 return Err(self.by_creation(error));
             }
             conflicts += 1;
@@ -432,6 +436,21 @@ impl File {
         state.has_displaced = true;
         if !state.is_dirty() {
             self.shared.strike(self);
+        }
+    }
+}
+
+impl FileError {
+    /// Whether another client has made or replaced the object of this very place.
+    pub fn is_conflict_at(&self, place: &Place) -> bool {
+        match self {
+            Self::Stale { key } => *key == place.key,
+            Self::Store(
+                StoreError::Stale { bucket, key }
+                | StoreError::Overtaken { bucket, key }
+                | StoreError::Exists { bucket, key },
+            ) => (bucket, key) == (place.bucket.name(), &place.key),
+            _ => false,
         }
     }
 }

@@ -156,8 +156,15 @@ impl Fs {
         let committed = file.commit().await;
         let mut state = self.state();
         let now = state.open.file(ino);
-        if now.is_some_and(|open| Arc::ptr_eq(&open.file, &file)) {
+        let now = now.filter(|open| Arc::ptr_eq(&open.file, &file));
+        if let Some(handles) = now.map(|open| open.handles) {
             state.learn_content(ino, &file);
+            let is_file = state.tree.file(ino).is_some();
+            let met_another = |error: &FileError| error.is_conflict_at(&file.place());
+            if is_file && handles > 0 && committed.as_ref().is_err_and(met_another) {
+                // The other client's file has the name now, and not only after the last close.
+                state.lose_name(ino);
+            }
         }
         drop(state);
         Ok(committed?)

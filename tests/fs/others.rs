@@ -2,15 +2,16 @@
 //! the other's is overwritten, and what is only appended goes behind it.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use s3fs::fs::{Fh, FsError, FsResult, OpenMode, SetAttr, WriteAt};
+use s3fs::fs::{Fh, FsError, FsResult, Ino, OpenMode, SetAttr, SetExtended, WriteAt};
 use s3fs::limits::MIB;
 use s3fs::sim::{Fault, How, Operation, Rules};
 use s3fs::store::dialect::Dialect;
 
-use crate::world::{BUCKET, World};
+use crate::world::{BUCKET, NEW, World};
 use crate::{READ, spent};
 
 const WRITE: OpenMode = OpenMode {
@@ -44,9 +45,7 @@ fn what_another_client_made_where_nothing_was_is_not_overwritten() {
     assert!(is_stale(&closed), "{closed:?}");
     assert_eq!(content(&world, "n"), "theirs");
     // What was written is saved, and the name shows the other's.
-    let saved = std::fs::read_dir(world.staging.path()).unwrap();
-    let saved = saved.filter_map(|entry| std::fs::read(entry.unwrap().path()).ok());
-    assert!(saved.into_iter().any(|bytes| bytes == b"mine"));
+    assert!(saved(&world).contains(&b"mine".to_vec()));
     assert_eq!(world.run(world.look("n")).unwrap().size, 6);
 }
 
@@ -75,19 +74,110 @@ fn a_file_that_is_cut_to_nothing_replaces_whatever_is_there() {
 }
 
 #[test]
-fn a_marker_that_another_client_made_meanwhile_is_not_overwritten() {
+fn what_is_set_on_a_directory_goes_with_the_marker_that_another_client_made_meanwhile() {
     let world = World::new();
     world.sim.put(BUCKET, "d/f", "x");
     let ino = world.run(world.look("d")).unwrap().ino;
+    let (ours, theirs) = (OsStr::new("user.ours"), OsStr::new("user.theirs"));
+    let set = |ino, set: SetAttr| world.run(world.fs.setattr(ino, None, set));
     let mode = SetAttr {
         mode: Some(0o700),
         ..SetAttr::default()
     };
-    world.run(world.fs.setattr(ino, None, mode)).unwrap();
-    world.sim.put(BUCKET, "d/", "");
-    assert!(!world.run(world.fs.sync_all()).is_empty());
-    let marker = world.sim.stat(BUCKET, "d/").unwrap();
-    assert!(marker.headers.metadata.is_empty(), "{marker:?}");
+    set(ino, mode).unwrap();
+    let either = SetExtended::Either;
+    world
+        .run(world.fs.set_extended(ino, ours, b"1", either))
+        .unwrap();
+    // The other client, too, is a mount.
+    let other = World::over(&world);
+    let there = other.run(other.look("d")).unwrap().ino;
+    let owner = SetAttr {
+        mode: Some(0o755),
+        uid: Some(7),
+        ..SetAttr::default()
+    };
+    other.run(other.fs.setattr(there, None, owner)).unwrap();
+    other
+        .run(other.fs.set_extended(there, theirs, b"2", either))
+        .unwrap();
+    assert_eq!(other.run(other.fs.sync_all()).len(), 0);
+    assert_eq!(world.run(world.fs.sync_all()).len(), 0);
+    let world = World::over(&world);
+    let both = world.run(world.look("d")).unwrap();
+    assert_eq!((both.mode, both.uid), (0o700, 7));
+    for (name, value) in [(ours, b"1"), (theirs, b"2")] {
+        let kept = world.run(world.fs.extended(both.ino, name)).unwrap();
+        assert_eq!(kept, value);
+    }
+}
+
+/// What was written to files that could not be stored.
+fn saved(world: &World) -> Vec<Vec<u8>> {
+    let saved = std::fs::read_dir(world.staging.path()).unwrap();
+    let saved = saved.filter_map(|entry| std::fs::read(entry.unwrap().path()).ok());
+    saved.collect()
+}
+
+#[test]
+fn the_name_of_a_file_that_met_another_client_is_theirs_before_its_last_close() {
+    for creates in [None, Some(false), Some(true)] {
+        let world = World::new();
+        let fh = match creates {
+            None => {
+                world.sim.put(BUCKET, "f", "old");
+                world.run(world.open_to_write("f", WRITE)).unwrap()
+            }
+            Some(exclusive) => {
+                let mode = OpenMode { exclusive, ..WRITE };
+                let created = world.fs.create(Ino(1), OsStr::new("f"), NEW, mode);
+                world.run(created).unwrap().1.fh
+            }
+        };
+        let mine = Bytes::from_static(b"M");
+        world.run(world.fs.write(fh, 1, mine.clone())).unwrap();
+        world.sim.put(BUCKET, "f", "theirs");
+        let closed = world.run(world.fs.flush(fh));
+        match creates {
+            Some(true) => assert!(closed.is_err(), "{creates:?}"),
+            _ => assert!(is_stale(&closed), "{closed:?}"),
+        }
+        // The last close of it has not come yet.
+        assert_eq!(world.run(world.look("f")).unwrap().size, 6, "{creates:?}");
+        world.run(world.overwrite("f", 0, b"T")).unwrap();
+        assert_eq!(content(&world, "f"), "Theirs");
+        // The file has no name any more, and is not published though there is room for it again.
+        world.sim.delete(BUCKET, "f");
+        assert!(is_stale(&world.run(world.fs.write(fh, 1, mine))));
+        assert!(is_stale(&world.run(world.fs.fsync(fh))));
+        let _ = world.run(world.fs.release(fh));
+        assert_eq!(world.sim.keys(BUCKET), Vec::<String>::new());
+        let is_mine = |bytes: &Vec<u8>| bytes.len() >= 2 && bytes[1] == b'M';
+        assert!(saved(&world).iter().any(is_mine), "{creates:?}");
+    }
+}
+
+#[test]
+fn a_copy_whose_source_another_client_replaced_keeps_its_name() {
+    let world = World::new();
+    world.sim.put(BUCKET, "from", vec![b'f'; 100]);
+    world.sim.put(BUCKET, "to", "old");
+    let from = world.run(world.look("from")).unwrap().ino;
+    let fh = world.run(world.open_to_write("to", WRITE)).unwrap();
+    world.run(world.copy_whole(from, fh, 0)).unwrap();
+    world.sim.put(BUCKET, "from", "other");
+    assert!(is_stale(&world.run(world.fs.flush(fh))));
+    // What cannot be stored can be replaced by what can.
+    let ino = world.run(world.look("to")).unwrap().ino;
+    let cut = SetAttr {
+        size: Some(0),
+        ..SetAttr::default()
+    };
+    world.run(world.fs.setattr(ino, Some(fh), cut)).unwrap();
+    let new = Bytes::from_static(b"new");
+    world.run(world.fs.write(fh, 0, new)).unwrap();
+    world.run(world.close(fh)).unwrap();
+    assert_eq!(content(&world, "to"), "new");
 }
 
 #[test]

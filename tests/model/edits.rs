@@ -263,6 +263,8 @@ impl Expected {
             waits: false,
             refused: false,
             superseded: false,
+            met_another: false,
+            is_unsure: false,
             late: None,
         };
         self.inodes.insert(id, inode);

@@ -96,6 +96,10 @@ pub struct Inode {
     pub refused: bool,
     /// Another client has replaced or removed its object: readable, never changed.
     pub superseded: bool,
+    /// Whether its last commit failed because another client has its place.
+    pub met_another: bool,
+    /// Unless it failed because of another object before.
+    pub is_unsure: bool,
     /// A failure that nobody was told of yet.
     pub late: Option<Code>,
 }

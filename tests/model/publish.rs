@@ -78,13 +78,32 @@ impl Expected {
     pub fn commit(&mut self, id: u64, sim: &Sim) -> Result<(), Code> {
         let committed = self.commit_on_path(id, &mut Vec::new(), sim);
         if committed.is_err() {
-            self.inode(id).refused = true;
+            let inode = self.inode(id);
+            inode.refused = true;
+            if inode.met_another && inode.handles > 0 {
+                inode.superseded = true;
+                inode.last_path = inode.path.take();
+            }
         }
         committed
     }
 
+    /// Whether a commit of which that was open met another client at its own place.
+    pub fn settle_unsure(&mut self, met_another: bool) {
+        for inode in self.inodes.values_mut().filter(|inode| inode.is_unsure) {
+            inode.is_unsure = false;
+            if inode.superseded && !met_another {
+                inode.superseded = false;
+                inode.path = inode.last_path.take();
+            }
+        }
+    }
+
     fn commit_on_path(&mut self, id: u64, path: &mut Vec<u64>, sim: &Sim) -> Result<(), Code> {
         let inode = &self.inodes[&id];
+        if inode.superseded && inode.dirty {
+            return Err(Code::Stale);
+        }
         let Some(key) = inode.key().filter(|_| inode.dirty) else {
             return Ok(());
         };
@@ -92,6 +111,7 @@ impl Expected {
         let before = self.commit_dependents_on_path(&key, path, sim);
         path.pop();
         before?;
+        self.inode(id).met_another = false;
         self.publish(id, &key, sim)
     }
 
@@ -149,7 +169,7 @@ impl Expected {
                 || inode.appended_from.is_some()
                 || !(inode.is_directory || self.has_new_content(id)))
         {
-            return self.follow(id, key, sim).ok_or(Code::Stale);
+            return self.follow_or_meet(id, key, sim);
         }
         let is_gone = inode
             .versions()
@@ -157,9 +177,14 @@ impl Expected {
             .any(|version| !self.is_live(version));
         let is_made = inode.base.is_none() && there.is_some();
         if is_made && inode.creation == Creation::IfAbsent {
-            return self.follow(id, key, sim).ok_or(Code::Stale);
+            return match inode.is_directory {
+                true => Ok(self.join(id, key)),
+                false => self.follow_or_meet(id, key, sim),
+            };
         }
         if is_made && inode.creation == Creation::Exclusive {
+            let inode = self.inode(id);
+            (inode.met_another, inode.is_unsure) = (true, is_gone);
             return Err(match is_gone {
                 true => Code::ExistsOrStale,
                 false => Code::Exists,
@@ -171,6 +196,31 @@ impl Expected {
         }
         self.published(id);
         Ok(())
+    }
+
+    /// What is set on a directory goes with the marker that another client has made.
+    fn join(&mut self, id: u64, key: &str) {
+        let theirs = self.store[key].meta.clone();
+        let meta = &mut self.inode(id).meta;
+        let mut extended = theirs.extended;
+        extended.append(&mut meta.extended);
+        *meta = Meta {
+            kind: meta.kind.or(theirs.kind),
+            mode: meta.mode.or(theirs.mode),
+            uid: meta.uid.or(theirs.uid),
+            gid: meta.gid.or(theirs.gid),
+            mtime: meta.mtime.or(theirs.mtime),
+            extended,
+        };
+        self.published(id);
+    }
+
+    fn follow_or_meet(&mut self, id: u64, key: &str, sim: &Sim) -> Result<(), Code> {
+        if self.follow(id, key, sim).is_some() {
+            return Ok(());
+        }
+        self.inode(id).met_another = true;
+        Err(Code::Stale)
     }
 
     /// What was only appended goes behind what another client has made, unless it may have been
@@ -303,6 +353,8 @@ pub fn inode_of(path: &str, object: Object) -> Inode {
         waits: false,
         refused: false,
         superseded: false,
+        met_another: false,
+        is_unsure: false,
         late: None,
     }
 }

@@ -1,9 +1,11 @@
 //! What travels beside the content of a file: its headers and attributes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::State;
+use crate::attributes::extended::{self, Extended};
 use crate::attributes::{Attributes, Kind};
 use crate::extent::ExtentMap;
 use crate::file::record::{Description, Edit};
@@ -124,6 +126,17 @@ impl State {
         change(&mut headers)?;
         self.describe(|now, _| *now = headers);
         Ok(())
+    }
+
+    /// The extended attributes.
+    pub fn extended(&self) -> Extended {
+        extended::of_metadata(&self.headers.metadata)
+    }
+
+    /// Changes the words of the metadata, and no time.
+    pub fn change_metadata(&mut self, change: impl FnOnce(&mut BTreeMap<String, String>)) {
+        change(&mut self.headers.metadata);
+        self.attributes = Attributes::of_metadata(&self.headers.metadata);
     }
 
     /// Takes over the times that the object was given, unless something was done since.
