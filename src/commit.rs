@@ -6,10 +6,8 @@ use std::sync::Arc;
 
 use futures_util::stream::{FuturesUnordered, TryStreamExt};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 
 use crate::extent::ExtentMap;
-use crate::interrupt;
 use crate::journal::Journal;
 use crate::limits::{Limits, PartCopy};
 use crate::lock::Guarded;
@@ -22,7 +20,10 @@ use crate::store::{
 };
 
 mod payload;
+mod slots;
 mod upload;
+
+use slots::{Slot, Slots, Turn, Want};
 
 pub use payload::zeros;
 pub use upload::OpenUpload;
@@ -97,16 +98,17 @@ pub enum CommitError {
 pub struct Committer {
     buckets: Buckets,
     staging: Arc<StagingPool>,
-    uploads: Semaphore,
-    copies: Semaphore,
+    uploads: Slots,
+    copies: Slots,
     runtime: Handle,
     journal: Arc<Journal>,
 }
 
 impl Committer {
     /// A committer with at most `uploads_max` PUTs and part uploads, and `copies_max` copies of
-    /// objects or parts under way at a time. Uploads, noted in `journal` while they are under way,
-    /// are aborted on `runtime` when a failure leaves them over.
+    /// objects or parts under way at a time, and some more of small files. Uploads, noted in
+    /// `journal` while they are under way, are aborted on `runtime` when a failure leaves them
+    /// over.
     pub fn new(
         buckets: Buckets,
         staging: Arc<StagingPool>,
@@ -117,8 +119,8 @@ impl Committer {
         Self {
             buckets,
             staging,
-            uploads: Semaphore::new(uploads_max),
-            copies: Semaphore::new(copies_max),
+            uploads: Slots::new(uploads_max),
+            copies: Slots::new(copies_max),
             runtime,
             journal,
         }
@@ -182,7 +184,7 @@ impl Committer {
             } => {
                 let plan = plan(&map, None, place.bucket.limits())?;
                 if is_empty || matches!(plan, Plan::CopyObject(_)) {
-                    let _permit = self.permit(&self.copies).await?;
+                    let _slot = slot(&self.copies, place, source.size).await?;
                     let class = headers.map(|known| &known.storage_class);
                     let storage_class = class.unwrap_or(storage_class).clone();
                     let headers = CopyHeaders::Keep { storage_class };
@@ -206,7 +208,7 @@ impl Committer {
         let headers = self.told(headers, Some(source)).await?;
         // What is refused as it is, is refused with other headers.
         if is_empty && matches!(carried, Carried::These(_)) {
-            let _permit = self.permit(&self.copies).await?;
+            let _slot = slot(&self.copies, place, source.size).await?;
             let headers = CopyHeaders::Replace(dated(&headers, 0, place));
             let bucket = &place.bucket;
             let copy = bucket.copy(source, &place.key, &headers, precondition);
@@ -280,7 +282,7 @@ impl Committer {
     ) -> Result<Arc<ObjectVersion>, CommitError> {
         let Target { place, headers, .. } = target;
         if base.size > 0 && base.size <= limits.copy_object_max {
-            let _permit = self.permit(&self.copies).await?;
+            let _slot = slot(&self.copies, place, base.size).await?;
             let headers = CopyHeaders::Replace(headers.clone());
             // The condition on the source is one on the destination.
             let bucket = &place.bucket;
@@ -328,7 +330,7 @@ impl Committer {
             }
             Plan::Put(map) => {
                 let headers = &*self.told(headers, base).await?;
-                let _permit = self.permit(&self.uploads).await?;
+                let _slot = slot(&self.uploads, place, map.len()).await?;
                 let body = self.payload(&map, staging).await?;
                 let put = place.bucket.put(&place.key, body, headers, precondition);
                 Ok(Arc::new(put.await?))
@@ -344,7 +346,7 @@ impl Committer {
             }
             Plan::CopyObject(source) => {
                 let headers = self.told(headers, base).await?.into_owned();
-                let _permit = self.permit(&self.copies).await?;
+                let _slot = slot(&self.copies, place, source.size).await?;
                 let headers = CopyHeaders::Replace(headers);
                 let bucket = &place.bucket;
                 let copy = bucket.copy(&source, &place.key, &headers, precondition);
@@ -389,7 +391,7 @@ impl Committer {
         staging: &Guarded<Staging>,
         place: &Place,
     ) -> Result<Option<ObjectVersion>, CommitError> {
-        let _permit = self.permit(&self.uploads).await?;
+        let _slot = slot(&self.uploads, place, tail.len()).await?;
         let body = self.payload(tail, staging).await?;
         Ok(place.bucket.append(base, body).await?)
     }
@@ -404,7 +406,7 @@ impl Committer {
         parts: &[(PartNumber, Part)],
         staging: &Guarded<Staging>,
     ) -> Result<Vec<StoredPart>, CommitError> {
-        // Every part waits for its permit inside, so all may be started; the permits bound them.
+        // Every part waits for its slot inside, so all may be started; the slots bound them.
         let running: FuturesUnordered<_> = parts
             .iter()
             .map(|(number, part)| self.run_part(upload, *number, part, staging))
@@ -426,11 +428,17 @@ impl Committer {
         staging: &Guarded<Staging>,
     ) -> Result<StoredPart, CommitError> {
         let bucket = &upload.place().bucket;
+        let want = |bytes| Want {
+            bucket: bucket.name(),
+            turn: upload.turn(),
+            bytes,
+        };
         let fetched;
         let map = match part {
             Part::Copy(source) => {
                 let copied = {
-                    let _permit = self.permit(&self.copies).await?;
+                    let want = want(source.range.len());
+                    let _slot = self.copies.take(want).await.map_err(StoreError::from)?;
                     bucket.copy_part(upload.upload(), number, source).await
                 };
                 match copied {
@@ -448,18 +456,21 @@ impl Committer {
             Part::Upload(map) => map,
             Part::Stored(_) => unreachable!("what an upload has already is not sent again"),
         };
-        let _permit = self.permit(&self.uploads).await?;
+        let want = want(map.len());
+        let _slot = self.uploads.take(want).await.map_err(StoreError::from)?;
         let body = self.payload(map, staging).await?;
         Ok(bucket.upload_part(upload.upload(), number, body).await?)
     }
+}
 
-    async fn permit<'a>(
-        &self,
-        bound: &'a Semaphore,
-    ) -> Result<tokio::sync::SemaphorePermit<'a>, StoreError> {
-        let permit = interrupt::or(bound.acquire()).await?;
-        Ok(permit.expect("the bounds of a committer are never closed"))
-    }
+/// A slot for a commit of one request, which moves so many bytes.
+async fn slot(slots: &Slots, place: &Place, bytes: u64) -> StoreResult<Slot> {
+    let want = Want {
+        bucket: place.bucket.name(),
+        turn: Turn::new(),
+        bytes,
+    };
+    Ok(slots.take(want).await?)
 }
 
 /// The headers of an object of so many bytes: where objects can be appended to, with a note of the

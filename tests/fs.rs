@@ -19,6 +19,8 @@ mod appends;
 mod bounds;
 #[path = "fs/directories.rs"]
 mod directories;
+#[path = "fs/fair.rs"]
+mod fair;
 #[path = "fs/grown.rs"]
 mod grown;
 #[path = "fs/halfway.rs"]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use crate::commit::slots::Turn;
 use crate::commit::{CommitError, Place};
 use crate::interrupt::{self, Interrupted};
 use crate::journal::codec::{Record, whole};
@@ -28,6 +29,8 @@ pub struct OpenUpload {
     /// Taken by completion and abort.
     upload: Option<Upload>,
     runtime: Handle,
+    /// By which its parts wait for their slots.
+    turn: Turn,
     noted: Option<Noted>,
     /// Whether it stays in the store though nothing here completes it.
     is_preserved: AtomicBool,
@@ -103,6 +106,7 @@ impl OpenUpload {
                 headers,
                 upload: Some(upload),
                 runtime: own,
+                turn: Turn::new(),
                 is_preserved: AtomicBool::new(false),
             })
         });
@@ -127,6 +131,7 @@ impl OpenUpload {
             headers: ObjectHeaders::default(),
             upload: Some(upload),
             runtime: runtime.clone(),
+            turn: Turn::new(),
             noted: Some(Noted { journal, number }),
             is_preserved: AtomicBool::new(false),
         }
@@ -159,6 +164,11 @@ impl OpenUpload {
     /// Where it will be published.
     pub const fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// By which its parts wait for their slots.
+    pub(super) const fn turn(&self) -> Turn {
+        self.turn
     }
 
     /// The headers the object will have.

@@ -247,7 +247,7 @@ pub(super) const WRITING: Section = Section {
         word(
             "parallel_count",
             Value("--parallel-count"),
-            "uploads under way at a time; twice as many part copies",
+            "parts uploaded at a time; twice as many part copies; a quarter more for small files",
         ),
         word(
             "parallel_upload",

@@ -1,0 +1,118 @@
+//! Changed attributes while they are being stored. Knows no FUSE.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use s3fs::fs::{FsError, Ino, OpenMode, SetAttr};
+use s3fs::sim::{Fault, How, Operation};
+
+use super::world::{BUCKET, World};
+use super::{DIRECTORY, READ, ROOT, name};
+
+const WRITE: OpenMode = OpenMode {
+    write: true,
+    ..READ
+};
+
+/// Holds the requests of an operation back until the flag is set.
+fn hold_back(world: &World, held: Operation) -> Arc<AtomicBool> {
+    let may_go_on = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&may_go_on);
+    world.sim.on_request(move |_, request| {
+        if request.operation == held {
+            tokio::task::block_in_place(|| {
+                while !flag.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+        }
+    });
+    may_go_on
+}
+
+fn chmod(world: &World, ino: Ino) {
+    let set = SetAttr {
+        mode: Some(0o600),
+        ..SetAttr::default()
+    };
+    world.run(world.fs.setattr(ino, None, set)).unwrap();
+}
+
+fn count(world: &World, operation: Operation) -> u64 {
+    world.sim.counters().of(operation).requests
+}
+
+/// What `ls -l` and the close of a reader do while attributes are being stored: they do not wait.
+fn look_at(world: &World, ino: Ino) {
+    let started = Instant::now();
+    let names = world.run(world.fs.extended_names(ino)).unwrap();
+    assert!(names.is_empty(), "{names:?}");
+    let value = world.run(world.fs.extended(ino, name("user.none")));
+    assert!(matches!(value, Err(FsError::NoAttribute)), "{value:?}");
+    let fh = world.run(world.fs.open(ino, WRITE)).unwrap().fh;
+    world.run(world.close(fh)).unwrap();
+    let elapsed = started.elapsed();
+    assert!(elapsed < Duration::from_secs(1), "{elapsed:?}");
+}
+
+#[test]
+fn who_looks_at_attributes_that_are_being_stored_waits_for_nothing_and_takes_no_failure_away() {
+    let world = World::new();
+    world.sim.put(BUCKET, "f", "content");
+    let ino = world.run(world.look("f")).unwrap().ino;
+    let may_go_on = hold_back(&world, Operation::CopyObject);
+    chmod(&world, ino);
+    world.wait_until(|| count(&world, Operation::CopyObject) > 0);
+    look_at(&world, ino);
+    let refused = Fault::on(Operation::CopyObject, How::Status(403, "AccessDenied"));
+    world.sim.fault(refused.times(100));
+    may_go_on.store(true, Ordering::Relaxed);
+    world.wait_until(|| {
+        let attr = world.run(world.look("f"));
+        attr.is_ok_and(|attr| attr.mode == 0o644)
+    });
+    let fh = world.run(world.fs.open(ino, WRITE)).unwrap().fh;
+    let synced = world.run(world.fs.fsync(fh));
+    assert!(synced.is_err(), "the failure is reported once");
+    world.run(world.fs.fsync(fh)).unwrap();
+    world.run(world.close(fh)).unwrap();
+}
+
+#[test]
+fn attributes_that_are_looked_at_while_they_are_stored_are_stored() {
+    let world = World::new();
+    world.sim.put(BUCKET, "f", "content");
+    let ino = world.run(world.look("f")).unwrap().ino;
+    let may_go_on = hold_back(&world, Operation::CopyObject);
+    chmod(&world, ino);
+    world.wait_until(|| count(&world, Operation::CopyObject) > 0);
+    look_at(&world, ino);
+    assert_eq!(world.run(world.look("f")).unwrap().mode, 0o600);
+    may_go_on.store(true, Ordering::Relaxed);
+    let mode = || world.sim.stat(BUCKET, "f").unwrap().headers.metadata.get("mode").cloned();
+    world.wait_until(|| mode().is_some());
+    assert_eq!(world.run(world.look("f")).unwrap().mode, 0o600);
+    assert_eq!(count(&world, Operation::CopyObject), 1);
+}
+
+#[test]
+fn fsync_of_a_directory_waits_for_its_attributes_that_are_being_stored() {
+    let world = World::new();
+    let made = world.fs.mkdir(ROOT, name("d"), DIRECTORY);
+    let ino = world.run(made).unwrap().value.ino;
+    let before = count(&world, Operation::PutObject);
+    let may_go_on = hold_back(&world, Operation::PutObject);
+    chmod(&world, ino);
+    world.wait_until(|| count(&world, Operation::PutObject) > before);
+    let flag = Arc::clone(&may_go_on);
+    let releasing = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        flag.store(true, Ordering::Relaxed);
+    });
+    let fh = world.run(world.fs.opendir(ino)).unwrap().fh;
+    world.run(world.fs.fsyncdir(fh)).unwrap();
+    let stored = world.sim.stat(BUCKET, "d/").unwrap().headers;
+    assert_eq!(stored.metadata["mode"], (0o40_600).to_string());
+    releasing.join().unwrap();
+}
