@@ -17,6 +17,8 @@ mod ahead;
 mod appends;
 #[path = "fs/bounds.rs"]
 mod bounds;
+#[path = "fs/deferred.rs"]
+mod deferred;
 #[path = "fs/directories.rs"]
 mod directories;
 #[path = "fs/fair.rs"]

@@ -98,21 +98,22 @@ impl Fs {
             if open.handles > 0 && open.file.stat().has_new_content {
                 return;
             }
+            open.is_storing = true;
         }
         let stored = self.commit(ino).await;
         let (file, is_closed) = {
-            let state = self.state();
-            let Some(open) = state.open.file(ino) else {
+            let mut state = self.state();
+            let Some(open) = state.open.file_mut(ino) else {
                 return;
             };
+            open.is_storing = false;
             (open.file.clone(), open.handles == 0)
         };
         match stored {
-            Ok(()) => {
-                if is_closed {
-                    self.forget_committed(ino);
-                }
-            }
+            // What was written meanwhile could not be stored, and is closed by now.
+            Ok(()) if is_closed && file.stat().refused => self.give_up(ino, &file).await,
+            Ok(()) if is_closed => self.forget_committed(ino),
+            Ok(()) => {}
             Err(error) => {
                 let key = file.place().key;
                 log::error!("{key}: its changed attributes could not be stored: {error}");

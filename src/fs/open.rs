@@ -401,7 +401,7 @@ impl State {
             return Closed::InUse;
         };
         open.handles = open.handles.saturating_sub(1);
-        if open.handles > 0 {
+        if open.handles > 0 || open.is_storing && !open.orphan {
             return Closed::InUse;
         }
         if open.orphan || !open.file.stat().dirty {
@@ -436,7 +436,7 @@ impl State {
 
 /// What closing a handle left.
 enum Closed {
-    /// The file has other handles.
+    /// The file has other handles, or its attributes are being stored.
     InUse,
     /// It was the last one.
     Gone(OpenFile),

@@ -67,7 +67,8 @@ impl Fs {
     pub async fn fsyncdir(&self, fh: Fh) -> FsResult<()> {
         let ino = self.handles.directory(fh)?.ino;
         self.store_deferred(|_| true).await;
-        self.state().late.take(ino)
+        // They may be on their way already.
+        self.commit(ino).await.and(self.state().late.take(ino))
     }
 
     /// Commits every dirty file, several at a time; what ends a mount. Returns the keys that could

@@ -25,6 +25,9 @@ pub(super) struct OpenFile {
     pub(super) hiding: Option<Hiding>,
     /// When changed attributes that wait to be stored were first changed.
     pub(super) deferred: Option<Instant>,
+    /// Whether they are being stored. What comes of that is then for the write-back
+    /// (`fs::deferred`) alone to say, and it ends the file if that has no handle.
+    pub(super) is_storing: bool,
 }
 
 /// A copy of an object, made before the object is deleted.
@@ -45,6 +48,7 @@ impl OpenFile {
             hidden: None,
             hiding: None,
             deferred: None,
+            is_storing: false,
         }
     }
 }
@@ -53,7 +57,8 @@ impl OpenFile {
     /// Whether nothing but attributes is to be stored, and they may wait for others.
     pub(super) fn waits(&self) -> bool {
         let stat = self.file.stat();
-        self.deferred.is_some() && stat.dirty && !stat.has_new_content && !stat.refused
+        let waits = self.deferred.is_some() || self.is_storing;
+        waits && stat.dirty && !stat.has_new_content && !stat.refused
     }
 }
 
@@ -86,7 +91,7 @@ impl KeptOpen {
             orphan: open.orphan,
             hidden: open.hidden.as_ref().map(named),
             hiding: hiding.map(|Hiding { place, of }| (named(place), of.as_str().to_owned())),
-            deferred: open.deferred.is_some(),
+            deferred: open.deferred.is_some() || open.is_storing,
         }
     }
 
@@ -113,6 +118,7 @@ impl KeptOpen {
             hidden,
             hiding,
             deferred: self.deferred.then(Instant::now),
+            is_storing: false,
             ..OpenFile::new(file)
         })
     }

@@ -1,5 +1,7 @@
 //! Faults on demand: which request fails, and how. Knows no HTTP.
 
+use std::time::Duration;
+
 use super::request::{Operation, SimRequest};
 
 /// How a request fails.
@@ -21,6 +23,8 @@ pub enum How {
     EmptyCopyResult,
     /// Status 200, and then what the rules say of a part copy that breaks off; not applied.
     Breaks,
+    /// Answered only after this time; applied.
+    AnswerAfter(Duration),
     /// Never answered; not applied.
     Stall,
     /// Never answered; applied.

@@ -179,6 +179,11 @@ async fn faulty(
             Ok(Response::new(Body::empty()))
         }
         Some(How::Reset) => Err(Dropped::OnPurpose),
+        Some(How::AnswerAfter(time)) => {
+            let answer = apply(request, asked, protocol).await;
+            tokio::time::sleep(time).await;
+            answer
+        }
         Some(How::Stall) => std::future::pending().await,
         Some(How::StallAfter) => {
             apply(request, asked, protocol).await?;

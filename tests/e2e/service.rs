@@ -179,6 +179,31 @@ fn attributes_that_were_not_stored_are_named_at_an_end_by_force_too() {
     assert!(log.contains("described: not committed"), "{log}");
 }
 
+#[test]
+fn an_unmount_by_force_ends_a_commit_of_many_parts() {
+    let rig = Rig::new();
+    let mut mounted = rig.mount();
+    rig.sim.set_pace(Pace {
+        delay: Duration::from_millis(50),
+        ..Pace::default()
+    });
+    let parts = || rig.sim.counters().of(Operation::UploadPart).requests;
+    let mut truncate = Command::new("truncate");
+    let mut writer = spawn(truncate.args(["-s", "64G"]).arg(mounted.path("big")));
+    wait_until("parts are uploaded", || parts() > 20);
+    let started = Instant::now();
+    let mut umount = Command::new("umount");
+    let _ = umount.args(["-i", "-f"]).arg(mounted.dir()).status();
+    mounted.wait();
+    let elapsed = started.elapsed();
+    assert!(elapsed < Duration::from_secs(20), "{elapsed:?}");
+    let sent = parts();
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(parts(), sent);
+    let _ = writer.wait();
+    assert!(rig.sim.stat(BUCKET, "big").is_none());
+}
+
 /// A small disk mounted over a directory.
 struct SmallDisk(PathBuf);
 

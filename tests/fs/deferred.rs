@@ -90,7 +90,16 @@ fn attributes_that_are_looked_at_while_they_are_stored_are_stored() {
     look_at(&world, ino);
     assert_eq!(world.run(world.look("f")).unwrap().mode, 0o600);
     may_go_on.store(true, Ordering::Relaxed);
-    let mode = || world.sim.stat(BUCKET, "f").unwrap().headers.metadata.get("mode").cloned();
+    let mode = || {
+        world
+            .sim
+            .stat(BUCKET, "f")
+            .unwrap()
+            .headers
+            .metadata
+            .get("mode")
+            .cloned()
+    };
     world.wait_until(|| mode().is_some());
     assert_eq!(world.run(world.look("f")).unwrap().mode, 0o600);
     assert_eq!(count(&world, Operation::CopyObject), 1);

@@ -276,3 +276,38 @@ fn a_directory_is_renamed_that_has_an_open_file_which_another_client_has_replace
     assert_eq!(&read(new.fh).unwrap()[..], b"newer");
     assert!(is_stale(&read(old.fh)));
 }
+
+/// The store has the new object of a fsync(2), and its answer is on the way.
+#[test]
+fn what_the_mount_itself_is_publishing_is_not_taken_for_another_clients() {
+    let world = trusting(Duration::ZERO);
+    world.sim.put(BUCKET, "f", vec![b'o'; 40]);
+    let write = OpenMode {
+        write: true,
+        ..READ
+    };
+    let (ino, reader) = world.run(open(&world, "f"));
+    let writer = world.run(world.fs.open(ino, write)).unwrap().fh;
+    for round in 0..3 {
+        let new = Bytes::from(vec![b'0' + round; 4]);
+        world.run(world.fs.write(writer, 0, new)).unwrap();
+        let before = world.sim.stat(BUCKET, "f").unwrap().etag;
+        let late = How::AnswerAfter(Duration::from_millis(1500));
+        world.sim.fault(Fault::on(Operation::PutObject, late));
+        let fs = std::sync::Arc::clone(&world.fs);
+        let (synced, outcome) = std::sync::mpsc::channel();
+        world.spawn(async move { synced.send(fs.fsync(writer).await) });
+        world.wait_until(|| world.sim.stat(BUCKET, "f").unwrap().etag != before);
+        // What was not written, and is in no cache.
+        let at = 8 + 8 * u64::from(round);
+        let range = ByteRange::new(at, at + 8);
+        let read = world.run(world.fs.read(reader.fh, range));
+        assert_eq!(&read.unwrap()[..], b"oooooooo");
+        assert_eq!(world.run(open(&world, "f")).0, ino, "the same inode");
+        world.run(world.concatenate(&["f"], "copy")).unwrap();
+        outcome.recv().unwrap().unwrap();
+        let copied = world.sim.content(BUCKET, "copy").unwrap();
+        assert_eq!(copied, world.sim.content(BUCKET, "f").unwrap());
+    }
+    assert!(world.run(world.close(writer)).is_ok());
+}
