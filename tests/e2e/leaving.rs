@@ -2,6 +2,8 @@
 
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -193,4 +195,58 @@ with open('f', 'w') as file:
     assert!(wait_soon(&mut started).success());
     mounted.unmount();
     assert_eq!(rig.sim.content(BUCKET, "f").unwrap(), b"written");
+}
+
+/// Promise: renames that stopped. What the store does after the interrupt is in nobody's way.
+#[test]
+fn mv_of_a_directory_that_was_interrupted_is_finished_by_the_same_command() {
+    for (held, said) in [
+        (Operation::CopyObject, "interrupted: nothing was moved"),
+        (Operation::DeleteObjects, "3 objects copied"),
+    ] {
+        let rig = Rig::new();
+        for file in ["a", "b", "c"] {
+            rig.store.put(BUCKET, &format!("old/{file}"), file);
+        }
+        let mounted = rig.mount_with("actimeo=1");
+        let may_go_on = Arc::new(AtomicBool::new(false));
+        rig.sim.on_request({
+            let may_go_on = Arc::clone(&may_go_on);
+            move |_, request| {
+                let came = Instant::now();
+                let is_held = || {
+                    !may_go_on.load(Ordering::Relaxed) && came.elapsed() < Duration::from_secs(20)
+                };
+                if request.operation == held {
+                    tokio::task::block_in_place(|| {
+                        while is_held() {
+                            std::thread::sleep(Duration::from_millis(5));
+                        }
+                    });
+                }
+            }
+        });
+        let before = rig.sim.counters().of(held).requests;
+        let mut mv = start(&mounted.dir(), "mv old new");
+        wait_for_request(&rig, held, before);
+        ends_soon(&mut mv, Signal::SIGINT);
+        if held == Operation::DeleteObjects {
+            // Not done at all: the store has forgotten it.
+            rig.sim
+                .fault(Fault::on(held, How::Status(500, "InternalError")));
+        }
+        let started = Instant::now();
+        while !mounted.log().contains(said) {
+            assert!(started.elapsed() < SOON, "{}", mounted.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        may_go_on.store(true, Ordering::Relaxed);
+        // The store is late, and the new name is found.
+        let shown = sh(
+            &mounted.dir(),
+            "sleep 2; ls -d new; mv -T old new; ls new; ! stat old 2> /dev/null",
+        );
+        assert_eq!(shown, "new\na\nb\nc\n");
+        mounted.unmount();
+    }
 }
