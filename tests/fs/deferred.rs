@@ -15,14 +15,18 @@ const WRITE: OpenMode = OpenMode {
     ..READ
 };
 
+/// Longer than a call takes that does not wait for the store.
+const HELD_MAX: Duration = Duration::from_secs(10);
+
 /// Holds the requests of an operation back until the flag is set.
 fn hold_back(world: &World, held: Operation) -> Arc<AtomicBool> {
     let may_go_on = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&may_go_on);
     world.sim.on_request(move |_, request| {
         if request.operation == held {
+            let came = Instant::now();
             tokio::task::block_in_place(|| {
-                while !flag.load(Ordering::Relaxed) {
+                while !flag.load(Ordering::Relaxed) && came.elapsed() < HELD_MAX {
                     std::thread::sleep(Duration::from_millis(1));
                 }
             });

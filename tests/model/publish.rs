@@ -178,7 +178,10 @@ impl Expected {
         let is_made = inode.base.is_none() && there.is_some();
         if is_made && inode.creation == Creation::IfAbsent {
             return match inode.is_directory {
-                true => Ok(self.join(id, key)),
+                true => {
+                    self.join(id, key);
+                    Ok(())
+                }
                 false => self.follow_or_meet(id, key, sim),
             };
         }
