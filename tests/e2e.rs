@@ -11,6 +11,8 @@ mod attributes;
 mod big;
 #[path = "e2e/command.rs"]
 mod command;
+#[path = "e2e/compared.rs"]
+mod compared;
 #[path = "e2e/copy.rs"]
 mod copy;
 #[path = "e2e/counting.rs"]
@@ -27,6 +29,8 @@ mod held;
 mod identity;
 #[path = "e2e/leaving.rs"]
 mod leaving;
+#[path = "e2e/mapping.rs"]
+mod mapping;
 #[path = "e2e/mounted.rs"]
 mod mounted;
 #[path = "e2e/names.rs"]
@@ -41,6 +45,8 @@ mod pjdfstest;
 mod posix;
 #[path = "servers/real.rs"]
 mod real;
+#[path = "e2e/reference.rs"]
+mod reference;
 #[path = "e2e/rig.rs"]
 mod rig;
 #[path = "e2e/s3fs_fuse.rs"]

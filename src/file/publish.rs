@@ -14,7 +14,7 @@ use crate::file::record::Intent;
 use crate::file::state::State;
 use crate::file::{Creation, File, FileError, Shared, appends};
 use crate::interrupt;
-use crate::object::ObjectVersion;
+use crate::object::{BucketName, ObjectKey, ObjectVersion};
 use crate::store::{ObjectHeaders, Precondition, StoreError, Tags};
 
 /// What is published by one commit, as it was when the commit began.
@@ -440,16 +440,27 @@ impl File {
     }
 }
 
-impl FileError {
-    /// Whether another client has made or replaced the object of this very place.
-    pub fn is_conflict_at(&self, place: &Place) -> bool {
-        match self {
-            Self::Stale { key } => *key == place.key,
-            Self::Store(
+impl File {
+    /// Whether a commit failed because another client has made, replaced or removed the object of
+    /// this very file.
+    pub fn is_overtaken(&self, error: &FileError) -> bool {
+        let state = self.state();
+        let base = state.base.as_ref();
+        let is_own = |bucket: Option<&BucketName>, key: &ObjectKey| {
+            let is_at = |own: (&BucketName, &ObjectKey)| {
+                own.1 == key && bucket.is_none_or(|bucket| bucket == own.0)
+            };
+            // A file that was moved here without its object still goes back to that.
+            is_at((state.place.bucket.name(), &state.place.key))
+                || base.is_some_and(|base| is_at((&base.bucket, &base.key)))
+        };
+        match error {
+            FileError::Stale { key } => is_own(None, key),
+            FileError::Store(
                 StoreError::Stale { bucket, key }
                 | StoreError::Overtaken { bucket, key }
                 | StoreError::Exists { bucket, key },
-            ) => (bucket, key) == (place.bucket.name(), &place.key),
+            ) => is_own(Some(bucket), key),
             _ => false,
         }
     }

@@ -157,12 +157,12 @@ impl Fs {
         let _pin = self.pin(ino)?;
         let file = self.content(ino, Want::Headers).await?;
         // What is to be committed goes first, with the tags there were.
-        let stored = match file.commit().await {
+        let stored = match self.commit(ino).await {
             Ok(()) => {
                 let Place { bucket, key } = file.place();
                 bucket.set_tags(&key, &tags).await.map_err(FsError::from)
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         };
         if stored.is_ok() {
             file.note_tags(Tags::These(tags));

@@ -143,6 +143,20 @@ impl Fs {
         }
     }
 
+    /// As [`Self::commit`].
+    pub(super) async fn commit_named(&self, file: &Arc<File>) -> FsResult<()> {
+        let ino = {
+            let state = self.state();
+            let mut open = state.open.iter();
+            let it = open.find(|(_, open)| Arc::ptr_eq(&open.file, file));
+            it.map(|(ino, _)| ino)
+        };
+        match ino {
+            Some(ino) => self.commit(ino).await,
+            None => Ok(()),
+        }
+    }
+
     /// Commits a file if it is dirty and has a name. Whatever takes bytes from the object it
     /// replaces is committed before, by the `File`.
     pub(super) async fn commit(&self, ino: Ino) -> FsResult<()> {
@@ -161,8 +175,9 @@ impl Fs {
         if let Some(handles) = now.map(|open| open.handles) {
             state.learn_content(ino, &file);
             let is_file = state.tree.file(ino).is_some();
-            let met_another = |error: &FileError| error.is_conflict_at(&file.place());
-            if is_file && handles > 0 && committed.as_ref().is_err_and(met_another) {
+            let error = committed.as_ref().err();
+            let is_overtaken = error.is_some_and(|error| file.is_overtaken(error));
+            if is_file && handles > 0 && is_overtaken {
                 // The other client's file has the name now, and not only after the last close.
                 state.lose_name(ino);
             }

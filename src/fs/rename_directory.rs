@@ -125,7 +125,7 @@ impl Fs {
         let open = self.state().open_below(ends);
         for file in open.values() {
             match file.pending_headers() {
-                Some(_) => file.commit().await?,
+                Some(_) => self.commit_named(file).await?,
                 None => file.publish_sent_ahead().await?,
             }
         }

@@ -3,7 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -44,6 +44,8 @@ pub struct World {
     dialect: Dialect,
     shared: Arc<Shared>,
     kept: Kept,
+    /// The descriptors of `kept` that are the process's own.
+    own: Vec<RawFd>,
     /// The service's.
     _runtime: Runtime,
 }
@@ -137,8 +139,8 @@ impl World {
         let buckets = connected(&daemon, &config, &dialect);
         let kept = Kept::create(staging.path()).unwrap();
         let (bounds, handle) = (config.bounds.clone(), daemon.handle().clone());
-        let own = kept.try_clone().unwrap();
-        let shared = Shared::keeping(buckets, bounds, handle, own).unwrap();
+        let (kept_own, own) = shared_out(&kept);
+        let shared = Shared::keeping(buckets, bounds, handle, kept_own).unwrap();
         let fs = Arc::new(Fs::new(&config, Arc::clone(&shared)));
         let background = Arc::clone(&fs);
         daemon.spawn(async move { background.store_attributes().await });
@@ -151,6 +153,7 @@ impl World {
             dialect,
             shared,
             kept,
+            own,
             _runtime: runtime,
         }
     }
@@ -187,10 +190,15 @@ impl World {
         std::mem::forget((Arc::clone(&self.fs), Arc::clone(&self.shared)));
         let killed = self.daemon.replace(Runtime::new().unwrap());
         killed.unwrap().shutdown_timeout(Duration::from_secs(10));
+        // But its descriptors, which would be too many after hundreds of kills.
+        for descriptor in self.own.drain(..) {
+            nix::unistd::close(descriptor).unwrap();
+        }
         let buckets = connected(self.daemon(), &self.config, &self.dialect);
         let (bounds, handle) = (self.config.bounds.clone(), self.daemon().handle().clone());
-        let own = self.kept.try_clone().unwrap();
-        let (shared, values) = Shared::resuming(buckets, bounds, handle, own).unwrap();
+        let (kept_own, own) = shared_out(&self.kept);
+        self.own = own;
+        let (shared, values) = Shared::resuming(buckets, bounds, handle, kept_own).unwrap();
         let restored = Fs::restore(&self.config, Arc::clone(&shared), &values);
         (self.shared, self.fs) = (shared, Arc::new(restored.unwrap()));
         let background = Arc::clone(&self.fs);
@@ -445,6 +453,13 @@ impl World {
         self.close(fh).await?;
         bytes
     }
+}
+
+/// What a process is given of what is kept, and the descriptors of that.
+fn shared_out(kept: &Kept) -> (Kept, Vec<RawFd>) {
+    let own = kept.try_clone().unwrap();
+    let descriptors = own.descriptors().map(|descriptor| descriptor.as_raw_fd());
+    (own, descriptors.into())
 }
 
 /// The buckets of a mount, by connections of this runtime.
