@@ -14,6 +14,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub mod extended;
 
+/// The last second of the year 9999.
+const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
 /// Nanoseconds in a second.
 const NANOS: u128 = 1_000_000_000;
 /// Digits of all of them.
@@ -121,6 +123,21 @@ impl Attributes {
             mtime: time("mtime").or_else(|| timed("file-mtime")),
             atime: time("atime").or_else(|| timed("file-atime")),
             ctime: time("ctime"),
+        }
+    }
+
+    /// All of them, none shorter in metadata than what is ever written in its place.
+    pub fn longest() -> Self {
+        let last = UNIX_EPOCH.checked_add(LAST_SECOND + Duration::from_nanos(1));
+        Self {
+            kind: Some(Kind::Socket),
+            permissions: Some(PERMISSION_BITS as u16),
+            uid: Some(u32::MAX),
+            gid: Some(u32::MAX),
+            rdev: None,
+            mtime: last,
+            atime: last,
+            ctime: last,
         }
     }
 

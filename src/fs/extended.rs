@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::attributes::extended::{self, Extended};
+use crate::attributes::{Attributes, Kind};
 use crate::file::{File, Place};
 use crate::fs::lookup::Want;
 use crate::fs::state::State;
@@ -329,9 +330,13 @@ fn change_extended(
     Ok(())
 }
 
-/// Stores bound the metadata of an object: names and values together.
+/// Stores bound the metadata of an object: names and values together. The attributes that an edit
+/// may give the object are to fit in, too, or its content could not be stored.
 fn check_size(headers: &ObjectHeaders, bytes_max: u64) -> FsResult<()> {
-    if headers.metadata_bytes() > bytes_max {
+    let mut with_all = headers.clone();
+    Attributes::longest().write_to(&mut with_all.metadata, Kind::File);
+    with_all.note_size(u64::MAX);
+    if with_all.metadata_bytes() > bytes_max {
         return Err(FsError::NoRoom);
     }
     Ok(())

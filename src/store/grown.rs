@@ -52,18 +52,25 @@ impl ObjectHeaders {
     }
 
     /// Notes of an object of so many bytes with these headers what it has grown from, the latest
-    /// first; not if it has no time, or if its metadata would be longer than this.
+    /// first; not if it has no time, and no more than the bound of its metadata leaves room for.
     pub fn note_growth(&mut self, size: u64, from: &[Fingerprint], metadata_bytes_max: u64) {
         self.metadata.remove(GROWN_FROM);
         let Some(changed) = self.metadata.get(CHANGED).filter(|_| !from.is_empty()) else {
             return;
         };
         let mut word = format!("{size} {changed}");
+        let others = self.metadata_bytes() + GROWN_FROM.len() as u64;
+        let len_max = metadata_bytes_max.saturating_sub(others);
+        let mut count = 0;
         for fingerprint in from.iter().take(FINGERPRINTS_MAX) {
-            word.push(' ');
-            word.push_str(&fingerprint.text());
+            let next = format!(" {}", fingerprint.text());
+            if (word.len() + next.len()) as u64 > len_max {
+                break;
+            }
+            word.push_str(&next);
+            count += 1;
         }
-        if self.metadata_bytes() + (GROWN_FROM.len() + word.len()) as u64 <= metadata_bytes_max {
+        if count > 0 {
             self.metadata.insert(GROWN_FROM.to_owned(), word);
         }
     }
