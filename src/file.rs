@@ -191,12 +191,13 @@ pub struct FileStat {
     pub was_edited: bool,
 }
 
-/// Whether a new file may take the place of an object that another client made meanwhile.
+/// Whether a commit may take the place of what another client made or replaced meanwhile.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Creation {
-    /// The last writer wins.
+    /// The last writer wins: the file was cut to nothing since it was last in step with an object.
     Replace,
-    /// No, because it was made where nothing was known to be; the commit fails with "stale".
+    /// No, because it was made where nothing was known to be, or is an edit of a version; the
+    /// commit fails with "stale".
     IfAbsent,
     /// O_EXCL: the commit fails with "exists" where the store can tell.
     Exclusive,

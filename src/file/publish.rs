@@ -467,17 +467,15 @@ impl File {
 }
 
 impl State {
-    /// What a commit asks of the object now at the place. An edit of an object must not undo
-    /// another writer's, nor must an append to an empty one or new attributes, for which that is
-    /// written anew; a whole new content replaces whatever is there.
+    /// What a commit asks of the object now at the place: that another client has not made or
+    /// replaced it. Only what was cut to nothing replaces whatever is there; a marker has no bytes.
     pub fn precondition(&self) -> Precondition {
-        let is_edit =
-            self.edits_base() || self.appended_from.is_some() || self.has_new_headers_only();
+        let is_marker = self.place.key.as_str().ends_with('/');
         match (&self.base, self.creation) {
+            (_, Creation::Replace) => Precondition::None,
             (None, Creation::Exclusive | Creation::IfAbsent) => Precondition::Absent,
-            (None, Creation::Replace) => Precondition::None,
-            (Some(base), _) if is_edit => Precondition::Unchanged(base.etag.clone()),
-            (Some(_), _) => Precondition::None,
+            (Some(_), _) if is_marker => Precondition::None,
+            (Some(base), _) => Precondition::Unchanged(base.etag.clone()),
         }
     }
 

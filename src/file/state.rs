@@ -94,6 +94,7 @@ impl State {
             base: Some(seen.version.clone()),
             based_at: Some(seen.at),
             modified: attributes.mtime.unwrap_or(seen.modified),
+            creation: Creation::IfAbsent,
             edits: 0,
             ..Self::created(place, Creation::Replace, headers, attributes)
         }
@@ -149,21 +150,10 @@ impl State {
         }
     }
 
-    /// Whether a file, and not the marker of a directory, has headers to commit and no bytes.
-    pub fn has_new_headers_only(&self) -> bool {
-        !self.has_new_content() && !self.place.key.as_str().ends_with('/')
-    }
-
     /// Whether a commit of just this content has failed.
     pub fn is_refused(&self) -> bool {
         let refused = self.refused.as_ref();
         self.is_dirty() && refused.is_some_and(|(edits, _)| *edits == self.edits)
-    }
-
-    /// Whether bytes of its object are part of the content.
-    pub fn edits_base(&self) -> bool {
-        let base = self.base.as_ref();
-        base.is_some_and(|base| self.map.versions().contains(base))
     }
 
     pub fn truncate(&mut self, staging: &mut Staging, len: u64) -> Result<(), FileError> {
@@ -321,7 +311,7 @@ impl State {
         self.map = rebased;
         self.base = Some(version.clone());
         self.based_at = Some(Instant::now());
-        self.creation = Creation::Replace;
+        self.creation = Creation::IfAbsent;
         self.appended_from = self.appended_from.map(|_| committed.len());
         self.edits_published = edits;
     }

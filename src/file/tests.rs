@@ -200,7 +200,7 @@ async fn a_read_of_an_object_replaced_by_another_writer_is_stale() {
 async fn a_whole_new_content_replaces_what_another_writer_put_there() {
     let toy = Toy::new();
     let file = toy.object("a", &bytes(90, 1));
-    file.truncate(0).await.unwrap();
+    file.set_len(0).await.unwrap();
     file.write(0, b"mine").await.unwrap();
     toy.bucket.replace("a", b"other");
     file.commit().await.unwrap();

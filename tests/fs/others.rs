@@ -50,6 +50,42 @@ fn what_another_client_made_where_nothing_was_is_not_overwritten() {
 }
 
 #[test]
+fn an_edit_of_an_empty_file_does_not_overwrite_what_another_client_stored() {
+    let truncating = OpenMode {
+        truncate: true,
+        ..WRITE
+    };
+    let write = |world: &World, fh, at, bytes| {
+        let bytes = Bytes::from_static(bytes);
+        world
+            .run(world.fs.write(fh, WriteAt::Offset(at), bytes))
+            .unwrap();
+    };
+    // (what was there, how it is opened, whether it is stored once before, where is written)
+    for (before, mode, is_synced, at) in [
+        ("", WRITE, false, 0),
+        ("", WRITE, false, 10),
+        ("", truncating, true, 0),
+        ("old", truncating, true, 0),
+        // All of it is overwritten.
+        ("old", WRITE, false, 0),
+    ] {
+        let what = format!("{before:?}, cut: {}, at {at}", mode.truncate);
+        let world = World::new();
+        world.sim.put(BUCKET, "f", before);
+        let fh = world.run(world.open_to_write("f", mode)).unwrap();
+        if is_synced {
+            world.run(world.fs.fsync(fh)).unwrap();
+        }
+        world.sim.put(BUCKET, "f", "theirs, longer");
+        write(&world, fh, at, b"mine");
+        let closed = world.run(world.close(fh));
+        assert!(is_stale(&closed), "{what}: {closed:?}");
+        assert_eq!(content(&world, "f"), "theirs, longer", "{what}");
+    }
+}
+
+#[test]
 fn a_file_that_is_cut_to_nothing_replaces_whatever_is_there() {
     let world = World::new();
     for (name, cuts) in [("opened", false), ("cut", true)] {

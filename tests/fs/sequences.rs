@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use s3fs::config::AttributeSource;
-use s3fs::fs::{CopyRequest, DirEntry, Fh, Ino, OpenMode, RenameMode, SetExtended};
+use s3fs::fs::{CopyRequest, DirEntry, Fh, Ino, OpenMode, RenameMode, SetAttr, SetExtended};
 use s3fs::limits::Limits;
 use s3fs::range::ByteRange;
 use s3fs::sim::Operation;
@@ -110,6 +110,12 @@ fn an_open_file_that_was_removed_moves_with_its_directory() {
     world.sim.delete(BUCKET, "d/f");
     world.run(world.rename("d", "e")).unwrap();
     world.run(async {
+        let nothing = SetAttr {
+            size: Some(0),
+            ..SetAttr::default()
+        };
+        let ino = world.look("e/f").await.unwrap().ino;
+        world.fs.setattr(ino, Some(fh), nothing).await.unwrap();
         let written = world.fs.write(fh, 0, Bytes::from_static(b"all")).await;
         written.unwrap();
         world.close(fh).await.unwrap();

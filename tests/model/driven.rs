@@ -34,8 +34,8 @@ pub struct Driven {
     pub handles: Vec<(Fh, Ino)>,
     /// Lookups are forgotten after each operation, as a kernel short of memory would.
     pub forgets: bool,
-    /// A process was killed.
-    pub was_killed: bool,
+    /// How many processes were killed.
+    pub kills: usize,
     lookups: Mutex<Vec<Ino>>,
     /// The number of the last request.
     requests: u64,
@@ -47,7 +47,7 @@ impl Driven {
             world,
             handles: Vec::new(),
             forgets,
-            was_killed: false,
+            kills: 0,
             lookups: Mutex::default(),
             requests: 0,
         }
@@ -55,7 +55,7 @@ impl Driven {
 
     /// Kills the process; another goes on.
     pub fn kill(&mut self) {
-        self.was_killed = true;
+        self.kills += 1;
         self.world.kill();
     }
 

@@ -127,10 +127,6 @@ impl Inode {
         self.cells.len() != size_of(base) || !self.cells.iter().enumerate().all(is_base)
     }
 
-    pub fn uses(&self, version: Version) -> bool {
-        self.versions().contains(&version)
-    }
-
     pub fn versions(&self) -> BTreeSet<Version> {
         let of = |cell: &Cell| match cell.home {
             Home::Object(version, _) => Some(version),

@@ -66,7 +66,7 @@ impl Expected {
         }
         inode.base = Some(version);
         inode.dirty = false;
-        inode.creation = Creation::Replace;
+        inode.creation = Creation::IfAbsent;
         inode.appended_from = None;
     }
 
@@ -163,11 +163,10 @@ impl Expected {
         let inode = &self.inodes[&id];
         let there = self.store.get(key).map(|object| object.version);
         // An edit of an object must not undo another writer's, nor must a change of attributes.
-        if let Some(base) = inode.base
-            && there != Some(base)
-            && (inode.uses(base)
-                || inode.appended_from.is_some()
-                || !(inode.is_directory || self.has_new_content(id)))
+        if inode.base.is_some()
+            && there != inode.base
+            && inode.creation != Creation::Replace
+            && !inode.is_directory
         {
             return self.follow_or_meet(id, key, sim);
         }
@@ -350,7 +349,7 @@ pub fn inode_of(path: &str, object: Object) -> Inode {
         meta: object.meta,
         base: Some(object.version),
         dirty: false,
-        creation: Creation::Replace,
+        creation: Creation::IfAbsent,
         appended_from: None,
         handles: 1,
         waits: false,
