@@ -232,6 +232,9 @@ pub trait Bucket: fmt::Debug + Send + Sync {
     /// What the store allows.
     fn limits(&self) -> &Limits;
 
+    /// Whether the store itself keeps a precondition of a write, so that it costs no more requests.
+    fn keeps_preconditions(&self) -> bool;
+
     /// Whether the bucket can be reached and listed; what a mount of a whole bucket asks first.
     /// A mount of a prefix asks [`Self::list`] for one key of it: a policy may allow no more.
     ///

@@ -299,6 +299,11 @@ impl Fs {
             None => ends.from.bucket.head(&object.key).await?.version,
         };
         let (there, precondition) = match ends.earlier {
+            // What another client has made there since that was found to be empty is not replaced;
+            // the marker of an empty directory is.
+            None if to.bucket.keeps_preconditions() && !to.key.as_str().ends_with('/') => {
+                (None, Precondition::Absent)
+            }
             None => (None, Precondition::None),
             // What is there and is no copy of this is not replaced.
             Some(_) => (

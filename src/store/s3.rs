@@ -71,6 +71,10 @@ impl Bucket for S3Bucket {
         &self.connection.dialect.limits
     }
 
+    fn keeps_preconditions(&self) -> bool {
+        self.keeps_conditions()
+    }
+
     async fn check(&self) -> StoreResult<()> {
         self.check_reachable().await
     }

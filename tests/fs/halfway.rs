@@ -160,3 +160,15 @@ fn a_repeated_rename_replaces_nothing_that_is_not_its_own_copy() {
         assert_eq!(world.sim.content(BUCKET, "n/b").unwrap(), b"b");
     }
 }
+
+#[test]
+fn a_rename_of_a_directory_replaces_nothing_that_another_client_made_under_the_new_name() {
+    let world = World::new();
+    world.sim.put(BUCKET, "d/f", "ours");
+    world.sim.put(BUCKET, "d/g", "ours");
+    assert!(world.run(world.look("e")).is_err());
+    world.sim.put(BUCKET, "e/f", "theirs");
+    assert!(world.run(world.rename("d", "e")).is_err());
+    assert_eq!(world.sim.content(BUCKET, "e/f").unwrap(), b"theirs");
+    assert_eq!(world.sim.keys(BUCKET), ["d/f", "d/g", "e/f"]);
+}

@@ -80,6 +80,10 @@ impl Bucket for PatternBucket {
     fn limits(&self) -> &Limits {
         unimplemented!()
     }
+
+    fn keeps_preconditions(&self) -> bool {
+        true
+    }
     async fn check(&self) -> StoreResult<()> {
         unimplemented!()
     }

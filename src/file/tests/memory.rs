@@ -224,6 +224,10 @@ impl Bucket for MemoryBucket {
         &self.limits
     }
 
+    fn keeps_preconditions(&self) -> bool {
+        true
+    }
+
     async fn check(&self) -> StoreResult<()> {
         Ok(())
     }

@@ -56,6 +56,12 @@ impl S3Bucket {
             .withdraw(&why.to_string());
     }
 
+    /// Whether the store keeps preconditions of writes.
+    pub(super) fn keeps_conditions(&self) -> bool {
+        self.connection.dialect.write_conditions == Conditions::Honoured
+            && self.connection.offers.write_conditions.is_there()
+    }
+
     /// Where the store may not keep the precondition, looks whether it holds now. Another writer
     /// can still come in between.
     pub(super) async fn look_at_destination(
@@ -63,9 +69,7 @@ impl S3Bucket {
         key: &ObjectKey,
         precondition: &Precondition,
     ) -> StoreResult<()> {
-        let is_kept = self.connection.dialect.write_conditions == Conditions::Honoured
-            && self.connection.offers.write_conditions.is_there();
-        if is_kept || *precondition == Precondition::None {
+        if self.keeps_conditions() || *precondition == Precondition::None {
             return Ok(());
         }
         let (bucket, key) = (self.name.clone(), key.clone());
