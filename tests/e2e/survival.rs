@@ -220,6 +220,51 @@ fn a_daemon_that_cannot_serve_is_tried_again_until_it_can_and_not_without_a_paus
     assert_eq!(rig.sim.content(BUCKET, "f").unwrap(), b"before after");
 }
 
+#[test]
+fn daemons_that_abort_over_what_they_restore_are_given_up_and_the_mount_ends() {
+    let rig = Rig::new();
+    rig.sim.put(BUCKET, "f", "old");
+    let said = works(
+        &rig,
+        r#"
+        cp /etc/ssl/certs/ca-certificates.crt "$over/ca"
+        mkfifo "$over/never"
+        # Where a daemon logs to that has no journal.
+        python3 -c "import socket, sys
+log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+log.bind('/run/syslog')
+while True: print(log.recv(65536).decode(), flush=True)" >"$over/log" &
+        while [ ! -S /run/syslog ]; do sleep 0.1; done
+        mount -t s3fs bucket "$dir" -o "_netdev,ca_bundle=$over/ca,staging_dir=$over,$options"
+        supervisor=$(pgrep -x s3fs-supervisor)
+        writes "$dir/f" new
+        # The next ones wait for what they read first, until they abort.
+        mv "$over/never" "$over/ca"
+        last=$(daemon)
+        kill -9 "$last"
+        for _ in 1 2 3 4 5; do
+            until next=$(daemon) && [ "$next" != "$last" ]; do sleep 0.05; done
+            sleep 0.2
+            kill -ABRT "$next"
+            last=$next
+        done
+        while kill -0 "$supervisor" 2>/dev/null; do sleep 0.05; done
+        fails daemon
+        # The mount has ended with it; umount(8) and mount(8) are all that it takes.
+        fails ls "$dir" 2>"$over/said"
+        grep 'Transport endpoint is not connected' "$over/said"
+        umount -l "$dir"
+        mount -t s3fs bucket "$dir" -o "_netdev,$options"
+        [ "$(cat "$dir/f")" = old ]
+        umount "$dir"
+        cat "$over/log"
+        "#,
+    );
+    let line = "5 daemons in a row aborted over what they restored; the mount ends";
+    assert_eq!(said.matches(line).count(), 1, "{said}");
+    assert_eq!(rig.sim.content(BUCKET, "f").unwrap(), b"old");
+}
+
 /// Calls that wait for the store when the daemon is killed, and one file that is just open.
 const CALLS: &str = r#"
 import errno, os, subprocess, sys, threading, time
