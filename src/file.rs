@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::DerefMut as _;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Instant, SystemTime};
 
@@ -309,6 +309,8 @@ pub struct File {
     turn: Guarded<Turn>,
     state: Guarded<State>,
     staging: Arc<Guarded<Staging>>,
+    /// Who has it open for reading alone.
+    readers: AtomicUsize,
     /// Told whenever an eager part is done or given up.
     progress: Notify,
 }
@@ -364,6 +366,7 @@ impl File {
             turn: Guarded::default(),
             state: Guarded::new(state),
             staging: Arc::new(Guarded::new(staging)),
+            readers: AtomicUsize::new(0),
             progress: Notify::new(),
         })
     }

@@ -1,6 +1,7 @@
 //! Appends: an edit that is nothing but these goes behind whatever another client has made of the
 //! object meanwhile, because that is what O_APPEND means. Knows no handle.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::attributes::Kind;
@@ -93,6 +94,11 @@ impl File {
         };
         let now = stat.as_ref().map(|stat| Seen::of_stat(stat, asked));
         let mut state = self.state();
+        let has_grown = now.as_ref().is_some_and(|seen| state.has_grown_to(seen));
+        if !has_grown && self.readers.load(Ordering::Relaxed) > 0 {
+            // They would go on in other bytes than those that they have read.
+            return Ok(false);
+        }
         let kind = |kind: Option<Kind>| kind.unwrap_or(Kind::File);
         let is_other_kind = now.as_ref().is_some_and(|seen| {
             kind(seen.attributes.and_then(|told| told.kind)) != kind(state.attributes.kind)
@@ -110,6 +116,16 @@ impl File {
             self.shared.strike(self);
         }
         Ok(true)
+    }
+
+    /// Somebody opens the file for reading alone, and is to see one version.
+    pub fn add_reader(&self) {
+        self.readers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One of these closes it.
+    pub fn remove_reader(&self) {
+        self.readers.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// What is now known of the object of a file, of which it is another version: whether that

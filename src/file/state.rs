@@ -265,14 +265,18 @@ impl State {
         self.modified = self.attributes.mtime.unwrap_or(seen.modified);
     }
 
+    /// Whether an object has grown from the version that the file was last in step with.
+    pub fn has_grown_to(&self, seen: &Seen) -> bool {
+        self.base.as_ref().is_some_and(|base| {
+            seen.version.size >= base.size && growth(seen).contains(&Fingerprint::of(base))
+        })
+    }
+
     /// If the object has grown from the version that the file is of, and nothing was changed here,
     /// the file is of the new version from now on: it begins with all that there was. Whether so.
     pub fn grow(&mut self, seen: &Seen) -> bool {
         let is_own = self.is_dirty() || self.orphan || self.superseded;
-        let has_grown = self.base.as_ref().is_some_and(|base| {
-            seen.version.size >= base.size && growth(seen).contains(&Fingerprint::of(base))
-        });
-        if is_own || !has_grown || !self.unsettled.is_empty() {
+        if is_own || !self.has_grown_to(seen) || !self.unsettled.is_empty() {
             return false;
         }
         self.map = ExtentMap::of_object(seen.version.clone());

@@ -44,12 +44,23 @@ record!(OpenMode {
 });
 
 impl FileHandle {
-    pub(super) const fn new(ino: Ino, file: Arc<File>, mode: OpenMode, window: Window) -> Self {
+    pub(super) fn new(ino: Ino, file: Arc<File>, mode: OpenMode, window: Window) -> Self {
+        if !mode.write {
+            file.add_reader();
+        }
         Self {
             ino,
             file,
             mode,
             window: Guarded::new(window),
+        }
+    }
+}
+
+impl Drop for FileHandle {
+    fn drop(&mut self) {
+        if !self.mode.write {
+            self.file.remove_reader();
         }
     }
 }

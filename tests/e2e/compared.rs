@@ -74,7 +74,7 @@ impl Inode {
             base: Some(object.to_vec()),
             dirty: false,
             appended_from: None,
-            may_replace: true,
+            may_replace: false,
             met_another: false,
             handles: 0,
         }
@@ -475,6 +475,8 @@ impl<'a> Compared<'a> {
     /// the caller is told, and what another client has made is there.
     fn committed(&mut self, number: u64, done: io::Result<()>) {
         let store = self.store.clone();
+        let mut handles = self.handles.iter();
+        let has_readers = handles.any(|handle| handle.inode == number && !handle.how.write);
         let inode = self.inode(number);
         let (Some(name), true) = (inode.name, inode.dirty) else {
             let may_fail = inode.dirty && inode.met_another;
@@ -490,6 +492,10 @@ impl<'a> Compared<'a> {
             return;
         }
         let mut stored = inode.bytes();
+        assert!(
+            !(is_overtaken && inode.appended_from.is_some() && has_readers),
+            "{name}: who reads was taken to another client's object"
+        );
         if is_overtaken && let Some(from) = inode.appended_from {
             // What was appended goes behind what is there now.
             let tail = stored.split_off(from);
@@ -497,7 +503,7 @@ impl<'a> Compared<'a> {
             stored.extend(tail);
         } else if is_overtaken {
             let has_none_of_it = inode.cells.iter().all(|cell| !cell.1);
-            let may = has_none_of_it && (inode.may_replace || there.is_none());
+            let may = has_none_of_it && inode.may_replace;
             assert!(may, "{name}: another client's object was overwritten");
         }
         inode.stored(stored.clone());

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use s3fs::fs::{Fh, FsError, FsResult, Ino, OpenMode, SetAttr, SetExtended, WriteAt};
 use s3fs::limits::MIB;
+use s3fs::range::ByteRange;
 use s3fs::sim::{Fault, How, Operation, Rules};
 use s3fs::store::dialect::Dialect;
 
@@ -289,6 +290,37 @@ fn an_append_keeps_the_attributes_that_another_client_gave_the_object() {
     let stored = world.sim.stat(BUCKET, "log").unwrap().headers.metadata;
     assert_eq!(stored["mode"], (0o100_600).to_string());
     assert_eq!(world.run(world.look("log")).unwrap().mode, 0o600);
+}
+
+#[test]
+fn an_append_does_not_take_those_who_read_to_another_clients_object() {
+    let world = World::new();
+    world.sim.put(BUCKET, "log", "AAAAAAAA");
+    let ino = world.run(world.look("log")).unwrap().ino;
+    let reader = world.run(world.fs.open(ino, READ)).unwrap().fh;
+    let read = |from, to| world.run(world.fs.read(reader, ByteRange::new(from, to)));
+    assert_eq!(&read(0, 4).unwrap()[..], b"AAAA");
+    // Of another mount: it has grown, and both go on.
+    let other = World::over(&world);
+    other.run(other.append("log", b"BB")).unwrap();
+    let fh = append_to(&world, "log", b"CC");
+    world.run(world.close(fh)).unwrap();
+    assert_eq!(content(&world, "log"), "AAAAAAAABBCC");
+    assert_eq!(&read(4, 12).unwrap()[..], b"AAAABBCC");
+    // Another object.
+    let fh = append_to(&world, "log", b"DD");
+    world.sim.put(BUCKET, "log", "EEEEEEEEEEEEEEEEEEEE");
+    let closed = world.run(world.close(fh));
+    assert!(is_stale(&closed), "{closed:?}");
+    assert_eq!(content(&world, "log"), "EEEEEEEEEEEEEEEEEEEE");
+    let rest = read(4, 20);
+    assert!(rest.as_ref().is_err() || &rest.unwrap()[..] == b"AAAABBCCDD");
+    world.run(world.fs.release(reader)).unwrap();
+    // Nobody reads: it goes behind.
+    let fh = append_to(&world, "log", b"FF");
+    world.sim.put(BUCKET, "log", "GG");
+    world.run(world.close(fh)).unwrap();
+    assert_eq!(content(&world, "log"), "GGFF");
 }
 
 #[test]

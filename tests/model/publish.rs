@@ -230,6 +230,11 @@ impl Expected {
     fn follow(&mut self, id: u64, key: &str, sim: &Sim) -> Option<()> {
         let inode = &self.inodes[&id];
         let from = inode.appended_from?;
+        // Who reads is not to go on in other bytes.
+        let mut handles = self.handles.iter();
+        if handles.any(|handle| handle.inode == id && !handle.mode.write) {
+            return None;
+        }
         let now = self.store.get(key).cloned();
         if let Some(kind) = now.as_ref().and_then(|now| now.meta.kind)
             && Some(kind) != inode.meta.kind.or(Some(Kind::File))
