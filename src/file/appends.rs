@@ -10,6 +10,7 @@ use crate::file::outcome::Unsettled;
 use crate::file::state::State;
 use crate::file::{Creation, File, FileError, Seen};
 use crate::range::ByteRange;
+use crate::staging::{Disk, Staging};
 use crate::store::{ObjectStat, StoreError};
 
 /// Bound of the pause after the first conflict; it doubles with each.
@@ -19,17 +20,19 @@ const PAUSE_FIRST: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 impl State {
-    /// Has bytes put behind the last one; where they went. `None` as with [`Self::write`].
+    /// Puts bytes behind the last one; where they went. `None` as with [`Self::write_within`].
     pub fn append(
         &mut self,
-        write: impl FnOnce(&mut Self, u64) -> Result<Option<()>, FileError>,
+        staging: &mut Staging,
+        bytes: &[u8],
+        disk: Disk,
     ) -> Result<Option<u64>, FileError> {
         let at = self.map.len();
         let from = match self.is_dirty() {
             true => self.appended_from,
             false => Some(at),
         };
-        let written = write(self, at)?;
+        let written = self.write_within(staging, at, bytes, disk)?;
         self.appended_from = from;
         Ok(written.map(|()| at))
     }
