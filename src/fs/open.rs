@@ -254,11 +254,8 @@ impl Fs {
         let waits = {
             let state = self.state();
             let open = state.open.file(handle.ino);
-            let stat = handle.file.stat();
-            // A reader's close says nothing of what others write, unless it is the last. What is
-            // still empty the flush has left to another handle, or stored.
-            let is_others = !handle.mode.can_change() || stat.dirty && stat.size == 0;
-            open.is_some_and(|open| open.waits() || open.handles > 1 && is_others)
+            // A reader's close says nothing of what others write, unless it is the last.
+            open.is_some_and(|open| open.waits() || open.handles > 1 && !handle.mode.can_change())
         };
         let committed = if waits || handle.file.stat().refused {
             Ok(())
