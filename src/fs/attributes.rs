@@ -207,7 +207,8 @@ impl Fs {
             done = self.commit(ino).await;
         }
         self.close(ino).await;
-        done
+        // By now that may have been the last.
+        done.and(self.state().late.take(ino))
     }
 
     /// A write by somebody who is not root takes the set-id bits away: write(2).

@@ -25,6 +25,11 @@ impl Default for Late {
 }
 
 impl Late {
+    /// Nobody was told of this failure.
+    pub(super) fn note(&mut self, ino: Ino, key: ObjectKey, error: FsError) {
+        self.0.put(ino, (key, error));
+    }
+
     /// The failure, which is told once.
     pub(super) fn take(&mut self, ino: Ino) -> FsResult<()> {
         self.0.pop(&ino).map_or(Ok(()), |(_, error)| Err(error))
@@ -101,27 +106,18 @@ impl Fs {
             open.is_storing = true;
         }
         let stored = self.commit(ino).await;
-        let (file, is_closed) = {
+        {
             let mut state = self.state();
             let Some(open) = state.open.file_mut(ino) else {
                 return;
             };
             open.is_storing = false;
-            (open.file.clone(), open.handles == 0)
-        };
-        match stored {
-            // What was written meanwhile could not be stored, and is closed by now.
-            Ok(()) if is_closed && file.stat().refused => self.give_up(ino, &file).await,
-            Ok(()) if is_closed => self.forget_committed(ino),
-            Ok(()) => {}
-            Err(error) => {
-                let key = file.place().key;
+            let key = open.file.place().key;
+            if let Err(error) = stored {
                 log::error!("{key}: its changed attributes could not be stored: {error}");
-                self.state().late.0.put(ino, (key, error));
-                if is_closed {
-                    self.give_up(ino, &file).await;
-                }
+                state.late.note(ino, key, error);
             }
         }
+        self.end_if_closed(ino).await;
     }
 }

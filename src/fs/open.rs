@@ -254,8 +254,11 @@ impl Fs {
         let waits = {
             let state = self.state();
             let open = state.open.file(handle.ino);
-            // A reader's close says nothing of what others write, unless it is the last.
-            open.is_some_and(|open| open.waits() || open.handles > 1 && !handle.mode.can_change())
+            let stat = handle.file.stat();
+            // A reader's close says nothing of what others write, unless it is the last. What is
+            // still empty the flush has left to another handle, or stored.
+            let is_others = !handle.mode.can_change() || stat.dirty && stat.size == 0;
+            open.is_some_and(|open| open.waits() || open.handles > 1 && is_others)
         };
         let committed = if waits || handle.file.stat().refused {
             Ok(())
@@ -269,7 +272,26 @@ impl Fs {
     /// Counts one handle less. With the last one a file's content is given up, and an unlinked
     /// file's bytes are deleted.
     pub(super) async fn close(&self, ino: Ino) {
-        let closed = self.state().close_file(ino);
+        if let Some(open) = self.state().open.file_mut(ino) {
+            open.handles = open.handles.saturating_sub(1);
+        }
+        self.end_if_closed(ino).await;
+    }
+
+    /// What becomes of a file when nobody has it open. What is not stored yet is stored now: whoever
+    /// changed it may have left that to another handle, which was closed before. What could not be
+    /// stored is given up, and the next call on the file that can fail so tells why if none has.
+    pub(super) async fn end_if_closed(&self, ino: Ino) {
+        let mut closed = self.state().closed(ino);
+        if let Closed::Unstored(file) = &closed
+            && !file.stat().refused
+        {
+            let key = file.place().key;
+            if let Err(error) = self.commit(ino).await {
+                self.state().late.note(ino, key, error);
+            }
+            closed = self.state().closed(ino);
+        }
         match closed {
             Closed::Gone(gone) if gone.orphan || gone.hiding.is_some() => {
                 self.end_orphan(&gone).await;
@@ -396,11 +418,10 @@ impl State {
         reported.is_some() && reported.map(access) == now.map(access)
     }
 
-    fn close_file(&mut self, ino: Ino) -> Closed {
+    fn closed(&mut self, ino: Ino) -> Closed {
         let Some(open) = self.open.file_mut(ino) else {
             return Closed::InUse;
         };
-        open.handles = open.handles.saturating_sub(1);
         if open.handles > 0 || open.is_storing && !open.orphan {
             return Closed::InUse;
         }
@@ -442,7 +463,7 @@ enum Closed {
     Gone(OpenFile),
     /// It was the last one; changed attributes wait to be stored.
     Deferred,
-    /// It was the last one, and the content could not be stored.
+    /// It was the last one, and the content is not stored.
     Unstored(Arc<File>),
 }
 

@@ -136,6 +136,18 @@ fn a_sync_in_the_middle_does_not_end_sending_ahead_either() {
 }
 
 #[test]
+fn an_empty_file_that_another_handle_can_write_to_is_not_published_by_a_release() {
+    let world = World::new();
+    let first = world.run(world.open_to_write("f", BOTH)).unwrap();
+    let other = world.run(world.open_to_write("f", BOTH)).unwrap();
+    // Its flush was put off.
+    world.run(world.fs.release(first)).unwrap();
+    assert_eq!(world.sim.keys(BUCKET), Vec::<String>::new());
+    world.run(world.fs.release(other)).unwrap();
+    assert_eq!(world.sim.content(BUCKET, "f").unwrap(), b"");
+}
+
+#[test]
 fn a_readers_open_and_close_commit_nothing() {
     let world = World::new();
     let fh = made(&world, "f", BOTH);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use s3fs::fs::{FsError, Ino, OpenMode, SetAttr};
 use s3fs::sim::{Fault, How, Operation};
 
-use super::world::{BUCKET, World};
+use super::world::{BUCKET, NEW, World};
 use super::{DIRECTORY, READ, ROOT, name};
 
 const WRITE: OpenMode = OpenMode {
@@ -128,4 +128,46 @@ fn fsync_of_a_directory_waits_for_its_attributes_that_are_being_stored() {
     let stored = world.sim.stat(BUCKET, "d/").unwrap().headers;
     assert_eq!(stored.metadata["mode"], (0o40_600).to_string());
     releasing.join().unwrap();
+}
+
+/// What is changed while a close publishes is left to that close, which has begun before.
+#[test]
+fn what_is_set_while_the_last_handle_is_being_closed_is_stored_too() {
+    let size = SetAttr {
+        size: Some(5),
+        ..SetAttr::default()
+    };
+    let mode = SetAttr {
+        mode: Some(0o600),
+        ..SetAttr::default()
+    };
+    for set in [size, mode] {
+        let world = World::new();
+        let created = world.fs.create(ROOT, name("f"), NEW, WRITE);
+        let (attr, opened) = world.run(created).unwrap();
+        let before = world.run(world.fs.getattr(attr.value.ino, None)).unwrap();
+        let late = How::AnswerAfter(Duration::from_millis(300));
+        world.sim.fault(Fault::on(Operation::PutObject, late));
+        let is_closed = Arc::new(AtomicBool::new(false));
+        let (fs, flag) = (Arc::clone(&world.fs), Arc::clone(&is_closed));
+        // Its flush has left it to another descriptor of the process.
+        world.spawn(async move {
+            fs.release(opened.fh).await.unwrap();
+            flag.store(true, Ordering::Relaxed);
+        });
+        world.wait_until(|| count(&world, Operation::PutObject) > 0);
+        let now = world.run(world.fs.setattr(attr.value.ino, None, set));
+        let expected = (
+            now.unwrap().value.size,
+            set.mode.unwrap_or(before.value.mode),
+        );
+        assert!(!is_closed.load(Ordering::Relaxed));
+        world.wait_until(|| is_closed.load(Ordering::Relaxed));
+        let shown = world.run(world.fs.getattr(attr.value.ino, None)).unwrap();
+        assert_eq!((shown.value.size, shown.value.mode), expected);
+        let stored = world.sim.stat(BUCKET, "f").unwrap();
+        assert_eq!(stored.size, expected.0);
+        let mode = (0o100_000 | u32::from(expected.1)).to_string();
+        assert_eq!(stored.headers.metadata["mode"], mode);
+    }
 }
