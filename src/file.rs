@@ -25,12 +25,13 @@ use crate::object::{ObjectKey, ObjectVersion};
 use crate::plan::PlanError;
 use crate::range::ByteRange;
 use crate::staging::{
-    Disk, Staging, StagingBounds, StagingError, StagingFiles, StagingPool, wait_for_disk,
+    Staging, StagingBounds, StagingError, StagingFiles, StagingPool, wait_for_disk,
 };
 use crate::store::{Buckets, ObjectHeaders, ObjectStat, StoreError, Tags};
 
 mod appends;
 mod copy;
+mod disk;
 mod eager;
 mod hold;
 mod kept;
@@ -433,31 +434,21 @@ impl File {
             self.wait_for_memory(len).await?;
             self.publish_sent(|_| edited(at, len)).await?;
             let (file, data) = (Arc::clone(self), Bytes::copy_from_slice(bytes));
-            let write = move || file.write_within(at, &data, Disk::Allowed);
-            if let Some(written) = wait_for_disk(write).await {
-                return written;
+            let write = move || file.write_by_disk(at, &data);
+            if wait_for_disk(write).await?.is_some() {
+                return Ok(());
             }
         }
     }
 
     /// As [`Self::write`], if that needs no wait; else `None`, and it is to be done by that.
     pub fn try_write(self: &Arc<Self>, at: u64, bytes: &[u8]) -> Option<Result<(), FileError>> {
-        if self.is_short_of_memory(bytes.len() as u64) {
+        let len = bytes.len() as u64;
+        if self.is_short_of_memory(len) {
             return None;
         }
-        self.write_within(at, bytes, Disk::Spared)
-    }
-
-    fn write_within(
-        self: &Arc<Self>,
-        at: u64,
-        bytes: &[u8],
-        disk: Disk,
-    ) -> Option<Result<(), FileError>> {
-        let write =
-            |state: &mut State, staging: &mut Staging| state.write_within(staging, at, bytes, disk);
-        let changed = |_: &State| edited(at, bytes.len() as u64);
-        let written = self.try_edit(changed, write)?.transpose()?;
+        let write = |state: &mut State, staging: &mut Staging| state.write(staging, at, bytes);
+        let written = self.try_edit(|_| edited(at, len), write)?.transpose()?;
         if written.is_ok() {
             self.upload_ahead();
         }
@@ -469,17 +460,12 @@ impl File {
     /// # Errors
     /// As [`Self::write`].
     pub async fn append(self: &Arc<Self>, bytes: &[u8]) -> Result<u64, FileError> {
-        loop {
-            if let Some(appended) = self.try_append(bytes) {
-                return appended;
-            }
-            self.wait_for_memory(bytes.len() as u64).await?;
-            let (file, data) = (Arc::clone(self), Bytes::copy_from_slice(bytes));
-            let append = move || file.append_within(&data, Disk::Allowed);
-            if let Some(appended) = wait_for_disk(append).await {
-                return appended;
-            }
+        if let Some(appended) = self.try_append(bytes) {
+            return appended;
         }
+        self.wait_for_memory(bytes.len() as u64).await?;
+        let (file, data) = (Arc::clone(self), Bytes::copy_from_slice(bytes));
+        wait_for_disk(move || file.append_by_disk(&data)).await
     }
 
     /// As [`Self::append`], if that needs no wait; else nothing is done, and `None`.
@@ -487,11 +473,9 @@ impl File {
         if self.is_short_of_memory(bytes.len() as u64) {
             return None;
         }
-        self.append_within(bytes, Disk::Spared)
-    }
-
-    fn append_within(self: &Arc<Self>, bytes: &[u8], disk: Disk) -> Option<Result<u64, FileError>> {
-        let append = |state: &mut State, staging: &mut Staging| state.append(staging, bytes, disk);
+        let append = |state: &mut State, staging: &mut Staging| {
+            state.append(|state, at| state.write(staging, at, bytes))
+        };
         let appended = self
             .try_edit(|_| ByteRange::at(0, 0), append)?
             .transpose()?;

@@ -13,10 +13,10 @@ mod memory;
 mod pool;
 mod spill;
 
-pub use block::{BlockPlace, Disk, Staged};
+pub use block::{BlockPlace, DiskWrite, Staged};
 pub use pool::{StagingBounds, StagingFiles, StagingPool};
 
-use block::{Block, Home};
+use block::{Block, Disk, Home};
 
 /// Addresses of one block: what is frozen, spilled and given back as one. Small under test, so
 /// that little input has many blocks.
@@ -151,27 +151,50 @@ impl Staging {
     }
 
     /// Stores bytes at new addresses, in memory while the pool has room, else in the spill file;
-    /// returns the first address. On error nothing is stored.
+    /// returns the first address, and what is to be written by [`write`] before they are read or
+    /// frozen. On error nothing is stored.
     ///
     /// # Errors
     /// [`StagingError`].
-    pub fn append(&mut self, data: &[u8]) -> Result<u64, StagingError> {
-        let appended = self.append_within(data, Disk::Allowed)?;
-        Ok(appended.expect("the disk may be used"))
+    pub fn append<'d>(
+        &mut self,
+        data: &'d [u8],
+    ) -> Result<(u64, Vec<DiskWrite<'d>>), StagingError> {
+        let mut disk = Disk::Later(Vec::new());
+        let appended = self.append_within(data, &mut disk)?;
+        let start = appended.expect("the disk may be used");
+        match disk {
+            Disk::Later(writes) => Ok((start, writes)),
+            Disk::Spared => Ok((start, Vec::new())),
+        }
     }
 
-    /// As [`Self::append`]; `None`, and nothing is stored, when that needs the disk which is to be
-    /// spared.
+    /// As [`Self::append`], in memory; `None`, and nothing is stored, when that has no room.
     ///
     /// # Errors
     /// [`StagingError`].
-    pub fn append_within(&mut self, data: &[u8], disk: Disk) -> Result<Option<u64>, StagingError> {
+    pub fn append_in_memory(&mut self, data: &[u8]) -> Result<Option<u64>, StagingError> {
+        self.append_within(data, &mut Disk::Spared)
+    }
+
+    fn append_within<'d>(
+        &mut self,
+        data: &'d [u8],
+        disk: &mut Disk<'d>,
+    ) -> Result<Option<u64>, StagingError> {
+        let first = self.room_in_block().min(data.len());
+        let block = self.blocks.get_mut(&(self.next / BLOCK_BYTES));
+        if block.is_some_and(|block| !block.reserve(first, &self.pool)) {
+            if let Disk::Spared = disk {
+                return Ok(None);
+            }
+            // What is in it stays there: addresses are plentiful.
+            self.next = self.next.next_multiple_of(BLOCK_BYTES);
+        }
         let start = self.next;
         let mut rest = data;
         while !rest.is_empty() {
-            let room = BLOCK_BYTES - self.next % BLOCK_BYTES;
-            let fits = usize::try_from(room).map_or(rest.len(), |room| room.min(rest.len()));
-            let (now, later) = rest.split_at(fits);
+            let (now, later) = rest.split_at(self.room_in_block().min(rest.len()));
             let appended = self.append_to_block(now, disk);
             if !matches!(appended, Ok(true)) {
                 self.unappend(start);
@@ -196,30 +219,33 @@ impl Staging {
         Ok(Some(start))
     }
 
-    /// Replaces bytes at addresses appended since the last [`Self::freeze`]. After an error any
-    /// of these bytes may be old or new.
-    ///
-    /// # Errors
-    /// [`StagingError::Spill`].
+    /// Bytes that the block of the next address has addresses for.
+    fn room_in_block(&self) -> usize {
+        block::index_in_buffer(BLOCK_BYTES - self.next % BLOCK_BYTES)
+    }
+
+    /// Replaces bytes at addresses appended since the last [`Self::freeze`]: those in memory, and
+    /// what is returned is to be written by [`write`].
     ///
     /// # Panics
     /// If an address is frozen, released or was never appended.
-    pub fn overwrite(&mut self, address: u64, data: &[u8]) -> Result<(), StagingError> {
+    pub fn overwrite<'d>(&mut self, address: u64, data: &'d [u8]) -> Vec<DiskWrite<'d>> {
         assert!(
             data.is_empty() || address >= self.frozen_end,
             "address {address} is frozen"
         );
         let mut rest = data;
+        let mut writes = Vec::new();
         for (index, range) in blocks_of(ByteRange::at(address, data.len() as u64)) {
             let (now, later) = rest.split_at(block::index_in_buffer(range.len()));
             let block = self
                 .blocks
                 .get_mut(&index)
                 .expect("overwritten addresses are live");
-            block.overwrite(range, now)?;
+            writes.extend(block.overwrite(range, now));
             rest = later;
         }
-        Ok(())
+        writes
     }
 
     /// Whether any of these addresses, which are live, is in the spill file.
@@ -227,24 +253,13 @@ impl Staging {
         blocks_of(range).any(|(index, _)| self.blocks.get(&index).is_some_and(Block::is_on_disk))
     }
 
-    /// The bytes at `range`, without copying those in frozen memory blocks. Memory that is shared
-    /// so counts against the pool until the last of the buffers is dropped; bytes read back from
-    /// the spill file, or copied from a block not yet frozen, do not. May wait for the disk.
-    ///
-    /// # Errors
-    /// [`StagingError::Spill`].
+    /// The bytes at `range`, for [`read`] or [`fetch`] to read what is on the disk when nothing is
+    /// locked any more; those in frozen memory blocks are not copied. Memory that is shared so
+    /// counts against the pool until the last of the buffers is dropped; bytes read back from the
+    /// spill file, or copied from a block not yet frozen, do not.
     ///
     /// # Panics
     /// If an address was released or never appended.
-    pub fn read(&self, range: ByteRange) -> Result<Vec<Bytes>, StagingError> {
-        self.hold(range).into_iter().map(Staged::read).collect()
-    }
-
-    /// As [`Self::read`], for [`fetch`] to read what is on the disk when nothing is locked any
-    /// more.
-    ///
-    /// # Panics
-    /// As [`Self::read`].
     pub fn hold(&self, range: ByteRange) -> Vec<Staged> {
         blocks_of(range)
             .map(|(index, range)| {
@@ -289,12 +304,16 @@ impl Staging {
     }
 
     /// Appends bytes that fit into the block of the next address.
-    fn append_to_block(&mut self, data: &[u8], disk: Disk) -> Result<bool, StagingError> {
+    fn append_to_block<'d>(
+        &mut self,
+        data: &'d [u8],
+        disk: &mut Disk<'d>,
+    ) -> Result<bool, StagingError> {
         let index = self.next / BLOCK_BYTES;
         let block = self.blocks.entry(index);
         let block = block.or_insert_with(|| Block::new(index * BLOCK_BYTES));
         let before = block.place();
-        let appended = block.append(data, &self.pool, (&mut self.limbo, disk));
+        let appended = block.append(data, &self.pool, disk);
         if block.place() != before {
             self.moved.push(index);
         }
@@ -325,16 +344,31 @@ impl Staging {
     }
 }
 
-/// Reads staged bytes. Those on the disk are read on a thread that may wait for it.
+/// Writes what is to be on the disk. Waits for it: nothing may be locked.
+///
+/// # Errors
+/// [`StagingError::Spill`]. Any of the bytes may be there then.
+pub fn write(writes: &[DiskWrite<'_>]) -> Result<(), StagingError> {
+    writes.iter().try_for_each(DiskWrite::make)
+}
+
+/// Reads staged bytes. May wait for the disk: nothing may be locked.
+///
+/// # Errors
+/// [`StagingError::Spill`].
+pub fn read(staged: Vec<Staged>) -> Result<Vec<Bytes>, StagingError> {
+    staged.into_iter().map(Staged::read).collect()
+}
+
+/// As [`read`]. Those on the disk are read on a thread that may wait for it.
 ///
 /// # Errors
 /// [`StagingError::Spill`].
 pub async fn fetch(staged: Vec<Staged>) -> Result<Vec<Bytes>, StagingError> {
     let is_on_disk = staged.iter().any(Staged::is_on_disk);
-    let read = move || staged.into_iter().map(Staged::read).collect();
     match is_on_disk {
-        true => wait_for_disk(read).await,
-        false => read(),
+        true => wait_for_disk(move || read(staged)).await,
+        false => read(staged),
     }
 }
 

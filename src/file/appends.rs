@@ -10,7 +10,6 @@ use crate::file::outcome::Unsettled;
 use crate::file::state::State;
 use crate::file::{Creation, File, FileError, Seen};
 use crate::range::ByteRange;
-use crate::staging::{Disk, Staging};
 use crate::store::{ObjectStat, StoreError};
 
 /// Bound of the pause after the first conflict; it doubles with each.
@@ -20,19 +19,17 @@ const PAUSE_FIRST: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 impl State {
-    /// Puts bytes behind the last one; where they went. `None` as with [`Self::write_within`].
+    /// Has bytes put behind the last one; where they went. `None` as with [`Self::write`].
     pub fn append(
         &mut self,
-        staging: &mut Staging,
-        bytes: &[u8],
-        disk: Disk,
+        write: impl FnOnce(&mut Self, u64) -> Result<Option<()>, FileError>,
     ) -> Result<Option<u64>, FileError> {
         let at = self.map.len();
         let from = match self.is_dirty() {
             true => self.appended_from,
             false => Some(at),
         };
-        let written = self.write_within(staging, at, bytes, disk)?;
+        let written = write(self, at)?;
         self.appended_from = from;
         Ok(written.map(|()| at))
     }

@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::commit::Place;
 use crate::extent::{Extent, ExtentMap};
+use crate::file::disk::Fresh;
 use crate::file::kept::dirty_addresses;
 use crate::file::{File, FileError, edited};
 use crate::interrupt;
 use crate::limits::MIB;
 use crate::object::{ObjectRange, ObjectVersion};
 use crate::range::ByteRange;
+use crate::staging::{self, Staged};
 
 /// How often a source that is written to meanwhile is committed before its staged bytes are copied
 /// all the same.
@@ -29,7 +29,7 @@ struct Taken {
     /// Objects' bytes and holes, with holes for what is staged.
     stored: ExtentMap,
     /// Staged bytes, which are staged once more, and their positions.
-    staged: Vec<(u64, Bytes)>,
+    staged: Vec<(u64, Vec<Staged>)>,
 }
 
 impl File {
@@ -89,18 +89,19 @@ impl File {
             // Nobody can replace the source's object between here and the edit below, which
             // makes this file one that is committed before the source's object is replaced.
             let publishing = interrupt::or(source.publishing.lock()).await?;
-            let Some(Taken { stored, staged }) = source.taken(range)? else {
+            let Some(Taken { stored, staged }) = source.taken(range) else {
                 drop(publishing);
                 source.commit().await?;
                 continue;
             };
             let len = stored.len();
+            let mut staged = self.stage_again(staged).await?;
             let written = self.try_edit(
                 |_| edited(at, len),
                 |state, staging| {
                     state.splice(staging, at, &stored)?;
-                    for (from, bytes) in staged {
-                        state.write(staging, at + from, &bytes)?;
+                    for (from, fresh) in &mut staged {
+                        fresh.put(state, staging, at + *from)?;
                     }
                     Ok(())
                 },
@@ -113,9 +114,31 @@ impl File {
         }
     }
 
+    /// Stages what another file has staged, without the lock of either.
+    async fn stage_again(
+        self: &Arc<Self>,
+        staged: Vec<(u64, Vec<Staged>)>,
+    ) -> Result<Vec<(u64, Fresh)>, FileError> {
+        if staged.is_empty() {
+            return Ok(Vec::new());
+        }
+        let file = Arc::clone(self);
+        let stage = move || {
+            let mut fresh = Vec::new();
+            for (mut from, held) in staged {
+                for bytes in staging::read(held)? {
+                    fresh.push((from, file.stage(&bytes)?));
+                    from += bytes.len() as u64;
+                }
+            }
+            Ok(fresh)
+        };
+        staging::wait_for_disk(stage).await
+    }
+
     /// What is at the beginning of a range: all of it, or as much as is staged at a time. `None`
     /// when the first byte is in an unfinished upload alone.
-    fn taken(&self, range: ByteRange) -> Result<Option<Taken>, FileError> {
+    fn taken(&self, range: ByteRange) -> Option<Taken> {
         let state = self.state();
         let (mut stored, mut staged, mut staged_len) = (ExtentMap::new(), Vec::new(), 0);
         for (at, extent) in state.map.walk(range) {
@@ -126,23 +149,19 @@ impl File {
                 Extent::Dirty { offset, len } => {
                     let len = len.min(COPY_BYTES - staged_len);
                     let staging = self.staging.lock();
-                    let mut from = stored.len();
+                    let from = stored.len();
                     stored.truncate(from + len);
-                    for bytes in staging.read(ByteRange::at(offset, len))? {
-                        let read = bytes.len() as u64;
-                        staged.push((from, bytes));
-                        from += read;
-                    }
+                    staged.push((from, staging.hold(ByteRange::at(offset, len))));
                     staged_len += len;
                 }
-                Extent::Sent { .. } if stored.is_empty() => return Ok(None),
+                Extent::Sent { .. } if stored.is_empty() => return None,
                 Extent::Sent { .. } => break,
             }
             if staged_len == COPY_BYTES {
                 break;
             }
         }
-        Ok(Some(Taken { stored, staged }))
+        Some(Taken { stored, staged })
     }
 
     /// Fetches the bytes the content takes from `place` into staging: for when that object is
@@ -190,13 +209,18 @@ impl File {
         let fetched = bucket.get(&source).await;
         let taken = ExtentMap::of_object(version.clone()).slice(range);
         let now = ByteRange::at(at, range.len());
+        // What was overwritten meanwhile stays as it is now; nobody kept its object for us.
+        if self.slice(now) != taken {
+            return Ok(());
+        }
+        let (file, fetched) = (Arc::clone(self), fetched?);
+        let mut fresh = staging::wait_for_disk(move || file.stage(&fetched)).await?;
         // What is in an upload alone is published, so nothing of that has to be copied anew.
         let edited = self.try_edit(
             |_| ByteRange::at(0, 0),
             |state, staging| {
-                // What was overwritten meanwhile stays as it is now; nobody kept its object for us.
                 if state.map.slice(now) == taken {
-                    state.write(staging, at, &fetched?)?;
+                    fresh.put(state, staging, at)?;
                 }
                 Ok(())
             },

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use crate::attributes::Attributes;
 use crate::extent::{Extent, ExtentMap};
 use crate::file::kept::dirty_addresses;
+use crate::file::read::Run;
 use crate::file::record::Intent;
 use crate::file::state::State;
-use crate::file::{File, FileError, zeros};
+use crate::file::{File, FileError};
 use crate::interrupt;
 use crate::object::{ObjectRange, ObjectVersion};
 use crate::range::ByteRange;
@@ -215,14 +216,23 @@ impl File {
             Err(StoreError::Stale { .. } | StoreError::NotFound { .. }) => return Ok(false),
             Err(error) => return Err(error.into()),
         };
-        let staging = self.staging.lock();
-        let mut rest = &found[..];
-        for (_, extent) in map.walk(range) {
-            let buffers = match extent {
-                Extent::Dirty { offset, len } => staging.read(ByteRange::at(offset, len))?,
-                Extent::Hole { len } => zeros(len).collect(),
-                Extent::Object { .. } | Extent::Sent { .. } => return Ok(false),
+        let runs: Option<Vec<Run>> = {
+            let staging = self.staging.lock();
+            let run = |(_, extent)| match extent {
+                Extent::Dirty { offset, len } => {
+                    Some(Run::Staged(staging.hold(ByteRange::at(offset, len))))
+                }
+                Extent::Hole { len } => Some(Run::Zeros(len)),
+                Extent::Object { .. } | Extent::Sent { .. } => None,
             };
+            map.walk(range).map(run).collect()
+        };
+        let Some(runs) = runs else {
+            return Ok(false);
+        };
+        let mut rest = &found[..];
+        for run in runs {
+            let buffers = self.collect(vec![run]).await?;
             for buffer in buffers {
                 match rest.strip_prefix(&buffer[..]) {
                     Some(behind) => rest = behind,

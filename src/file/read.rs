@@ -18,7 +18,7 @@ use crate::store::StoreError;
 type Base = Option<Arc<ObjectVersion>>;
 
 /// A run of a read, before the store was asked.
-enum Run {
+pub(super) enum Run {
     Zeros(u64),
     Staged(Vec<Staged>),
     Object(ObjectRange),
@@ -77,7 +77,8 @@ impl File {
         Some((runs, state.base.clone()))
     }
 
-    async fn collect(&self, runs: Vec<Run>) -> Result<Vec<Bytes>, FileError> {
+    /// The bytes of runs.
+    pub(super) async fn collect(&self, runs: Vec<Run>) -> Result<Vec<Bytes>, FileError> {
         let mut buffers = Vec::new();
         for run in runs {
             match run {

@@ -16,7 +16,7 @@ use crate::file::state::State;
 use crate::file::{File, FileError, Salvaged};
 use crate::limits::MIB;
 use crate::range::ByteRange;
-use crate::staging::StagingError;
+use crate::staging::{self, StagingError};
 
 /// How the names of what is kept begin; a note has `.txt` behind the name of its bytes.
 const PREFIX: &str = "s3fs-salvaged-";
@@ -97,9 +97,9 @@ impl Job {
             };
             for done in (0..len).step_by(STRIDE_BYTES as usize) {
                 let stride = ByteRange::at(offset + done, STRIDE_BYTES.min(len - done));
-                let staged = self.file.staging.lock().read(stride)?;
+                let staged = self.file.staging.lock().hold(stride);
                 let mut to = at + done;
-                for buffer in staged {
+                for buffer in staging::read(staged)? {
                     bytes.as_file().write_all_at(&buffer, to).map_err(spill)?;
                     to += buffer.len() as u64;
                 }

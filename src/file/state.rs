@@ -14,13 +14,16 @@ use crate::file::{Creation, FileError, Seen};
 use crate::object::ObjectVersion;
 use crate::plan::PlanError;
 use crate::range::ByteRange;
-use crate::staging::{Disk, Staging};
+use crate::staging::Staging;
 use crate::store::ObjectHeaders;
 use crate::store::grown::Fingerprint;
 
 mod ahead;
 mod described;
 mod staged;
+mod write;
+
+pub(super) use write::Step;
 
 /// The content of one file and how it stands to its object.
 #[derive(Debug)]
@@ -151,47 +154,6 @@ impl State {
     pub fn is_refused(&self) -> bool {
         let refused = self.refused.as_ref();
         self.is_dirty() && refused.is_some_and(|(edits, _)| *edits == self.edits)
-    }
-
-    pub fn write(&mut self, staging: &mut Staging, at: u64, bytes: &[u8]) -> Result<(), FileError> {
-        let written = self.write_within(staging, at, bytes, Disk::Allowed)?;
-        written.expect("the disk may be used");
-        Ok(())
-    }
-
-    /// As [`Self::write`]; `None` when that needs the disk which is to be spared: it is to be done
-    /// again then, since a part of it may have been done.
-    pub fn write_within(
-        &mut self,
-        staging: &mut Staging,
-        at: u64,
-        bytes: &[u8],
-        disk: Disk,
-    ) -> Result<Option<()>, FileError> {
-        if bytes.is_empty() {
-            return Ok(Some(()));
-        }
-        let range = self.checked_range(at, bytes.len() as u64)?;
-        let mut runs = self.staged(range);
-        runs.retain(|(_, addresses)| !self.is_frozen(*addresses));
-        let is_on_disk = |(_, addresses): &(u64, ByteRange)| staging.is_on_disk(*addresses);
-        if disk == Disk::Spared && runs.iter().any(is_on_disk) {
-            return Ok(None);
-        }
-        self.touch();
-        let mut done = range.start();
-        for (start, addresses) in runs {
-            let new = bytes_at(bytes, at, ByteRange::new(done, start));
-            if self.stage(staging, done, new, disk)?.is_none() {
-                return Ok(None);
-            }
-            let len = addresses.len();
-            let new = bytes_at(bytes, at, ByteRange::at(start, len));
-            staging.overwrite(addresses.start(), new)?;
-            done = start + len;
-        }
-        let rest = bytes_at(bytes, at, ByteRange::new(done, range.end()));
-        self.stage(staging, done, rest, disk)
     }
 
     pub fn truncate(&mut self, staging: &mut Staging, len: u64) -> Result<(), FileError> {
@@ -386,27 +348,6 @@ impl State {
             }),
         }
     }
-
-    /// Stages bytes at new addresses and puts them at `at`.
-    fn stage(
-        &mut self,
-        staging: &mut Staging,
-        at: u64,
-        bytes: &[u8],
-        disk: Disk,
-    ) -> Result<Option<()>, FileError> {
-        if bytes.is_empty() {
-            return Ok(Some(()));
-        }
-        let len = bytes.len() as u64;
-        let Some(address) = staging.append_within(bytes, disk)? else {
-            return Ok(None);
-        };
-        self.displace(staging, ByteRange::at(at, len));
-        self.map.write(at, address, len);
-        self.recorded.edits.push(Edit::Write { at, address, len });
-        Ok(Some(()))
-    }
 }
 
 /// The headers and the attributes of an object, as far as they are known.
@@ -426,11 +367,6 @@ fn is_appendable(seen: &Seen) -> bool {
 fn growth(seen: &Seen) -> Vec<Fingerprint> {
     let headers = seen.headers.as_deref();
     headers.map(ObjectHeaders::growth).unwrap_or_default()
-}
-
-/// The bytes of `range` out of `bytes`, which start at position `at`.
-fn bytes_at(bytes: &[u8], at: u64, range: ByteRange) -> &[u8] {
-    &bytes[(range.start() - at) as usize..(range.end() - at) as usize]
 }
 
 /// `map` with every byte of `old` taken from the same place of `new` instead.

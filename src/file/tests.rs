@@ -1,6 +1,7 @@
 //! Tests of file content against a bucket in memory, under limits of a few bytes.
 
 mod ahead;
+mod disk;
 mod memory;
 mod recorded;
 

@@ -78,13 +78,31 @@ impl Staged {
     }
 }
 
-/// Whether an edit may use the spill file, for which it may have to wait.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Disk {
-    /// It may.
-    Allowed,
-    /// It may not: then it is not made.
+/// Whether bytes may go to the spill file.
+#[derive(Debug)]
+pub(super) enum Disk<'d> {
+    /// They may; here is what is to be written there.
+    Later(Vec<DiskWrite<'d>>),
+    /// They may not: then nothing is done.
     Spared,
+}
+
+/// Bytes that are to be written to the spill file, when nothing is locked any more.
+#[derive(Debug)]
+pub struct DiskWrite<'d> {
+    slot: Arc<SpillSlot>,
+    at: u64,
+    bytes: &'d [u8],
+}
+
+impl DiskWrite<'_> {
+    /// Writes them. Waits for the disk.
+    ///
+    /// # Errors
+    /// [`StagingError::Spill`].
+    pub(super) fn make(&self) -> Result<(), StagingError> {
+        self.slot.write(self.at, self.bytes)
+    }
 }
 
 /// Where a block is, as the next process has to know.
@@ -243,17 +261,25 @@ impl Block {
         self.live.is_empty()
     }
 
-    /// Adds bytes; moves the block to the spill file when memory has no room, and its memory to
-    /// `limbo`. On error nothing is added. `false`, and nothing is added, when that needs the disk
-    /// which is to be spared.
+    /// Whether so many more bytes fit into it where it is, which they do on the disk.
+    pub(super) fn reserve(&mut self, more: usize, pool: &StagingPool) -> bool {
+        match &mut self.home {
+            Home::Growing(memory) => memory.reserve(more, pool),
+            Home::None | Home::Frozen { .. } | Home::Spilled(_) => true,
+        }
+    }
+
+    /// Adds bytes, for which there must be room where the block is. The first go to memory, or to
+    /// the disk when that has no room. On error nothing is added. `false`, and nothing is added,
+    /// when that needs the disk which is to be spared.
     ///
     /// # Panics
     /// If the block is frozen in memory, or the bytes do not fit.
-    pub(super) fn append(
+    pub(super) fn append<'d>(
         &mut self,
-        data: &[u8],
+        data: &'d [u8],
         pool: &Arc<StagingPool>,
-        (limbo, disk): (&mut Vec<Home>, Disk),
+        disk: &mut Disk<'d>,
     ) -> Result<bool, StagingError> {
         let appended = ByteRange::at(self.end, data.len() as u64);
         assert!(
@@ -264,24 +290,27 @@ impl Block {
             let memory = ChargedBuffer::new(pool, data.len(), self.start > 0);
             self.home = memory.map_or(Home::None, Home::Growing);
         }
-        let fits = match &mut self.home {
-            Home::None => false,
-            Home::Growing(memory) => memory.reserve(data.len(), pool),
-            Home::Frozen { .. } | Home::Spilled(_) => true,
-        };
-        if disk == Disk::Spared && (!fits || matches!(self.home, Home::Spilled(_))) {
-            return Ok(false);
-        }
-        if !fits {
-            limbo.push(self.move_to_disk(data.len(), pool)?);
-        }
-        match &mut self.home {
-            Home::Growing(memory) => memory.append(data),
-            Home::Spilled(slot) => {
-                charge_disk(slot, appended.end() - self.start, pool)?;
-                slot.write(appended.start() - self.start, data)?;
+        match (&mut self.home, disk) {
+            (Home::Growing(memory), _) => {
+                let has_room = memory.reserve(data.len(), pool);
+                assert!(has_room, "a block whose next bytes have no room");
+                memory.append(data);
             }
-            Home::None | Home::Frozen { .. } => panic!("appended to a frozen block"),
+            (Home::None | Home::Spilled(_), Disk::Spared) => return Ok(false),
+            (home @ (Home::None | Home::Spilled(_)), Disk::Later(writes)) => {
+                let slot = match home {
+                    Home::Spilled(slot) => Arc::clone(slot),
+                    _ => Arc::new(pool.spill.take(Charge::new(pool, Room::Disk))?),
+                };
+                charge_disk(&slot, appended.end() - self.start, pool)?;
+                *home = Home::Spilled(Arc::clone(&slot));
+                writes.push(DiskWrite {
+                    slot,
+                    at: appended.start() - self.start,
+                    bytes: data,
+                });
+            }
+            (Home::Frozen { .. }, _) => panic!("appended to a frozen block"),
         }
         self.end = appended.end();
         match self.live.last_mut() {
@@ -291,21 +320,6 @@ impl Block {
             _ => self.live.push(appended),
         }
         Ok(true)
-    }
-
-    /// Moves a growing block to the spill file, where it gets room for `more` bytes; returns where
-    /// it was. On error it stays there.
-    fn move_to_disk(&mut self, more: usize, pool: &Arc<StagingPool>) -> Result<Home, StagingError> {
-        let staged = match &self.home {
-            Home::None => &[],
-            Home::Growing(memory) => memory.as_ref(),
-            Home::Frozen { .. } | Home::Spilled(_) => panic!("moved a block that has room"),
-        };
-        let slot = pool.spill.take(Charge::new(pool, Room::Disk))?;
-        charge_disk(&slot, (staged.len() + more) as u64, pool)?;
-        slot.write(0, staged)?;
-        let home = Home::Spilled(Arc::new(slot));
-        Ok(std::mem::replace(&mut self.home, home))
     }
 
     /// Takes back the bytes at `end` and later.
@@ -323,19 +337,29 @@ impl Block {
         matches!(self.home, Home::Spilled(_))
     }
 
-    /// Replaces live bytes.
+    /// Replaces live bytes; what is to be written for that, if they are on the disk.
     ///
     /// # Panics
     /// If the block is frozen in memory, or an address is not live.
-    pub(super) fn overwrite(&mut self, range: ByteRange, data: &[u8]) -> Result<(), StagingError> {
+    pub(super) fn overwrite<'d>(
+        &mut self,
+        range: ByteRange,
+        data: &'d [u8],
+    ) -> Option<DiskWrite<'d>> {
         self.assert_live(range);
         let at = range.start() - self.start;
         match &mut self.home {
-            Home::Growing(memory) => memory.slot.write(index_in_buffer(at), data),
-            Home::Spilled(slot) => slot.write(at, data)?,
+            Home::Growing(memory) => {
+                memory.slot.write(index_in_buffer(at), data);
+                None
+            }
+            Home::Spilled(slot) => Some(DiskWrite {
+                slot: Arc::clone(slot),
+                at,
+                bytes: data,
+            }),
             Home::None | Home::Frozen { .. } => panic!("overwrote a frozen block"),
         }
-        Ok(())
     }
 
     /// Live bytes; shared when the block is frozen in memory or on the disk, else copied.
@@ -411,11 +435,6 @@ impl Block {
 /// Charges `bytes` of disk, in whole pages, in place of what was charged.
 fn charge_disk(slot: &SpillSlot, bytes: u64, pool: &StagingPool) -> Result<(), StagingError> {
     let wanted = bytes.next_multiple_of(ROOM_BYTES);
-    if slot.charge(wanted) {
-        return Ok(());
-    }
-    // What was released may not have been given back yet.
-    pool.spill.reclaim();
     if slot.charge(wanted) {
         return Ok(());
     }

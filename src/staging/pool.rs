@@ -175,6 +175,17 @@ impl StagingPool {
         self.spill.end_claims();
     }
 
+    /// Gives back the room on the disk of what was released. Waits for it: nothing may be locked.
+    pub fn reclaim(&self) {
+        self.spill.reclaim();
+    }
+
+    /// The disk takes nothing until this is dropped.
+    #[cfg(test)]
+    pub fn stall_disk(&self) -> crate::lock::Locked<'_, ()> {
+        self.spill.stalls.lock()
+    }
+
     /// The pages of free slots give way to what is charged.
     pub(super) fn trim(&self) {
         let room = self.bounds.memory_bytes_max;

@@ -21,6 +21,9 @@ pub(super) struct SpillFile {
     file: OnceLock<File>,
     dir: PathBuf,
     free: Guarded<Free>,
+    /// While it is locked, the disk takes nothing.
+    #[cfg(test)]
+    pub(super) stalls: Guarded<()>,
 }
 
 #[derive(Debug, Default)]
@@ -82,6 +85,8 @@ impl SpillFile {
             file: file.map_or_else(OnceLock::new, OnceLock::from),
             dir,
             free: Guarded::default(),
+            #[cfg(test)]
+            stalls: Guarded::default(),
         })
     }
 
@@ -158,6 +163,8 @@ impl SpillFile {
 
     /// Writes all of `data` into a slot.
     fn write(&self, slot: u64, at: u64, data: &[u8]) -> Result<(), StagingError> {
+        #[cfg(test)]
+        let _passed = self.stalls.lock();
         self.file()?
             .write_all_at(data, slot * BLOCK_BYTES + at)
             .map_err(|source| self.error(source))

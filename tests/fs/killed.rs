@@ -511,7 +511,7 @@ fn bytes_that_were_moving_to_the_disk_are_not_those_of_another_file() {
     write(&world, fh, 0, vec![1; 40 << 10]);
     let fs = Arc::clone(&world.fs);
     world.kill_before_records_of(async move {
-        // Memory has no room for more of it: all of it goes to the disk.
+        // Memory has no room for more of it: that goes to the disk.
         let more = Bytes::from(vec![2; 40 << 10]);
         fs.write(fh, 40 << 10, more).await.unwrap();
         let theirs = Bytes::from(vec![3; 40 << 10]);

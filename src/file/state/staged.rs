@@ -27,6 +27,20 @@ impl State {
         staged
     }
 
+    /// Those of [`Self::staged`] whose bytes can be replaced where they are.
+    pub(super) fn replaceable(&self, range: ByteRange) -> Vec<(u64, ByteRange)> {
+        let mut runs = self.staged(range);
+        runs.retain(|(_, addresses)| !self.is_frozen(*addresses));
+        runs
+    }
+
+    /// Whether the bytes at a position still are at these addresses, and can be replaced there: so
+    /// nobody has read them to store them.
+    pub fn is_replaceable(&self, at: u64, addresses: ByteRange) -> bool {
+        let range = ByteRange::at(at, addresses.len());
+        self.replaceable(range) == [(at, addresses)]
+    }
+
     pub(super) const fn is_frozen(&self, addresses: ByteRange) -> bool {
         addresses.start() < self.frozen
     }
