@@ -633,6 +633,7 @@ impl File {
             let mut state = self.state();
             state.orphan = true;
             state.map = ExtentMap::new();
+            state.edits_published = state.edits;
             self.shared.strike(self);
             state.eager.take()
         };

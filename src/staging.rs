@@ -151,7 +151,7 @@ impl Staging {
     }
 
     /// Stores bytes at new addresses, in memory while the pool has room, else in the spill file;
-    /// returns the first address, and what is to be written by [`write`] before they are read or
+    /// returns the first address, and what is to be written by [`write()`] before they are read or
     /// frozen. On error nothing is stored.
     ///
     /// # Errors
@@ -225,7 +225,7 @@ impl Staging {
     }
 
     /// Replaces bytes at addresses appended since the last [`Self::freeze`]: those in memory, and
-    /// what is returned is to be written by [`write`].
+    /// what is returned is to be written by [`write()`].
     ///
     /// # Panics
     /// If an address is frozen, released or was never appended.
