@@ -278,10 +278,9 @@ impl Fs {
         self.end_if_closed(ino).await;
     }
 
-    /// What becomes of a file when nobody has it open. What is not stored yet is stored now:
-    /// whoever changed it may have left that to another handle, which was closed before. What
-    /// could not be stored is given up, and the next call on the file that can fail so tells why
-    /// if none has.
+    /// What becomes of a file when nobody has it open. What is not stored is stored now: whoever
+    /// changed it may have left that to another handle, which was closed before. What cannot be
+    /// stored is given up, and the next call on the file that can fail so tells why if none has.
     pub(super) async fn end_if_closed(&self, ino: Ino) {
         let mut closed = self.state().closed(ino);
         if let Closed::Unstored(file) = &closed
