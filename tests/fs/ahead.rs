@@ -177,6 +177,30 @@ fn what_was_meant_to_be_sent_ahead_is_saved_when_the_store_is_dead() {
 }
 
 #[test]
+fn what_was_written_before_staging_was_full_is_saved_when_the_store_is_dead() {
+    let world = bounded(2 * MIB, 4 * MIB);
+    for operation in WRITES {
+        let dead = Fault::on(operation, How::Status(400, "InvalidRequest"));
+        world.sim.fault(dead.times(100_000));
+    }
+    let fh = made(&world, "f", BOTH);
+    let content = content(20);
+    let mut taken = 0;
+    for run in content.chunks(128 << 10) {
+        let run = Bytes::copy_from_slice(run);
+        let len = run.len();
+        match world.run(world.fs.write(fh, taken as u64, run)) {
+            Ok(()) => taken += len,
+            Err(_) => break,
+        }
+    }
+    assert!((2 << 20..=6 << 20).contains(&taken), "{taken} bytes");
+    assert!(world.run(world.close(fh)).is_err());
+    let (files, _) = saved(&world);
+    assert!(std::fs::read(&files[0]).unwrap() == content[..taken]);
+}
+
+#[test]
 fn a_name_that_another_client_took_shows_theirs_and_ours_is_saved() {
     let world = World::chosen(small_parts(), |_| ());
     let exclusive = OpenMode {

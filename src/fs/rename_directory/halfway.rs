@@ -7,6 +7,7 @@
 //! case; nothing there is replaced that is no copy.
 
 use std::future::ready;
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -65,11 +66,17 @@ impl Fs {
         loop {
             let page = ends.to.bucket.list(&request).await?;
             has_any |= !page.objects.is_empty();
-            let copies = stream::iter(page.objects).map(|object| self.is_copy(ends, object.key));
+            let compared = stream::iter(page.objects).map(|object| self.foreign(ends, object.key));
             let requests_max = self.shared.bounds.rename_requests_max.max(1);
-            let copies = copies.buffer_unordered(requests_max);
-            let are_all = copies.try_fold(true, |all, is_copy| ready(Ok(all && is_copy)));
-            if !are_all.await? {
+            let compared = compared.buffer_unordered(requests_max);
+            let foreign = compared.try_filter_map(|foreign| ready(Ok(foreign)));
+            if let Some(key) = pin!(foreign).try_next().await? {
+                let (from, to) = ends.names();
+                log::error!(
+                    "rename of s3://{from} to s3://{to} cannot be finished: s3://{}/{key} is no \
+                     copy of what is moved; move it away, and repeat the rename",
+                    ends.to.bucket.name(),
+                );
                 return Ok(false);
             }
             match page.continuation {
@@ -79,7 +86,8 @@ impl Fs {
         }
     }
 
-    async fn is_copy(&self, ends: &Ends, key: ObjectKey) -> StoreResult<bool> {
+    /// The key of what is under the new name, if it is no copy of an original.
+    async fn foreign(&self, ends: &Ends, key: ObjectKey) -> StoreResult<Option<ObjectKey>> {
         let (original, copy) = (
             Place {
                 bucket: Arc::clone(&ends.from.bucket),
@@ -94,11 +102,12 @@ impl Fs {
             self.head_if_any(&original).await?,
             self.head_if_any(&copy).await?,
         );
-        Ok(match stats {
-            (Some(original), Some(copy)) => is_copy_of(&copy, &original),
-            (_, None) => true,
-            (None, Some(_)) => false,
-        })
+        let is_foreign = match &stats {
+            (Some(original), Some(copy)) => !is_copy_of(copy, original),
+            (None, Some(_)) => true,
+            (_, None) => false,
+        };
+        Ok(is_foreign.then_some(copy.key))
     }
 
     /// The copy of an object that an earlier rename has made, if there is one.

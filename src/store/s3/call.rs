@@ -306,8 +306,9 @@ impl S3Bucket {
                 let (operation, resource) = (subject.operation, subject.resource());
                 log::warn!(
                     target: LOG_TARGET,
-                    "{operation} {resource}: no answer from {} for {silent:?}; still waiting",
+                    "{operation} {resource}: no answer from {} for {}; still waiting",
                     subject.endpoint,
+                    whole(silent),
                 );
             }
             std::future::pending::<Infallible>().await
@@ -329,6 +330,14 @@ impl S3Bucket {
     }
 }
 
+/// A time in whole seconds, or milliseconds below one.
+fn whole(time: Duration) -> String {
+    match time.as_secs() {
+        0 => format!("{} ms", time.as_millis()),
+        seconds => format!("{seconds} s"),
+    }
+}
+
 fn pause(timeouts: &Timeouts, fault: &Fault, attempts: u32) -> Duration {
     match fault.next() {
         Next::Again => timeouts.pause(attempts),
@@ -343,7 +352,7 @@ async fn watched<T>(
 ) -> Result<T, Fault> {
     let reason = tokio::select! {
         outcome = request => return outcome,
-        limit = progress.stalled() => format!("nothing moved for {limit:?}"),
+        limit = progress.stalled() => format!("nothing moved for {}", whole(limit)),
         () = tokio::time::sleep_until(deadline) => "out of time".to_owned(),
     };
     Err(Fault::Silence { reason, sent: true })
