@@ -581,7 +581,7 @@ impl File {
     /// [`Self::described`] wants when they have been published by other means.
     pub fn pending_headers(&self) -> Option<(ObjectHeaders, u64)> {
         let state = self.state();
-        let is_pending = state.is_dirty() && state.base.is_some() && !state.has_new_content();
+        let is_pending = state.base.is_some() && state.has_only_headers();
         is_pending.then(|| (state.headers_of_growth(), state.edits))
     }
 

@@ -10,10 +10,14 @@ use crate::file::{Creation, File, FileError, Seen};
 use crate::store::StoreError;
 
 impl State {
+    /// Whether the object is the marker of a directory.
+    pub fn is_marker(&self) -> bool {
+        self.place.key.as_str().ends_with('/')
+    }
+
     /// Whether this is the marker of a directory that had none.
     fn is_new_marker(&self) -> bool {
-        let is_marker = self.place.key.as_str().ends_with('/');
-        is_marker && self.base.is_none() && self.creation == Creation::IfAbsent
+        self.is_marker() && self.base.is_none() && self.creation == Creation::IfAbsent
     }
 
     /// Adds what was set here to the marker that is there now.

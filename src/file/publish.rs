@@ -147,7 +147,11 @@ impl File {
         let edits = self.state().edits;
         let committed = self.commit_on_path(&mut Vec::new()).await;
         if let Err(error) = &committed {
-            self.state().refused = Some((edits, Some(error.clone())));
+            let mut state = self.state();
+            // An interrupt ends the wait for attributes; they go on waiting to be stored.
+            if !(interrupt::is_interrupted() && state.has_only_headers()) {
+                state.refused = Some((edits, Some(error.clone())));
+            }
         }
         committed
     }

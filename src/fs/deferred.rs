@@ -9,6 +9,7 @@ use lru::LruCache;
 
 use crate::file::FileError;
 use crate::fs::{Fs, FsError, FsResult, Ino};
+use crate::interrupt;
 use crate::object::ObjectKey;
 
 /// Failures kept for those who ask; the oldest is given up beyond that, and stays in the log.
@@ -93,18 +94,19 @@ impl Fs {
     }
 
     async fn store_one(&self, ino: Ino) {
-        {
+        let since = {
             let mut state = self.state();
             let Some(open) = state.open.file_mut(ino) else {
                 return;
             };
-            open.deferred = None;
+            let since = open.deferred.take();
             // Its close publishes both, or has told that it cannot.
             if open.handles > 0 && open.file.stat().has_new_content {
                 return;
             }
             open.is_storing = true;
-        }
+            since
+        };
         let stored = self.commit(ino).await;
         {
             let mut state = self.state();
@@ -112,6 +114,12 @@ impl Fs {
                 return;
             };
             open.is_storing = false;
+            if stored.is_err() && interrupt::is_interrupted() {
+                // That ends a caller's wait: the attributes go on waiting.
+                open.deferred = since;
+                self.attributes_changed.notify_one();
+                return;
+            }
             let key = open.file.place().key;
             if let Err(error) = stored {
                 log::error!("{key}: its changed attributes could not be stored: {error}");

@@ -1,11 +1,14 @@
 //! Changed attributes while they are being stored. Knows no FUSE.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use s3fs::fs::{FsError, Ino, OpenMode, SetAttr};
+use s3fs::fs::{FsError, FsResult, Ino, OpenMode, SetAttr};
+use s3fs::interrupt;
+use s3fs::limits::Limits;
 use s3fs::sim::{Fault, How, Operation};
+use tokio_util::sync::CancellationToken;
 
 use super::world::{BUCKET, NEW, World};
 use super::{DIRECTORY, READ, ROOT, name};
@@ -128,6 +131,76 @@ fn fsync_of_a_directory_waits_for_its_attributes_that_are_being_stored() {
     let stored = world.sim.stat(BUCKET, "d/").unwrap().headers;
     assert_eq!(stored.metadata["mode"], (0o40_600).to_string());
     releasing.join().unwrap();
+}
+
+/// Does the work of a call, and interrupts the caller once the service has that many requests of
+/// each of these operations.
+fn interrupt_over<T: Send + 'static>(
+    world: &World,
+    awaited: &[(Operation, u64)],
+    work: impl Future<Output = FsResult<T>> + Send + 'static,
+) {
+    let token = CancellationToken::new();
+    let (own, outcome) = (token.clone(), Arc::new(Mutex::new(None)));
+    let slot = Arc::clone(&outcome);
+    world.spawn(async move {
+        let done = interrupt::scope(own, work).await;
+        *slot.lock().unwrap() = Some(done.is_err());
+    });
+    let has_come = |(operation, requests): &(Operation, u64)| count(world, *operation) >= *requests;
+    world.wait_until(|| awaited.iter().all(has_come));
+    token.cancel();
+    world.wait_until(|| outcome.lock().unwrap().is_some());
+    assert_eq!(*outcome.lock().unwrap(), Some(true), "it was interrupted");
+}
+
+#[test]
+fn an_interrupted_fsync_leaves_attributes_to_be_stored() {
+    let world = World::chosen(Limits::aws(), |config| {
+        config.bounds.attributes_delay = Duration::from_secs(3);
+    });
+    world.sim.put(BUCKET, "f", "content");
+    world.sim.put(BUCKET, "g", "content");
+    let made = world.fs.mkdir(ROOT, name("d"), DIRECTORY);
+    let directory = world.run(made).unwrap().value.ino;
+    let puts = count(&world, Operation::PutObject);
+    let look = |name| world.run(world.look(name)).unwrap().ino;
+    let (file, open) = (look("f"), look("g"));
+    let fh = world.run(world.fs.open(open, WRITE)).unwrap().fh;
+    for operation in [Operation::PutObject, Operation::CopyObject] {
+        world.sim.fault(Fault::on(operation, How::Stall));
+    }
+    // Of the directory, and of a file that waits as well.
+    chmod(&world, directory);
+    chmod(&world, file);
+    let directory = world.run(world.fs.opendir(directory)).unwrap().fh;
+    let awaited = [(Operation::PutObject, puts + 1), (Operation::CopyObject, 1)];
+    let fs = Arc::clone(&world.fs);
+    interrupt_over(
+        &world,
+        &awaited,
+        async move { fs.fsyncdir(directory).await },
+    );
+    // Of a file that is closed then.
+    world.sim.clear_faults();
+    let copies = count(&world, Operation::CopyObject);
+    world
+        .sim
+        .fault(Fault::on(Operation::CopyObject, How::Stall));
+    chmod(&world, open);
+    let fs = Arc::clone(&world.fs);
+    interrupt_over(&world, &[(Operation::CopyObject, copies + 1)], async move {
+        fs.fsync(fh).await
+    });
+    world.sim.clear_faults();
+    world.run(world.close(fh)).unwrap();
+    let mode = |key| {
+        let stat = world.sim.stat(BUCKET, key).unwrap();
+        stat.headers.metadata.get("mode").cloned()
+    };
+    let is_stored = |key, mode_wanted: u32| mode(key) == Some(mode_wanted.to_string());
+    world.wait_until(|| is_stored("d/", 0o40_600));
+    world.wait_until(|| is_stored("f", 0o100_600) && is_stored("g", 0o100_600));
 }
 
 /// What is changed while a close publishes is left to that close, which has begun before.

@@ -48,6 +48,12 @@ impl State {
         headers
     }
 
+    /// Whether nothing is to be committed but headers and attributes.
+    pub fn has_only_headers(&self) -> bool {
+        let has_object = self.base.is_some() || self.is_marker();
+        self.is_dirty() && has_object && !self.has_new_content()
+    }
+
     /// Whether all bytes of a version are at the beginning of the content.
     pub fn begins_with(&self, version: &Arc<ObjectVersion>) -> bool {
         let all = ExtentMap::of_object(version.clone());
