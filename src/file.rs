@@ -30,6 +30,7 @@ use crate::staging::{
 use crate::store::{Buckets, ObjectHeaders, ObjectStat, StoreError, Tags};
 
 mod appends;
+mod conditions;
 mod copy;
 mod disk;
 mod eager;

@@ -392,6 +392,16 @@ pub trait Bucket: fmt::Debug + Send + Sync {
     /// By meaning.
     async fn delete(&self, key: &ObjectKey) -> StoreResult<()>;
 
+    /// Deletes an object that is this version, where the store has a condition for that: a request
+    /// that the store carries out late then deletes nothing that was stored since. Elsewhere as
+    /// [`Self::delete`].
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] when the key held another version, or none, before this was asked for.
+    async fn delete_version(&self, version: &ObjectVersion) -> StoreResult<()> {
+        self.delete(&version.key).await
+    }
+
     /// Deletes objects, at most 1,000 in a call. Returns those that were not deleted, with why.
     ///
     /// # Errors

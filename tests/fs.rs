@@ -33,6 +33,8 @@ mod held;
 mod identity;
 #[path = "fs/killed.rs"]
 mod killed;
+#[path = "fs/late.rs"]
+mod late;
 #[path = "fs/names.rs"]
 mod names;
 #[path = "fs/others.rs"]

@@ -228,10 +228,14 @@ impl File {
             }
             let meets_another = error.is_conflict()
                 || matches!(error, FileError::Store(StoreError::Conflict { .. }));
-            if !meets_another || !self.follow().await? && !self.join_marker().await? {
+            conflicts += 1;
+            if !meets_another
+                || !self.follow().await?
+                    && !self.join_marker().await?
+                    && !self.replace(conflicts).await?
+            {
                 return Err(self.by_creation(error));
             }
-            conflicts += 1;
             interrupt::or(tokio::time::sleep(appends::pause(conflicts))).await?;
         }
         Ok(())
@@ -241,9 +245,10 @@ impl File {
     /// nothing else does.
     fn by_creation(&self, error: FileError) -> FileError {
         match (self.state().creation, error) {
-            (Creation::IfAbsent, FileError::Store(StoreError::Exists { key, .. })) => {
-                FileError::Stale { key }
-            }
+            (
+                Creation::IfAbsent | Creation::Replace,
+                FileError::Store(StoreError::Exists { key, .. }),
+            ) => FileError::Stale { key },
             (Creation::Exclusive, FileError::Store(StoreError::Overtaken { bucket, key })) => {
                 StoreError::Exists { bucket, key }.into()
             }
@@ -471,18 +476,6 @@ impl File {
 }
 
 impl State {
-    /// What a commit asks of the object now at the place: that another client has not made or
-    /// replaced it. Only what was cut to nothing replaces whatever is there; a marker has no bytes.
-    pub fn precondition(&self) -> Precondition {
-        let is_marker = self.place.key.as_str().ends_with('/');
-        match (&self.base, self.creation) {
-            (_, Creation::Replace) => Precondition::None,
-            (None, Creation::Exclusive | Creation::IfAbsent) => Precondition::Absent,
-            (Some(_), _) if is_marker => Precondition::None,
-            (Some(base), _) => Precondition::Unchanged(base.etag.clone()),
-        }
-    }
-
     /// The end of what a commit adds the rest to, maybe in its place.
     fn added_to(&self) -> Option<u64> {
         if self.appended_from.is_some() {

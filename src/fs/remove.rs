@@ -103,8 +103,9 @@ impl Fs {
         object: Option<&Place>,
     ) -> FsResult<Option<OpenFile>> {
         let orphaned = self.orphan(ino, held).await?;
+        let known = self.state().known_version(ino);
         if let Some(place) = object
-            && let Err(error) = place.bucket.delete(&place.key).await
+            && let Err(error) = delete_known(place, known).await
         {
             self.readopt(orphaned).await;
             return Err(error.into());
@@ -281,6 +282,23 @@ impl Fs {
     }
 }
 
+/// Deletes whatever object is at a place, of which this version is known. A request that the store
+/// carries out late deletes no other version, where the store has conditions on deletes.
+async fn delete_known(place: &Place, mut known: Option<Arc<ObjectVersion>>) -> StoreResult<()> {
+    while let Some(version) = known {
+        match place.bucket.delete_version(&version).await {
+            Err(StoreError::Stale { .. }) => {}
+            deleted => return deleted,
+        }
+        known = match place.bucket.head(&place.key).await {
+            Ok(now) => Some(now.version).filter(|now| !now.etag.matches(&version.etag)),
+            Err(StoreError::NotFound { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+    }
+    place.bucket.delete(&place.key).await
+}
+
 /// Takes an object away that was copied elsewhere, unless another client has stored another there.
 pub(super) async fn delete_moved(from: &Place, of: &Arc<ObjectVersion>) -> StoreResult<()> {
     if !from.holds(of) {
@@ -338,6 +356,21 @@ impl State {
             });
         }
         Ok(place)
+    }
+
+    /// The version of the object of an inode, or of its marker, that was last known to be there.
+    fn known_version(&self, ino: Ino) -> Option<Arc<ObjectVersion>> {
+        let place = self.place(ino).ok()?;
+        let open = self
+            .open
+            .file(ino)
+            .and_then(|open| open.file.stat().version);
+        let known = match &self.tree.node(ino)?.state {
+            NodeState::File(file) => file.known.as_ref(),
+            NodeState::Directory(directory) => directory.marker.as_ref(),
+        };
+        let known = known.and_then(|known| known.version(place.bucket.name(), &place.key));
+        open.filter(|version| place.holds(version)).or(known)
     }
 
     /// Whether a directory shows entries that the store may know nothing of.

@@ -25,6 +25,8 @@ pub enum How {
     Breaks,
     /// Answered only after this time; applied.
     AnswerAfter(Duration),
+    /// The connection is closed without an answer; applied after this time.
+    Late(Duration),
     /// Never answered; not applied.
     Stall,
     /// Never answered; applied.

@@ -184,6 +184,17 @@ async fn faulty(
             tokio::time::sleep(time).await;
             answer
         }
+        Some(How::Late(time)) => {
+            let (head, body) = request.into_parts();
+            let body = body.collect().await.map_err(Dropped::Broken)?.to_bytes();
+            let request = Request::from_parts(head, Body::from(body));
+            let protocol = protocol.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(time).await;
+                protocol.call(request).await
+            });
+            Err(Dropped::OnPurpose)
+        }
         Some(How::Stall) => std::future::pending().await,
         Some(How::StallAfter) => {
             apply(request, asked, protocol).await?;

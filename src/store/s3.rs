@@ -199,6 +199,12 @@ impl Bucket for S3Bucket {
         outcome
     }
 
+    async fn delete_version(&self, version: &ObjectVersion) -> StoreResult<()> {
+        let outcome = self.delete_object(&self.doomed(version)).await;
+        self.note(&version.key);
+        outcome
+    }
+
     async fn delete_many(&self, keys: &[ObjectKey]) -> StoreResult<Vec<(ObjectKey, StoreError)>> {
         let doomed = keys.iter().map(Doomed::whatever).collect();
         let outcome = self.delete_objects(doomed).await;
@@ -212,7 +218,7 @@ impl Bucket for S3Bucket {
     ) -> StoreResult<Vec<(ObjectKey, StoreError)>> {
         let doomed = |version: &Arc<ObjectVersion>| self.doomed(version);
         let outcome = match versions {
-            [version] => match self.delete_object(&doomed(version)).await {
+            [version] => match self.delete_unless_replaced(&doomed(version)).await {
                 Ok(()) => Ok(Vec::new()),
                 Err(error) => Ok(vec![(version.key.clone(), error)]),
             },

@@ -11,7 +11,7 @@ use md5::{Digest, Md5};
 
 use super::S3Bucket;
 use super::call::{Attempt, Failure};
-use super::fault::{Condition, Fault};
+use super::fault::{Condition, Effect, Fault};
 use super::wire::{is_in_xml, sendable};
 use crate::object::{ETag, ObjectKey, ObjectVersion};
 use crate::store::{StoreError, StoreResult};
@@ -45,7 +45,16 @@ impl S3Bucket {
         }
     }
 
-    /// `Ok` when the key holds no such object any more.
+    /// Deletes an object; another client's stays.
+    pub(super) async fn delete_unless_replaced(&self, doomed: &Doomed) -> StoreResult<()> {
+        match self.delete_object(doomed).await {
+            Err(StoreError::Stale { .. }) => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    /// `Ok` when the key holds no such object any more; [`StoreError::Stale`] when it held another
+    /// before the first attempt.
     pub(super) async fn delete_object(&self, doomed: &Doomed) -> StoreResult<()> {
         let Doomed { key, if_match } = doomed;
         let condition = match if_match {
@@ -53,19 +62,22 @@ impl S3Bucket {
             None => Condition::None,
         };
         let call = self.call("DeleteObject").key(key).condition(condition);
-        let outcome = self
-            .run_simply(call, |attempt| async move {
-                let request = attempt.client.delete_object().bucket(self.name.as_str());
-                let if_match = if_match.as_ref().map(|etag| etag.as_str().to_owned());
-                let request = request.key(sendable(key)).set_if_match(if_match);
-                request.send().await?;
-                Ok(())
-            })
-            .await;
-        match outcome {
-            Err(StoreError::NotFound { .. }) => Ok(()),
-            Err(StoreError::Stale { .. }) if if_match.is_some() => Ok(()),
-            outcome => outcome,
+        let deleted = self.run(call, |attempt| async move {
+            let request = attempt.client.delete_object().bucket(self.name.as_str());
+            let if_match = if_match.as_ref().map(|etag| etag.as_str().to_owned());
+            let request = request.key(sendable(key)).set_if_match(if_match);
+            request.send().await?;
+            Ok(())
+        });
+        let Err(failure) = deleted.await else {
+            return Ok(());
+        };
+        // An earlier attempt whose answer was lost has deleted it, and what is there came after.
+        let may_be_deleted = failure.earlier == Effect::Maybe;
+        match failure.into_error() {
+            StoreError::NotFound { .. } => Ok(()),
+            StoreError::Stale { .. } if may_be_deleted => Ok(()),
+            error => Err(error),
         }
     }
 
@@ -146,7 +158,7 @@ impl S3Bucket {
     async fn delete_singly(&self, doomed: Vec<Doomed>) -> Vec<(ObjectKey, StoreError)> {
         stream::iter(doomed)
             .map(|doomed| async move {
-                let outcome = self.delete_object(&doomed).await;
+                let outcome = self.delete_unless_replaced(&doomed).await;
                 outcome.err().map(|error| (doomed.key, error))
             })
             .buffer_unordered(SINGLE_DELETES_MAX)
