@@ -18,6 +18,8 @@ use crate::readahead::Window;
 #[derive(Debug)]
 pub(super) struct FileHandle {
     pub(super) ino: Ino,
+    /// The inode that the kernel has opened: another one if that has lost its name to this file.
+    pub(super) found: Ino,
     pub(super) file: Arc<File>,
     pub(super) mode: OpenMode,
     /// How far this reader is read ahead.
@@ -50,6 +52,7 @@ impl FileHandle {
         }
         Self {
             ino,
+            found: ino,
             file,
             mode,
             window: Guarded::new(window),

@@ -16,10 +16,13 @@ use crate::fs::state::State;
 use crate::fs::{
     CopyRequest, Fh, Fs, FsError, FsResult, Ino, Invalidation, OpenMode, Opened, PageCache, WriteAt,
 };
-use crate::namespace::Reported;
 use crate::namespace::tree::NodeState;
 use crate::range::ByteRange;
 use crate::readahead::Window;
+
+mod alias;
+
+pub(super) use alias::Aliases;
 
 /// Most bytes one copy_file_range(2) copies: the answer has 32 bits, and the kernel's own bound is
 /// UINT_MAX rounded down to a page.
@@ -51,7 +54,7 @@ impl Fs {
             if !matches!(opened, Err(FsError::StaleInode)) || mode.write {
                 return opened;
             }
-            match self.state().namesake(ino) {
+            match self.state().shown_as(ino) {
                 Some(next) if next != of => of = next,
                 Some(_) | None => return opened,
             }
@@ -72,7 +75,7 @@ impl Fs {
             let mut state = self.state();
             match found == ino {
                 true => file.stat().dirty || state.is_reported(ino, mode.truncate),
-                false => state.lets_in_as(ino, found),
+                false => state.lets_in_as(ino, found) && state.add_alias(found, ino),
             }
         };
         if !is_current {
@@ -82,6 +85,7 @@ impl Fs {
         if mode.truncate
             && let Err(error) = file.set_len(0).await
         {
+            self.state().end_alias(found, ino);
             self.close(ino).await;
             return Err(error.into());
         }
@@ -89,7 +93,7 @@ impl Fs {
             return Ok(self.opened(ino, file, mode));
         }
         self.state().invalid.push(Invalidation::Attributes(found));
-        let (fh, cache) = (self.new_handle(ino, file, mode), PageCache::Bypass);
+        let (fh, cache) = (self.new_handle((ino, found), file, mode), PageCache::Bypass);
         Ok(Opened { fh, cache })
     }
 
@@ -166,13 +170,14 @@ impl Fs {
             true => PageCache::Keep,
             false => PageCache::Drop,
         };
-        let fh = self.new_handle(ino, file, mode);
+        let fh = self.new_handle((ino, ino), file, mode);
         Opened { fh, cache }
     }
 
-    fn new_handle(&self, ino: Ino, file: Arc<File>, mode: OpenMode) -> Fh {
+    fn new_handle(&self, (ino, found): (Ino, Ino), file: Arc<File>, mode: OpenMode) -> Fh {
         let window = Window::new(self.shared.bounds.readahead_bytes_max);
-        let handle = FileHandle::new(ino, file, mode, window);
+        let mut handle = FileHandle::new(ino, file, mode, window);
+        handle.found = found;
         self.handles.insert_file(handle)
     }
 
@@ -265,6 +270,7 @@ impl Fs {
         } else {
             self.commit(handle.ino).await
         };
+        self.state().end_alias(handle.found, handle.ino);
         self.close(handle.ino).await;
         committed
     }
@@ -400,22 +406,6 @@ impl State {
         if is_due && let Some(file) = self.tree.file_mut(ino) {
             file.times.accessed = Some(now);
         }
-    }
-
-    /// The file that has the name by now that an inode had, which nobody has open.
-    pub(super) fn namesake(&self, ino: Ino) -> Option<Ino> {
-        let node = self.tree.node(ino).filter(|node| !node.is_linked())?;
-        let is_in_use = node.is_directory() || self.open.file(ino).is_some();
-        let named = self.tree.child(node.parent(), node.name());
-        named.filter(|named| !is_in_use && self.tree.file(*named).is_some())
-    }
-
-    /// Whether a file lets in whomever the other one did, as the kernel was given it.
-    fn lets_in_as(&self, ino: Ino, other: Ino) -> bool {
-        let reported = self.tree.file(other).and_then(|file| file.reported);
-        let now = self.attr(ino).as_ref().map(Reported::of);
-        let access = |reported: Reported| (reported.mode, reported.owner);
-        reported.is_some() && reported.map(access) == now.map(access)
     }
 
     fn closed(&mut self, ino: Ino) -> Closed {

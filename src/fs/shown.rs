@@ -29,8 +29,8 @@ struct Shown<'a> {
 impl State {
     /// The attributes of an inode; `None` when the store has to be asked.
     pub(super) fn attr(&self, ino: Ino) -> Option<Attr> {
-        if let Some(namesake) = self.namesake(ino) {
-            let attr = self.attr(namesake)?;
+        if let Some(shown) = self.shown_as(ino) {
+            let attr = self.attr(shown)?;
             return Some(Attr { ino, ..attr });
         }
         let open = self.open.file(ino).map(|open| open.file.stat());

@@ -9,6 +9,7 @@ use crate::file::{File, Place, Seen};
 use crate::fs::bounded::Bounded;
 use crate::fs::deferred::Late;
 use crate::fs::locks::{Access, Wanted};
+use crate::fs::open::Aliases;
 use crate::fs::registry::{OpenFile, OpenFiles};
 use crate::fs::{FsError, FsResult, Invalidation};
 use crate::namespace::carriers::Carriers;
@@ -62,6 +63,7 @@ pub(super) struct State {
     pub(super) tree: Tree,
     pub(super) names: NameCache,
     pub(super) open: OpenFiles,
+    pub(super) aliases: Aliases,
     pub(super) carriers: Carriers,
     /// Failures to store attributes that nobody was told of yet.
     pub(super) late: Late,
@@ -95,6 +97,7 @@ impl State {
             tree: Tree::new(&names),
             names: NameCache::default(),
             open: OpenFiles::default(),
+            aliases: Aliases::default(),
             carriers: Carriers::new(config.attributes, config.sources.len()),
             late: Late::default(),
             roots: Vec::new(),

@@ -22,19 +22,22 @@ const BACKGROUND_REQUESTS_MAX: u16 = 64;
 ///   plain `ls` does not ask for them.
 /// - `HANDLE_KILLPRIV_V2`: no file here has set-id bits or capabilities, so there is nothing to
 ///   kill; without it the kernel asks for `security.capability` before every WRITE.
+/// - `DIRECT_IO_ALLOW_MMAP` (since Linux 6.6): a file that is opened past the page cache
+///   (`PageCache::Bypass`) can be mapped; else mmap(2) with MAP_SHARED says ENODEV.
 ///
 /// Not asked for: `WRITEBACK_CACHE`, which would turn whole writes into pages, send a setattr after
 /// each copy, and acknowledge bytes before this program has them. `AUTO_INVAL_DATA`: pages are
 /// dropped at open, by what the open found (`Opened::keep_cache`). `POSIX_LOCKS`, `FLOCK_LOCKS`:
 /// locks stay within this machine, in the kernel. `ABORT_ERROR`: after an abort a read of the
 /// device says ENODEV, which ends a session without an error.
-const WANTED: [InitFlags; 6] = [
+const WANTED: [InitFlags; 7] = [
     InitFlags::FUSE_ASYNC_READ,
     InitFlags::FUSE_ATOMIC_O_TRUNC,
     InitFlags::FUSE_PARALLEL_DIROPS,
     InitFlags::FUSE_DO_READDIRPLUS,
     InitFlags::FUSE_READDIRPLUS_AUTO,
     InitFlags::FUSE_HANDLE_KILLPRIV_V2,
+    InitFlags::FUSE_DIRECT_IO_ALLOW_MMAP,
 ];
 
 /// Sets what the connection offers and may have under way.

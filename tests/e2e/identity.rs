@@ -153,6 +153,49 @@ fn readers_of_a_file_that_is_saved_by_renames_do_not_fail() {
     }
 }
 
+/// Saves `doc` by renames, or maps it, for some seconds; how often, and how often that failed.
+const SAVE_OR_MAP: &str = r#"
+import mmap, os, sys, time
+end = time.time() + 4
+done = failed = 0
+while time.time() < end:
+    done += 1
+    if sys.argv[1] == "save":
+        with open("tmp", "wb") as tmp:
+            tmp.write(bytes([done % 256]) * (100 + done % 256))
+        os.rename("tmp", "doc")
+        continue
+    try:
+        fd = os.open("doc", os.O_RDONLY)
+        with mmap.mmap(fd, os.fstat(fd).st_size, mmap.MAP_SHARED, mmap.PROT_READ) as mapped:
+            failed += len(set(mapped[:])) != 1
+        os.close(fd)
+    except OSError as error:
+        print(error, file=sys.stderr)
+        failed += 1
+print(sys.argv[1], done, failed)
+"#;
+
+/// The store is in the test's own process, which therefore maps nothing: mmap(2) waits for pages
+/// that are being read, and everything else that wants memory for mmap(2).
+#[test]
+fn a_file_that_is_saved_by_renames_can_be_mapped() {
+    let rig = Rig::new();
+    let mounted = rig.mount();
+    fs::write(mounted.path("doc"), [0; 100]).unwrap();
+    fs::write(mounted.dir().parent().unwrap().join("script"), SAVE_OR_MAP).unwrap();
+    let run = |role| format!("python3 ../script {role}");
+    let command = format!("{} & {} & {}; wait", run("save"), run("map"), run("map"));
+    let told = sh(&mounted.dir(), &command);
+    println!("{told}");
+    for line in told.lines() {
+        let (_, failed) = line.rsplit_once(' ').unwrap();
+        assert_eq!(failed, "0", "{told}");
+    }
+    assert_eq!(told.lines().count(), 3, "{told}");
+    mounted.unmount();
+}
+
 /// tail(1) waits for a file on FUSE by looking at its size, and by its name now and then.
 #[test]
 fn tail_follows_a_log_that_two_machines_append_to() {

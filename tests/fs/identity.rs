@@ -202,6 +202,20 @@ fn a_file_that_is_renamed_over_while_it_is_opened_is_opened_as_the_one_that_has_
     assert_eq!((shown.value.ino, shown.value.size), (old, 5));
     let read = world.run(world.fs.read(opened.fh, ByteRange::new(0, 9)));
     assert_eq!(&read.unwrap()[..], b"newer");
+    // To the kernel it is one file, whatever has the name later.
+    let write_newest = world.write_new("tmp", b"the newest".to_vec());
+    world.run(write_newest).unwrap();
+    world.run(world.rename("tmp", "doc")).unwrap();
+    let again = world.run(world.fs.open(old, READ)).unwrap();
+    let read = world.run(world.fs.read(again.fh, ByteRange::new(0, 9)));
+    assert_eq!(&read.unwrap()[..], b"newer");
+    world.run(world.close(again.fh)).unwrap();
+    let shown = world.run(world.fs.getattr(old, Some(opened.fh))).unwrap();
+    assert_eq!(shown.value.size, 5);
+    world.run(world.close(opened.fh)).unwrap();
+    let opened = world.run(world.fs.open(old, READ)).unwrap();
+    let read = world.run(world.fs.read(opened.fh, ByteRange::new(0, 10)));
+    assert_eq!(&read.unwrap()[..], b"the newest");
     world.run(world.close(opened.fh)).unwrap();
     // What changes a file is looked up again.
     let mode = OpenMode {
