@@ -151,6 +151,23 @@ impl Attributes {
         }
     }
 
+    /// Those that are others than before.
+    pub fn changed_since(&self, before: &Self) -> Self {
+        fn changed<T: PartialEq>(now: Option<T>, before: Option<T>) -> Option<T> {
+            now.filter(|now| Some(now) != before.as_ref())
+        }
+        Self {
+            kind: changed(self.kind, before.kind),
+            permissions: changed(self.permissions, before.permissions),
+            uid: changed(self.uid, before.uid),
+            gid: changed(self.gid, before.gid),
+            rdev: changed(self.rdev, before.rdev),
+            mtime: changed(self.mtime, before.mtime),
+            atime: changed(self.atime, before.atime),
+            ctime: changed(self.ctime, before.ctime),
+        }
+    }
+
     /// Whether nothing is known.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -14,8 +14,8 @@ const REPEATS_MAX: u32 = 3;
 
 impl State {
     /// What a commit asks of the object now at the place: that another client has not made or
-    /// replaced it; a marker has no bytes. What was cut to nothing replaces whatever is there, but asks
-    /// too where that costs nothing: a request that the store carries out late is refused then.
+    /// replaced it; a marker is joined. What was cut to nothing replaces whatever is there, but
+    /// asks too where that costs nothing: a request that the store carries out late is refused.
     pub fn precondition(&self) -> Precondition {
         let replaces = self.creation == Creation::Replace;
         match &self.base {

@@ -247,6 +247,7 @@ impl File {
         state.eager = None;
         state.rebase(&intent.map, &stat.version, intent.edits);
         state.grown_from = stat.headers.growth();
+        state.note_stored(&stat.headers.metadata);
         state.has_displaced = true;
         state.release_displaced(&mut self.staging.lock());
         // Its bytes are nowhere any more.

@@ -216,6 +216,9 @@ impl File {
                 let key = self.place().key;
                 return Err(FileError::Stale { key });
             }
+            if self.has_marker() {
+                self.join_marker().await?;
+            }
             let error = match self.publish_now().await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
@@ -438,6 +441,7 @@ impl File {
         let mut state = self.state();
         state.rebase(&snapshot.map, version, edits);
         state.grown_from = snapshot.headers.growth();
+        state.note_stored(&snapshot.headers.metadata);
         (state.lent, state.intent) = (None, None);
         // What the store does late from now on is refused, if it was asked for on a condition.
         state.unsettled = Unsettled::default();

@@ -213,6 +213,7 @@ struct Whole {
     is_appendable: bool,
     map: ExtentMap,
     base: Option<ObjectVersion>,
+    stored: BTreeMap<String, String>,
     creation: Creation,
     appended_from: Option<u64>,
     has_followed: bool,
@@ -234,6 +235,7 @@ record!(Whole {
     is_appendable,
     map,
     base,
+    stored,
     creation,
     appended_from,
     has_followed,
@@ -258,6 +260,7 @@ impl Whole {
             is_appendable: state.is_appendable,
             map: state.map.clone(),
             base: state.base.as_deref().cloned(),
+            stored: state.stored.clone(),
             creation: state.creation,
             appended_from: state.appended_from,
             has_followed: state.has_followed,
@@ -279,6 +282,7 @@ impl Whole {
         state.is_appendable = self.is_appendable;
         state.map = self.map;
         state.base = self.base.map(Into::into);
+        state.stored = self.stored;
         state.appended_from = self.appended_from;
         state.has_followed = self.has_followed;
         state.modified = self.modified;

@@ -1,6 +1,7 @@
 //! The state of one file's content and the edits of it; all of it under one lock, none of it
 //! waits.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -47,6 +48,8 @@ pub(super) struct State {
     pub based_at: Option<Instant>,
     /// What `base` has grown from; nothing in a process that goes on for another.
     pub grown_from: Vec<Fingerprint>,
+    /// The metadata of the marker of a directory, as it was last seen or stored.
+    pub stored: BTreeMap<String, String>,
     pub creation: Creation,
     /// How long the file was before its edits that are not published, if these are all appends.
     pub appended_from: Option<u64>,
@@ -86,7 +89,7 @@ pub(super) struct State {
 impl State {
     pub fn of_object(place: Place, seen: &Seen) -> Self {
         let (headers, attributes) = described(seen);
-        Self {
+        let mut state = Self {
             is_described: seen.headers.is_some(),
             is_appendable: is_appendable(seen),
             grown_from: growth(seen),
@@ -97,7 +100,9 @@ impl State {
             creation: Creation::IfAbsent,
             edits: 0,
             ..Self::created(place, Creation::Replace, headers, attributes)
-        }
+        };
+        state.note_seen(seen);
+        state
     }
 
     pub fn created(
@@ -117,6 +122,7 @@ impl State {
             base: None,
             based_at: None,
             grown_from: Vec::new(),
+            stored: BTreeMap::new(),
             creation,
             appended_from: (creation == Creation::IfAbsent).then_some(0),
             has_followed: false,
@@ -262,6 +268,7 @@ impl State {
         self.is_described = seen.headers.is_some();
         self.is_appendable = is_appendable(seen);
         self.grown_from = growth(seen);
+        self.note_seen(seen);
         self.modified = self.attributes.mtime.unwrap_or(seen.modified);
     }
 

@@ -13,7 +13,7 @@ use s3fs::sim::{Fault, How, Operation, Rules};
 use s3fs::store::dialect::Dialect;
 
 use crate::world::{BUCKET, NEW, World};
-use crate::{READ, spent};
+use crate::{DIRECTORY, READ, ROOT, spent};
 
 const WRITE: OpenMode = OpenMode {
     read: true,
@@ -147,6 +147,51 @@ fn what_is_set_on_a_directory_goes_with_the_marker_that_another_client_made_mean
         let kept = world.run(world.fs.extended(both.ino, name)).unwrap();
         assert_eq!(kept, value);
     }
+}
+
+#[test]
+fn what_is_set_on_a_directory_is_added_to_what_another_client_has_set_meanwhile() {
+    let world = World::new();
+    let (ours, theirs, gone) = ("user.ours", "user.theirs", "user.gone");
+    let either = SetExtended::Either;
+    let mark = |world: &World, ino, name, value: &'static [u8]| {
+        let set = world.fs.set_extended(ino, OsStr::new(name), value, either);
+        world.run(set).unwrap();
+    };
+    let set = |world: &World, ino, set| {
+        world.run(world.fs.setattr(ino, None, set)).unwrap();
+    };
+    let made = world.fs.mkdir(ROOT, OsStr::new("d"), DIRECTORY);
+    let ino = world.run(made).unwrap().value.ino;
+    mark(&world, ino, gone, b"0");
+    assert_eq!(world.run(world.fs.sync_all()).len(), 0);
+    // The other client sets an owner and another attribute.
+    let other = World::over(&world);
+    let there = other.run(other.look("d")).unwrap().ino;
+    let owner = SetAttr {
+        uid: Some(7),
+        ..SetAttr::default()
+    };
+    set(&other, there, owner);
+    mark(&other, there, theirs, b"2");
+    assert_eq!(other.run(other.fs.sync_all()).len(), 0);
+    // That is not known here.
+    let mode = SetAttr {
+        mode: Some(0o700),
+        ..SetAttr::default()
+    };
+    set(&world, ino, mode);
+    mark(&world, ino, ours, b"1");
+    let removed = world.fs.remove_extended(ino, OsStr::new(gone));
+    world.run(removed).unwrap();
+    assert_eq!(world.run(world.fs.sync_all()).len(), 0);
+    let both = world.run(world.look("d")).unwrap();
+    assert_eq!((both.mode, both.uid), (0o700, 7));
+    let fresh = World::over(&world);
+    let both = fresh.run(fresh.look("d")).unwrap();
+    assert_eq!((both.mode, both.uid), (0o700, 7));
+    let names = fresh.run(fresh.fs.extended_names(both.ino)).unwrap();
+    assert_eq!(names, [ours, theirs]);
 }
 
 /// What was written to files that could not be stored.

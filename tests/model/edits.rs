@@ -256,6 +256,7 @@ impl Expected {
             cells: Vec::new(),
             meta,
             base: None,
+            stored: Meta::default(),
             dirty: true,
             creation,
             appended_from: (creation == Creation::IfAbsent).then_some(0),

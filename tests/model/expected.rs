@@ -84,6 +84,8 @@ pub struct Inode {
     pub meta: Meta,
     /// The version it was last in step with.
     pub base: Option<Version>,
+    /// What is stored beside that.
+    pub stored: Meta,
     pub dirty: bool,
     /// Whether it may replace what is there, until it is published.
     pub creation: Creation,

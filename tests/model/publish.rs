@@ -65,6 +65,7 @@ impl Expected {
             cell.home = Home::Object(version, at);
         }
         inode.base = Some(version);
+        inode.stored = inode.meta.clone();
         inode.dirty = false;
         inode.creation = Creation::IfAbsent;
         inode.appended_from = None;
@@ -174,15 +175,13 @@ impl Expected {
             .versions()
             .into_iter()
             .any(|version| !self.is_live(version));
+        if inode.is_directory && there.is_some() && there != inode.base {
+            self.join(id, key);
+            return Ok(());
+        }
         let is_made = inode.base.is_none() && there.is_some();
         if is_made && inode.creation == Creation::IfAbsent {
-            return match inode.is_directory {
-                true => {
-                    self.join(id, key);
-                    Ok(())
-                }
-                false => self.follow_or_meet(id, key, sim),
-            };
+            return self.follow_or_meet(id, key, sim);
         }
         if is_made && inode.creation == Creation::Exclusive {
             let inode = self.inode(id);
@@ -200,19 +199,26 @@ impl Expected {
         Ok(())
     }
 
-    /// What is set on a directory goes with the marker that another client has made.
+    /// What was changed on a directory is added to the marker that another client has stored.
     fn join(&mut self, id: u64, key: &str) {
-        let theirs = self.store[key].meta.clone();
-        let meta = &mut self.inode(id).meta;
-        let mut extended = theirs.extended;
-        extended.append(&mut meta.extended);
-        *meta = Meta {
-            kind: meta.kind.or(theirs.kind),
-            mode: meta.mode.or(theirs.mode),
-            uid: meta.uid.or(theirs.uid),
-            gid: meta.gid.or(theirs.gid),
-            mtime: meta.mtime.or(theirs.mtime),
-            extended,
+        let mut theirs = self.store[key].meta.clone();
+        let inode = self.inode(id);
+        let (own, before) = (&inode.meta, &inode.stored);
+        let is_kept =
+            |name: &_| own.extended.contains_key(name) || !before.extended.contains_key(name);
+        theirs.extended.retain(|name, _| is_kept(name));
+        let changed = own.extended.iter();
+        let changed = changed.filter(|(name, value)| before.extended.get(*name) != Some(*value));
+        theirs
+            .extended
+            .extend(changed.map(|(name, value)| (name.clone(), value.clone())));
+        inode.meta = Meta {
+            kind: changed_or(own.kind, before.kind, theirs.kind),
+            mode: changed_or(own.mode, before.mode, theirs.mode),
+            uid: changed_or(own.uid, before.uid, theirs.uid),
+            gid: changed_or(own.gid, before.gid, theirs.gid),
+            mtime: changed_or(own.mtime, before.mtime, theirs.mtime),
+            extended: theirs.extended,
         };
         self.published(id);
     }
@@ -340,6 +346,11 @@ impl Expected {
     }
 }
 
+/// What was changed here, else what another client has stored.
+fn changed_or<T: PartialEq>(own: Option<T>, before: Option<T>, theirs: Option<T>) -> Option<T> {
+    own.filter(|own| Some(own) != before.as_ref()).or(theirs)
+}
+
 /// A clean file on an object, with one handle.
 pub fn inode_of(path: &str, object: Object) -> Inode {
     let cell = |(at, byte): (usize, &u8)| Cell {
@@ -351,6 +362,7 @@ pub fn inode_of(path: &str, object: Object) -> Inode {
         last_path: None,
         is_directory: path.ends_with('/'),
         cells: object.bytes.iter().enumerate().map(cell).collect(),
+        stored: object.meta.clone(),
         meta: object.meta,
         base: Some(object.version),
         dirty: false,

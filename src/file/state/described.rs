@@ -17,10 +17,9 @@ use crate::store::{ObjectHeaders, Tags};
 impl State {
     /// The headers the next commit sends.
     pub fn headers(&self) -> ObjectHeaders {
-        let usual = if self.place.key.as_str().ends_with('/') {
-            Kind::Directory
-        } else {
-            Kind::File
+        let usual = match self.is_marker() {
+            true => Kind::Directory,
+            false => Kind::File,
         };
         let mut headers = self.headers.clone();
         self.attributes.write_to(&mut headers.metadata, usual);
