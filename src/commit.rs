@@ -3,22 +3,23 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::stream::{FuturesUnordered, TryStreamExt};
 use tokio::runtime::Handle;
 
 use crate::extent::ExtentMap;
+use crate::interrupt;
 use crate::journal::Journal;
 use crate::limits::{Limits, PartCopy};
 use crate::lock::Guarded;
 use crate::object::{ObjectKey, ObjectVersion};
-use crate::plan::{Part, Plan, PlanError, plan, sources_of};
+use crate::plan::{Plan, PlanError, plan};
 use crate::staging::{Staging, StagingError, StagingPool};
 use crate::store::{
-    Bucket, Buckets, CopyHeaders, ObjectHeaders, PartNumber, Precondition, StoreError, StoreResult,
-    StoredPart, Tags,
+    Bucket, Buckets, CopyHeaders, ObjectHeaders, Precondition, StoreError, StoreResult, Tags,
 };
 
+mod parts;
 mod payload;
 mod slots;
 mod upload;
@@ -93,6 +94,12 @@ pub enum CommitError {
     Staging(#[from] StagingError),
 }
 
+/// How often a commit is made anew that may pass ([`StoreError::may_pass`]).
+const REFUSALS_MAX: u32 = 5;
+
+/// Pause before the first time; that before the n-th is n times as long.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(100);
+
 /// Runs plans, all of a mount within common bounds.
 #[derive(Debug)]
 pub struct Committer {
@@ -145,6 +152,7 @@ impl Committer {
         if !target.is_appendable && limits.append_max > 0 {
             limits.to_mut().append_max = 0;
         }
+        let mut refusals = 0;
         loop {
             let committed = self
                 .commit_within(map, base, staging, target, &limits)
@@ -155,6 +163,11 @@ impl Committer {
                 {
                     let is_apart = bucket != *target.place.bucket.name();
                     withhold_copies(limits.to_mut(), is_apart);
+                }
+                Err(CommitError::Store(error)) if error.may_pass() && refusals < REFUSALS_MAX => {
+                    refusals += 1;
+                    let wait = tokio::time::sleep(REFUSAL_PAUSE * refusals);
+                    interrupt::or(wait).await.map_err(StoreError::from)?;
                 }
                 committed => return committed,
             }
@@ -356,33 +369,6 @@ impl Committer {
         }
     }
 
-    async fn upload(
-        &self,
-        parts: &[Part],
-        base: Option<&Arc<ObjectVersion>>,
-        staging: &Guarded<Staging>,
-        target: Target<'_>,
-    ) -> Result<Arc<ObjectVersion>, CommitError> {
-        let Target {
-            place,
-            headers,
-            precondition,
-            ..
-        } = target;
-        let upload = self.create_upload(place, headers, base).await?;
-        let numbered: Vec<_> = (1..).map(PartNumber).zip(parts.iter().cloned()).collect();
-        match self.run_parts(&upload, &numbered, staging).await {
-            Ok(stored) => {
-                let sources = sources_of(parts);
-                upload.complete(&stored, &sources, precondition).await
-            }
-            Err(error) => {
-                upload.abort().await;
-                Err(error)
-            }
-        }
-    }
-
     /// Adds the bytes of `tail` to the end of `base`; `None` where it has to be made anew.
     async fn append(
         &self,
@@ -394,72 +380,6 @@ impl Committer {
         let _slot = slot(&self.uploads, place, tail.len()).await?;
         let body = self.payload(tail, staging).await?;
         Ok(place.bucket.append(base, body).await?)
-    }
-
-    /// Runs parts in parallel; the answers in order.
-    ///
-    /// # Errors
-    /// The first failure; the others are given up. The upload is still there.
-    pub async fn run_parts(
-        &self,
-        upload: &OpenUpload,
-        parts: &[(PartNumber, Part)],
-        staging: &Guarded<Staging>,
-    ) -> Result<Vec<StoredPart>, CommitError> {
-        // Every part waits for its slot inside, so all may be started; the slots bound them.
-        let running: FuturesUnordered<_> = parts
-            .iter()
-            .map(|(number, part)| self.run_part(upload, *number, part, staging))
-            .collect();
-        let mut stored: Vec<StoredPart> = running.try_collect().await?;
-        stored.sort_by_key(|part| part.number);
-        Ok(stored)
-    }
-
-    /// Runs one part.
-    ///
-    /// # Errors
-    /// [`CommitError`]; the upload is still there.
-    pub async fn run_part(
-        &self,
-        upload: &OpenUpload,
-        number: PartNumber,
-        part: &Part,
-        staging: &Guarded<Staging>,
-    ) -> Result<StoredPart, CommitError> {
-        let bucket = &upload.place().bucket;
-        let want = |bytes| Want {
-            bucket: bucket.name(),
-            turn: upload.turn(),
-            bytes,
-        };
-        let fetched;
-        let map = match part {
-            Part::Copy(source) => {
-                let copied = {
-                    let want = want(source.range.len());
-                    let _slot = self.copies.take(want).await.map_err(StoreError::from)?;
-                    bucket.copy_part(upload.upload(), number, source).await
-                };
-                match copied {
-                    // Garage refuses sources stored inline, of a few KiB; so little is fetched
-                    // here. A larger refusal is for the whole plan to answer.
-                    Err(StoreError::CopyRefused { .. })
-                        if source.range.len() <= bucket.limits().part_size_min =>
-                    {
-                        fetched = ExtentMap::of_object(source.version.clone()).slice(source.range);
-                        &fetched
-                    }
-                    result => return Ok(result?),
-                }
-            }
-            Part::Upload(map) => map,
-            Part::Stored(_) => unreachable!("what an upload has already is not sent again"),
-        };
-        let want = want(map.len());
-        let _slot = self.uploads.take(want).await.map_err(StoreError::from)?;
-        let body = self.payload(map, staging).await?;
-        Ok(bucket.upload_part(upload.upload(), number, body).await?)
     }
 }
 

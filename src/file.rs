@@ -657,7 +657,7 @@ impl File {
     /// see it.
     async fn edit<T>(
         self: &Arc<Self>,
-        edited: impl Fn(&State) -> ByteRange,
+        edited: impl Fn(&State) -> ByteRange + Sync,
         mut change: impl FnMut(&mut State, &mut Staging) -> Result<T, FileError>,
     ) -> Result<T, FileError> {
         loop {
@@ -700,19 +700,14 @@ impl File {
     /// published as far as it is. Bytes sent ahead are there alone only when memory was short.
     async fn publish_sent(
         self: &Arc<Self>,
-        edited: impl Fn(&State) -> ByteRange,
+        edited: impl Fn(&State) -> ByteRange + Sync,
     ) -> Result<(), FileError> {
         self.learn_outcome().await?;
-        loop {
-            let is_sent = {
-                let state = self.state();
-                state.is_sent(edited(&state))
-            };
-            if !is_sent {
-                return Ok(());
-            }
-            self.commit().await?;
+        let is_sent = |state: &State| state.is_sent(edited(state));
+        while is_sent(&self.state()) {
+            self.commit_for(&is_sent).await?;
         }
+        Ok(())
     }
 
     /// Slices of the content that other code copies from or reads.

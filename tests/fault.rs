@@ -188,6 +188,32 @@ fn every_request_that_is_lost_once_is_made_up_for() {
     }
 }
 
+/// An upload is refused for good, and the commit is not: it makes another one.
+#[test]
+fn an_upload_that_is_spent_or_gone_is_made_anew() {
+    let spent = How::Status(409, "ConditionalRequestConflict");
+    let gone = How::Status(404, "NoSuchUpload");
+    for scenario in SCENARIOS {
+        for (operation, how) in [
+            (Operation::CompleteMultipartUpload, spent),
+            (Operation::CompleteMultipartUpload, gone),
+            (Operation::UploadPart, gone),
+            (Operation::UploadPartCopy, gone),
+        ] {
+            let world = world();
+            world.sim.fault(Fault::on(operation, how));
+            let what = format!("{how:?} to {operation:?}");
+            let outcome = check(&world, scenario, &what);
+            assert!(outcome.is_ok(), "{}, {what}: {outcome:?}", scenario.name);
+            assert!(
+                world.sim.uploads(BUCKET).is_empty(),
+                "{}, {what}",
+                scenario.name
+            );
+        }
+    }
+}
+
 /// An answer that says 200 and means an error never counts as done.
 #[test]
 fn an_error_inside_a_200_is_not_taken_for_success() {

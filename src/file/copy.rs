@@ -91,7 +91,10 @@ impl File {
             let publishing = interrupt::or(source.publishing.lock()).await?;
             let Some(Taken { stored, staged }) = source.taken(range) else {
                 drop(publishing);
-                source.commit().await?;
+                let first = ByteRange::at(range.start(), 1);
+                source
+                    .commit_for(&|state| state.map.has_sent(first))
+                    .await?;
                 continue;
             };
             let len = stored.len();

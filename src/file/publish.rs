@@ -17,6 +17,9 @@ use crate::interrupt;
 use crate::object::{BucketName, ObjectKey, ObjectVersion};
 use crate::store::{ObjectHeaders, Precondition, StoreError, Tags};
 
+/// What a commit is wanted for, looked at again whenever the file was waited for.
+type IsWanted<'a> = &'a (dyn Fn(&State) -> bool + Sync);
+
 /// What is published by one commit, as it was when the commit began.
 struct Snapshot {
     place: Place,
@@ -120,7 +123,10 @@ impl Shared {
             let is_stuck = path.contains(&file.id) || file.state().orphan;
             let committed = match is_stuck {
                 true => None,
-                false => Some(file.commit_on_path(path).await),
+                false => {
+                    let is_wanted = |state: &State| state.refers_to(place);
+                    Some(file.commit_on_path(path, &is_wanted).await)
+                }
             };
             match committed {
                 Some(Ok(())) => continue,
@@ -145,7 +151,18 @@ impl File {
     /// [`FileError`]; what is staged stays staged, and the next commit tries again.
     pub async fn commit(self: &Arc<Self>) -> Result<(), FileError> {
         let edits = self.state().edits;
-        let committed = self.commit_on_path(&mut Vec::new()).await;
+        self.commit_for(&|state| state.edits_published < edits)
+            .await
+    }
+
+    /// As [`Self::commit`], for as long as that is wanted: a commit that was waited for may have
+    /// done it, and what came after that is not the caller's.
+    pub(super) async fn commit_for(
+        self: &Arc<Self>,
+        is_wanted: IsWanted<'_>,
+    ) -> Result<(), FileError> {
+        let edits = self.state().edits;
+        let committed = self.commit_on_path(&mut Vec::new(), is_wanted).await;
         if let Err(error) = &committed {
             let mut state = self.state();
             // An interrupt ends the wait for attributes; they go on waiting to be stored.
@@ -159,11 +176,12 @@ impl File {
     fn commit_on_path<'a>(
         self: &'a Arc<Self>,
         path: &'a mut Vec<u64>,
+        is_wanted: IsWanted<'a>,
     ) -> Pin<Box<dyn Future<Output = Result<(), FileError>> + Send + 'a>> {
         Box::pin(async move {
             let mut lost = Vec::new();
             loop {
-                if self.has_something_to_commit() {
+                if self.has_to_commit(is_wanted) {
                     path.push(self.id);
                     let place = self.place();
                     let dependents = self.shared.commit_dependents_on_path(&place, path).await;
@@ -172,7 +190,7 @@ impl File {
                 }
                 // While this is held nobody can come to depend on the object.
                 let publishing = interrupt::or(self.publishing.lock()).await?;
-                if !self.has_something_to_commit() {
+                if !self.has_to_commit(is_wanted) {
                     return Ok(());
                 }
                 let Some(token) = self.begin_commit() else {
@@ -185,7 +203,7 @@ impl File {
                 if dependents.iter().all(|file| lost.contains(&file.id)) {
                     let published = interrupt::scope(token.clone(), async {
                         self.wait_for_parts().await?;
-                        self.publish().await
+                        self.publish(is_wanted).await
                     });
                     match published.await {
                         // For a holder, which may move the file or unlink it, and has to know
@@ -200,18 +218,18 @@ impl File {
         })
     }
 
-    fn has_something_to_commit(&self) -> bool {
+    fn has_to_commit(&self, is_wanted: IsWanted<'_>) -> bool {
         let state = self.state();
-        state.is_dirty() && !state.orphan
+        state.is_dirty() && !state.orphan && is_wanted(&state)
     }
 
     /// Publishes the content as it is now, unless a process before this one has done so. What was
     /// only appended follows other clients' changes of the object for as long as they come: each
     /// conflict is one of them that was stored.
-    async fn publish(self: &Arc<Self>) -> Result<(), FileError> {
+    async fn publish(self: &Arc<Self>, is_wanted: IsWanted<'_>) -> Result<(), FileError> {
         self.learn_outcome().await?;
         let mut conflicts = 0;
-        while self.has_something_to_commit() {
+        while self.has_to_commit(is_wanted) {
             if self.is_superseded() {
                 let key = self.place().key;
                 return Err(FileError::Stale { key });
@@ -219,10 +237,16 @@ impl File {
             if self.has_marker() {
                 self.join_marker().await?;
             }
+            let was_ahead = self.state().eager.is_some();
             let error = match self.publish_now().await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
+            let may_pass = matches!(&error, FileError::Store(error) if error.may_pass());
+            if was_ahead && may_pass && self.state().eager.is_none() {
+                // All bytes are here: without what was sent ahead.
+                continue;
+            }
             if error.is_unanswered() {
                 return Err(error);
             }
@@ -230,7 +254,10 @@ impl File {
                 continue;
             }
             let meets_another = error.is_conflict()
-                || matches!(error, FileError::Store(StoreError::Conflict { .. }));
+                || matches!(
+                    error,
+                    FileError::Store(StoreError::Conflict { .. } | StoreError::UploadSpent { .. })
+                );
             conflicts += 1;
             if !meets_another
                 || !self.follow().await?

@@ -38,7 +38,7 @@ impl File {
         loop {
             self.learn_outcome().await?;
             let Some((runs, base)) = self.runs(range) else {
-                self.commit().await?;
+                self.commit_for(&|state| state.map.has_sent(range)).await?;
                 continue;
             };
             match self.collect(runs).await {

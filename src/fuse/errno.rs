@@ -83,7 +83,7 @@ const fn of_store(error: &StoreError) -> Verdict {
         StoreError::Full { .. } => (Errno::ENOSPC, Level::Error),
         StoreError::Quota { .. } => (Errno::EDQUOT, Level::Error),
         StoreError::NotOffered { .. } => (Errno::EOPNOTSUPP, Level::Warn),
-        StoreError::Conflict { .. } => (Errno::EBUSY, Level::Warn),
+        StoreError::Conflict { .. } | StoreError::UploadSpent { .. } => (Errno::EBUSY, Level::Warn),
         StoreError::Interrupted(_) => (Errno::EINTR, Level::Debug),
         // The mount's own business, or nobody's fault that the caller could act on.
         StoreError::NoSuchBucket { .. }

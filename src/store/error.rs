@@ -136,6 +136,15 @@ pub enum StoreError {
         /// What.
         key: ObjectKey,
     },
+    /// The multipart upload met another request on its key while it was completed, and has to be
+    /// made anew.
+    #[error("s3://{bucket}/{key}: the multipart upload met another request on the key")]
+    UploadSpent {
+        /// Where.
+        bucket: BucketName,
+        /// What.
+        key: ObjectKey,
+    },
     /// The store is full.
     #[error("s3://{bucket}: no space left ({code})")]
     Full {
@@ -238,4 +247,12 @@ pub enum StoreError {
         /// Requests sent.
         attempts: u32,
     },
+}
+
+impl StoreError {
+    /// Whether the request cannot be repeated, but what it belonged to can, in an upload of its
+    /// own. A lifecycle rule may abort one that was under way.
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::UploadSpent { .. } | Self::NoSuchUpload { .. })
+    }
 }

@@ -148,6 +148,51 @@ async fn sending_goes_on_after_a_look_at_what_was_sent() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn writes_into_what_was_sent_publish_it_once_however_many_wait() {
+    let (limits, bounds) = small_memory();
+    let toy = Toy::chosen(limits, bounds);
+    let file = toy.create("a");
+    let mut content = content(2000);
+    append(&file, &content).await;
+    assert_eq!(published(&toy), 0);
+    let mut writes = tokio::task::JoinSet::new();
+    for at in (0..32).map(|number| number * 20_000) {
+        content[at..at + 4].copy_from_slice(b"here");
+        let file = Arc::clone(&file);
+        writes.spawn(async move { file.write(at as u64, b"here").await });
+    }
+    while let Some(written) = writes.join_next().await {
+        written.unwrap().unwrap();
+    }
+    assert_eq!(published(&toy), 1);
+    assert!(read_all(&file).await.unwrap() == content);
+    file.commit().await.unwrap();
+    assert!(toy.bucket.content("a").unwrap() == content);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_commit_asks_for_no_other_of_what_came_later() {
+    let toy = Toy::new();
+    let file = toy.create("a");
+    let mut commits = tokio::task::JoinSet::new();
+    for number in 0..20_u64 {
+        file.write(number, b"!").await.unwrap();
+        let file = Arc::clone(&file);
+        commits.spawn(async move {
+            file.commit().await.unwrap();
+            // Another edit follows each.
+            file.write(number, b"?").await.unwrap();
+        });
+    }
+    while let Some(committed) = commits.join_next().await {
+        committed.unwrap();
+    }
+    assert_eq!(published(&toy), 1);
+    file.commit().await.unwrap();
+    assert_eq!(toy.bucket.content("a").unwrap(), [b'?'; 20]);
+}
+
 #[tokio::test]
 async fn where_parts_cannot_be_copied_the_disk_is_the_bound() {
     let (limits, bounds) = small_memory();

@@ -416,11 +416,8 @@ impl S3Bucket {
             Ok(answer) => answer,
             // Amazon S3 API reference: such an upload has to be made anew.
             Err(Fault::Answer(refused)) if refused.code == "ConditionalRequestConflict" => {
-                return Err(Fault::Settled(StoreError::Conflict {
-                    operation: "CompleteMultipartUpload",
-                    resource: format!("s3://{}/{}", self.name, upload.key),
-                    code: refused.code,
-                }));
+                let (bucket, key) = (self.name.clone(), upload.key.clone());
+                return Err(Fault::Settled(StoreError::UploadSpent { bucket, key }));
             }
             Err(fault) => return Err(fault),
         };
