@@ -42,9 +42,6 @@ use again::Sent;
 use close::Close;
 use request::Traced;
 
-/// Generation of every inode: numbers are not used a second time while the kernel knows them.
-const GENERATION: Generation = Generation(0);
-
 /// A filesystem as the kernel's requests see it.
 #[derive(Debug)]
 pub struct FuseFs {
@@ -157,7 +154,7 @@ fn with_extended(reply: ReplyXattr, room: u32) -> impl FnOnce(Result<Vec<u8>, Er
 /// Replies with a name's inode.
 fn with_entry(reply: ReplyEntry) -> impl FnOnce(Result<Trusted<Attr>, Errno>) + Send {
     move |result| match result {
-        Ok(attr) => reply.entry(&attr.ttl, &wire::attr(&attr.value), GENERATION),
+        Ok(attr) => wire::entry(reply, &attr),
         Err(errno) => reply.error(errno),
     }
 }
@@ -180,9 +177,9 @@ impl Filesystem for FuseFs {
             }
         };
         self.answer(traced, work, move |result| match result {
-            Ok((Some(found), _)) => reply.entry(&found.ttl, &wire::attr(&found.value), GENERATION),
+            Ok((Some(found), _)) => wire::entry(reply, &found),
             // Inode 0 tells the kernel to remember that there is no such name (fuse_lookup_name).
-            Ok((None, ttl)) if !ttl.is_zero() => reply.entry(&ttl, &wire::absent(), GENERATION),
+            Ok((None, ttl)) if !ttl.is_zero() => reply.entry(&ttl, &wire::absent(), Generation(0)),
             Ok((None, _)) => reply.error(Errno::ENOENT),
             Err(errno) => reply.error(errno),
         });
@@ -400,7 +397,7 @@ impl Filesystem for FuseFs {
             Ok((made, opened)) => reply.created(
                 &made.ttl,
                 &wire::attr(&made.value),
-                GENERATION,
+                wire::generation(&made.value),
                 FileHandle(opened.fh.0),
                 wire::open_flags(opened),
             ),
@@ -602,7 +599,7 @@ impl Filesystem for FuseFs {
                     &entry.name,
                     &entry.attr.ttl,
                     &attr,
-                    GENERATION,
+                    wire::generation(&entry.attr.value),
                 );
                 taken += u64::from(!full);
                 !full

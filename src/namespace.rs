@@ -9,9 +9,11 @@ pub mod carriers;
 pub mod knowledge;
 pub mod listing;
 pub mod names;
+pub mod number;
 pub mod tree;
 
-/// The number of an inode: stable while the kernel knows it; the root is 1.
+/// The number of an inode, st_ino and the kernel's node number alike: stable while the kernel knows
+/// it, and of the same name the same in the next mount ([`number`]). The root is 1.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Ino(pub u64);
 
@@ -20,11 +22,22 @@ impl Ino {
     pub const ROOT: Self = Self(1);
 }
 
+/// An inode, unlike any other that had its number before or has it later.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct InodeId {
+    /// Its number.
+    pub ino: Ino,
+    /// Which of the inodes of that number it is.
+    pub generation: u32,
+}
+
 /// What stat(2) tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Attr {
     /// The inode.
     pub ino: Ino,
+    /// Which of the inodes of that number it is.
+    pub generation: u32,
     /// What it is.
     pub kind: Kind,
     /// Bytes; 0 for directories.

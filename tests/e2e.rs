@@ -35,6 +35,8 @@ mod mapping;
 mod mounted;
 #[path = "e2e/names.rs"]
 mod names;
+#[path = "e2e/numbers.rs"]
+mod numbers;
 #[path = "e2e/options.rs"]
 mod options;
 #[path = "e2e/pair.rs"]

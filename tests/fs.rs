@@ -37,6 +37,8 @@ mod killed;
 mod late;
 #[path = "fs/names.rs"]
 mod names;
+#[path = "fs/numbers.rs"]
+mod numbers;
 #[path = "fs/others.rs"]
 mod others;
 #[path = "fs/recorded.rs"]

@@ -95,7 +95,7 @@ impl Fs {
         let Ok(name) = self.entry_name(name) else {
             return ttl;
         };
-        let known = self.state().names.absent_since(parent, &name);
+        let known = self.state().names_in(parent).absent_since(&name);
         known.map_or(Duration::ZERO, |at| ttl.saturating_sub(at.elapsed()))
     }
 

@@ -15,6 +15,7 @@ use crate::fs::handles::{FileHandle, KeptHandle};
 use crate::fs::invalidate::Invalidations;
 use crate::fs::readdir::{Given, Page, Stream};
 use crate::fs::registry::KeptOpen;
+use crate::fs::shown::top_numbers;
 use crate::fs::state::{Root, State};
 use crate::fs::{Fh, Fs, FsError, FsResult, Ino};
 use crate::journal::codec::{Record, record, whole};
@@ -120,9 +121,9 @@ impl Drop for Stated<'_> {
                 None => batch.delete(key(OPEN, ino.0)),
             }
         }
-        if state.tree.next_number() > state.numbers_kept {
-            state.numbers_kept = state.tree.next_number() + NUMBERS_AHEAD;
-            let kept = (state.numbers_kept, state.mounted);
+        if state.tree.next_generation() > state.generations_kept {
+            state.generations_kept = state.tree.next_generation() + NUMBERS_AHEAD;
+            let kept = (state.generations_kept, state.mounted);
             batch.put(key(SINGLE, MOUNT), |to| kept.write(to));
         }
         self.journal.write(&batch);
@@ -140,6 +141,8 @@ record!(KeptNode {
     name,
     linked,
     lookups,
+    generation,
+    is_stand_in,
     is_directory,
     is_retained,
     times
@@ -271,10 +274,11 @@ impl Fs {
         let mut state = self.state();
         let journal = &self.shared.journal;
         let single = key(SINGLE, MOUNT);
-        if values.contains_key(&single) {
-            let kept = read_one(values, journal, single);
-            state.numbers_kept = kept.map_or(NUMBERS_UNKNOWN, |(next, _)| next);
-            state.mounted = kept.map_or(state.mounted, |(_, mounted)| mounted);
+        // Unread, generations go on from anywhere.
+        if let Some((next, mounted)) = read_one(values, journal, single) {
+            state.generations_kept = next;
+            state.mounted = mounted;
+            state.tree.restore_generation(next);
         }
         let sources: BTreeMap<u64, KeptSource> = read_all(values, journal, SOURCE);
         for (number, kept) in sources {
@@ -287,8 +291,7 @@ impl Fs {
         }
         let nodes: BTreeMap<u64, KeptNode> = read_all(values, journal, INODE);
         let nodes = nodes.into_iter().map(|(ino, node)| (Ino(ino), node));
-        let numbers_kept = state.numbers_kept;
-        for ino in state.tree.restore(nodes.collect(), numbers_kept) {
+        for ino in state.tree.restore(nodes.collect()) {
             log::error!("{ino:?} of the process before has no directory: its name is unknown");
         }
         // What a listing does not tell of objects is asked for: nobody knows any more where.
@@ -446,7 +449,8 @@ impl State {
         shown: &ShownSource,
         buckets: &Buckets,
     ) {
-        self.tree.restore_top(ino, name);
+        let numbers = std::iter::once(ino).chain(top_numbers(&shown.source));
+        self.tree.add_top(name, numbers);
         self.carriers.add_source();
         let ShownSource { source, ownership } = shown;
         self.add_root(Root::of(source, *ownership, buckets));

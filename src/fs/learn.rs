@@ -40,7 +40,7 @@ impl State {
                 if let Some(child) = child {
                     self.lose_name(child);
                 }
-                self.names.note_absent(parent, name, asked);
+                self.names_in(parent).note_absent(name, asked);
                 Ok(None)
             }
             Found::File(stat) => {
@@ -124,7 +124,7 @@ impl State {
         };
         let (parent, name) = (node.parent(), Arc::clone(node.name()));
         self.lose_name(ino);
-        self.names.note_absent(parent, &name, asked);
+        self.names_in(parent).note_absent(&name, asked);
     }
 
     fn set_known(&mut self, ino: Ino, known: Known) -> Ino {
@@ -141,8 +141,8 @@ impl State {
         }
     }
 
-    /// Another file has the name of an open one, which goes on without a name.
-    fn supersede(&mut self, ino: Ino, known: Known) -> Ino {
+    /// Another inode has the name of a file, which goes on without a name if it is open.
+    pub(super) fn supersede(&mut self, ino: Ino, known: Known) -> Ino {
         let Some(node) = self.tree.node(ino) else {
             return ino;
         };

@@ -170,7 +170,7 @@ impl State {
             Named::File(listed) => {
                 let before = match child {
                     Some(child) => self.tree.file(child).and_then(|file| file.known.as_ref()),
-                    None => match self.names.name(directory, &entry.name) {
+                    None => match self.names_in(directory).name(&entry.name) {
                         Some(known) => known.named.object(),
                         None => None,
                     },

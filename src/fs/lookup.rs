@@ -24,9 +24,10 @@ impl Fs {
         loop {
             let found = self.resolve(parent, &name).await?.ok_or(FsError::NoEntry)?;
             let mut state = self.state();
+            let ino = state.renumber(found.ino);
             // What is known may have been given up meanwhile; then the store is asked again.
-            if let Some(trusted) = state.report(found.ino) {
-                state.tree.count_lookup(found.ino);
+            if let Some(trusted) = state.report(ino) {
+                state.tree.count_lookup(ino);
                 drop(state);
                 return Ok(trusted);
             }
@@ -271,7 +272,7 @@ impl State {
                 None => Was::Unknown,
             };
         }
-        let known = self.names.name(parent, name);
+        let known = self.names_in(parent).name(name);
         match known.map(|known| (&known.named, known.at)) {
             Some((Named::File(_), at)) if trusted(at) => Was::File,
             Some((Named::Directory(marker), _)) => Was::Directory(marker.clone()),

@@ -197,7 +197,7 @@ impl Fs {
             Ok(version) => version,
             Err(StoreError::Exists { .. } | StoreError::Overtaken { .. }) => {
                 // Somebody else was faster: the next lookup asks.
-                self.state().names.forget(parent, &name);
+                self.state().names_in(parent).forget(&name);
                 return Err(FsError::Exists);
             }
             Err(error) => return Err(error.into()),

@@ -399,7 +399,7 @@ impl State {
 
     /// An inode for a name whose attributes were given out.
     fn insert_listed(&mut self, parent: Ino, entry: &Entry) -> Ino {
-        let known = self.names.name(parent, &entry.name);
+        let known = self.names_in(parent).name(&entry.name);
         let state = match known.map_or(&entry.named, |known| &known.named) {
             Named::File(known) => file_state(Some(known.clone())),
             Named::Directory(marker) => directory_state(entry.at, marker.clone()),
@@ -426,8 +426,7 @@ impl State {
         {
             return Some(attr);
         }
-        let known = self.names.name(parent, &entry.name);
-        let reserved = known.and_then(|known| known.ino);
+        let known = self.names_in(parent).name(&entry.name);
         if entry.named == Named::Absent
             || known.is_some_and(|known| known.named == Named::Absent && known.at >= entry.at)
         {
@@ -438,15 +437,15 @@ impl State {
             Named::File(listed) => Named::File(listed.clone().after(before)),
             other => other.clone(),
         };
-        let ino = reserved.unwrap_or_else(|| self.tree.reserve());
+        let numbers = self.numbers(parent, &entry.name, named.kind());
+        let ino = self.tree.free_number(numbers);
         let attr = self.named_attr(parent, ino, &named);
         let known = NameKnown {
             at: entry.at,
             is_told: entry.is_told || named.object().is_some_and(|known| known.is_told),
             named,
-            ino: Some(ino),
         };
-        self.names.note(parent, &entry.name, known);
+        self.names_in(parent).note(&entry.name, known);
         Some(attr)
     }
 

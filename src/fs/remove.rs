@@ -112,7 +112,7 @@ impl Fs {
         }
         let mut state = self.state();
         state.entry_removed(parent, name);
-        state.names.note_absent(parent, name, Instant::now());
+        state.names_in(parent).note_absent(name, Instant::now());
         Ok(state.detach_buried(ino, orphaned))
     }
 
@@ -385,7 +385,7 @@ impl State {
     /// directory is kept for the session instead, until somebody removes it; and so are those
     /// above.
     pub(super) fn entry_removed(&mut self, parent: Ino, name: &Arc<str>) {
-        self.names.forget(parent, name);
+        self.names_in(parent).forget(name);
         self.entries_changed(parent);
         for directory in self.tree.ancestors(parent) {
             let marked = match self.tree.node(directory).map(|node| &node.state) {

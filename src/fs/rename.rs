@@ -189,7 +189,7 @@ impl Fs {
             self.end_buried(gone).await;
         }
         let mut state = self.state();
-        state.names.forget(to.0, &name);
+        state.names_in(to.0).forget(&name);
         state.tree.rename(source, to.0, &name);
         if let (Some(file), Some(stat)) = (state.tree.file_mut(source), &stat) {
             file.known = Some(Known::of_stat(stat, Instant::now()));
@@ -244,7 +244,7 @@ impl Fs {
         };
         let target = plan.target;
         let gone = target.and_then(|target| self.state().detach_buried(target, orphaned));
-        self.state().names.forget(plan.to.0, &plan.to.1);
+        self.state().names_in(plan.to.0).forget(&plan.to.1);
         self.finish_move(plan, (&from, to), (source, moved)).await?;
         self.forget_committed(plan.source);
         Ok(Renamed::Done(gone))
@@ -460,9 +460,9 @@ fn retyped(headers: &ObjectHeaders, from: &str, to: &str) -> Option<ObjectHeader
 impl State {
     fn file_moved(&mut self, plan: &Move, moved: Option<Moved>) {
         self.entry_removed(plan.from.0, &plan.from.1);
-        self.names
-            .note_absent(plan.from.0, &plan.from.1, Instant::now());
-        self.names.forget(plan.to.0, &plan.to.1);
+        self.names_in(plan.from.0)
+            .note_absent(&plan.from.1, Instant::now());
+        self.names_in(plan.to.0).forget(&plan.to.1);
         self.entries_changed(plan.to.0);
         self.note_carrier(plan.to.0);
         if let Some(file) = self.tree.file_mut(plan.source) {

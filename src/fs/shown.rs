@@ -1,12 +1,14 @@
-//! What stat(2) is told of an inode: what is stored, what only this mount knows, and else the
-//! defaults of the mount. Asks no store.
+//! What stat(2) is told of an inode: its number, what is stored, what only this mount knows, and
+//! else the defaults of the mount. Asks no store.
 
 use std::time::SystemTime;
 
 use crate::attributes::Attributes;
-use crate::config::Ownership;
+use crate::config::{Ownership, Source};
 use crate::fs::state::State;
 use crate::namespace::knowledge::{Known, Named};
+use crate::namespace::names::in_key;
+use crate::namespace::number::numbers;
 use crate::namespace::tree::{Node, NodeState};
 use crate::namespace::{Attr, Ino, Kind, LocalTimes};
 
@@ -26,12 +28,65 @@ struct Shown<'a> {
     times: &'a LocalTimes,
 }
 
+/// The numbers for the top of a source.
+pub(super) fn top_numbers(source: &Source) -> impl Iterator<Item = Ino> + use<> {
+    numbers(source.bucket.as_str(), &source.prefix, "")
+}
+
 impl State {
+    /// The numbers for what is under a name of a directory, its own first.
+    pub(super) fn numbers(
+        &self,
+        parent: Ino,
+        name: &str,
+        kind: Kind,
+    ) -> impl Iterator<Item = Ino> + use<> {
+        let slash = match kind {
+            Kind::Directory => "/",
+            _ => "",
+        };
+        let below = |directory: &str| format!("{directory}{}{slash}", in_key(name));
+        match self.tree.path(parent) {
+            Some((source, directory)) => {
+                let root = &self.roots[source];
+                numbers(
+                    root.bucket.name().as_str(),
+                    &root.prefix,
+                    &below(&directory),
+                )
+            }
+            // The directory is gone, or shows the sources.
+            None => numbers("", "", &below(&format!("{}/", parent.0))),
+        }
+    }
+
+    /// Gives the name of a file that has another number than its own to an inode that has it, once
+    /// that is free and nothing has the file open. Returns the inode that has the name then.
+    pub(super) fn renumber(&mut self, ino: Ino) -> Ino {
+        if !self.tree.is_idle_stand_in(ino) || self.open.file(ino).is_some() {
+            return ino;
+        }
+        let (Some(node), Some(file)) = (self.tree.node(ino), self.tree.file(ino)) else {
+            return ino;
+        };
+        let own = self.numbers(node.parent(), node.name(), Kind::File).next();
+        let is_free = own.is_some_and(|own| self.tree.node(own).is_none());
+        match file.known.clone().filter(|_| is_free) {
+            Some(known) => self.supersede(ino, known),
+            None => ino,
+        }
+    }
+
     /// The attributes of an inode; `None` when the store has to be asked.
     pub(super) fn attr(&self, ino: Ino) -> Option<Attr> {
         if let Some(shown) = self.shown_as(ino) {
             let attr = self.attr(shown)?;
-            return Some(Attr { ino, ..attr });
+            let generation = self.tree.generation(ino);
+            return Some(Attr {
+                ino,
+                generation,
+                ..attr
+            });
         }
         let open = self.open.file(ino).map(|open| open.file.stat());
         let defaults = self.ownership(ino);
@@ -152,6 +207,7 @@ impl State {
         let local = [times.modified, times.changed].into_iter().flatten();
         Attr {
             ino: shown.ino,
+            generation: self.tree.generation(shown.ino),
             kind: shown.kind,
             size: shown.size,
             modified,

@@ -11,9 +11,10 @@ use crate::fs::deferred::Late;
 use crate::fs::locks::{Access, Wanted};
 use crate::fs::open::Aliases;
 use crate::fs::registry::{OpenFile, OpenFiles};
+use crate::fs::shown::top_numbers;
 use crate::fs::{FsError, FsResult, Invalidation};
 use crate::namespace::carriers::Carriers;
-use crate::namespace::knowledge::{Known, NameCache, Named};
+use crate::namespace::knowledge::{Known, NameCache, Named, NamesIn};
 use crate::namespace::names::{self, KEY_BYTES_MAX, UNLINKED_DIR};
 use crate::namespace::tree::{DirectoryNode, FileNode, Node, NodeState, Tree};
 use crate::namespace::{Ino, LocalTimes};
@@ -23,8 +24,8 @@ use crate::store::{Bucket, Buckets, ObjectStat};
 /// A source of the mount: where its paths are in the store.
 #[derive(Debug)]
 pub(super) struct Root {
-    bucket: Arc<dyn Bucket>,
-    prefix: String,
+    pub(super) bucket: Arc<dyn Bucket>,
+    pub(super) prefix: String,
     ownership: Ownership,
 }
 
@@ -75,26 +76,31 @@ pub(super) struct State {
     pub(super) bounded: Bounded,
     /// What the kernel is not to go by any more, once the state is given back.
     pub(super) invalid: Vec<Invalidation>,
-    /// Inode numbers below this were never given out, as far as the next process is to know.
-    pub(super) numbers_kept: u64,
+    /// Generations from this on were never given out, as far as the next process is to know.
+    pub(super) generations_kept: u64,
 }
 
 impl State {
     pub(super) fn new(config: &Config, buckets: &Buckets) -> Self {
-        let names: Vec<Arc<str>> = config
-            .sources
-            .iter()
-            .map(|source| Arc::from(source.name.as_str()))
-            .collect();
-        let ownership = match names.len() {
-            1 => config.ownership,
-            _ => Ownership {
-                root_mode: None,
-                ..config.ownership
-            },
+        // From anywhere: a handle of a mount before this one is of no inode.
+        let mut tree = Tree::new(fastrand::u32(1..));
+        let ownership = match &*config.sources {
+            [_] => {
+                tree.root_is_top();
+                config.ownership
+            }
+            several => {
+                for source in several {
+                    tree.add_top(&Arc::from(source.name.as_str()), top_numbers(source));
+                }
+                Ownership {
+                    root_mode: None,
+                    ..config.ownership
+                }
+            }
         };
         let mut state = Self {
-            tree: Tree::new(&names),
+            tree,
             names: NameCache::default(),
             open: OpenFiles::default(),
             aliases: Aliases::default(),
@@ -106,7 +112,7 @@ impl State {
             mounted: SystemTime::now(),
             bounded: Bounded::new(&config.bounds),
             invalid: Vec::new(),
-            numbers_kept: 0,
+            generations_kept: 0,
         };
         for source in &config.sources {
             state.add_root(Root::of(source, ownership, buckets));
@@ -156,7 +162,7 @@ impl State {
         let numbered = (2_u64..).map(|number| format!("{plain}~{number}"));
         let name = std::iter::once(plain.clone()).chain(numbered).find(is_free);
         let name: Arc<str> = Arc::from(name.expect("numbers do not end"));
-        self.tree.add_top(&name);
+        self.tree.add_top(&name, top_numbers(source));
         self.carriers.add_source();
         let root = Root::of(source, *ownership, buckets);
         let place = root.place();
@@ -310,8 +316,8 @@ impl State {
             return Ok(answered.then_some(Some(child)));
         }
         let Some(known) = self
-            .names
-            .name(parent, name)
+            .names_in(parent)
+            .name(name)
             .filter(|known| trusted(known.at))
             .cloned()
         else {
@@ -347,14 +353,16 @@ impl State {
         self.carriers.may_be_in(source, &path, has_marker)
     }
 
-    /// A new inode under a name, with the number readdir has given out for it.
+    /// What is known of names in a directory.
+    pub(super) fn names_in(&mut self, directory: Ino) -> NamesIn<'_> {
+        self.names.of(self.tree.id(directory))
+    }
+
+    /// A new inode under a name.
     pub(super) fn insert(&mut self, parent: Ino, name: &Arc<str>, state: NodeState) -> Ino {
-        let ino = self
-            .names
-            .forget(parent, name)
-            .unwrap_or_else(|| self.tree.reserve());
-        self.tree.insert(parent, name, ino, state);
-        ino
+        self.names_in(parent).forget(name);
+        let numbers = self.numbers(parent, name, state.kind());
+        self.tree.insert((parent, name), numbers, state)
     }
 
     /// Counts one more handle of a file, whose content is in memory from now on.

@@ -2,13 +2,16 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use fuser::{FileAttr, FileType, FopenFlags, INodeNo, RenameFlags, Request, TimeOrNow, WriteFlags};
+use fuser::{
+    FileAttr, FileType, FopenFlags, Generation, INodeNo, RenameFlags, ReplyEntry, Request,
+    TimeOrNow, WriteFlags,
+};
 
 use super::connection::WRITE_BYTES_MAX;
 use crate::attributes::permissions;
 use crate::fs::{
     Attr, Fallocate, FsError, FsResult, Ino, Kind, NewNode, OpenMode, Opened, PageCache,
-    RenameMode, Seek, SetExtended, SetTime, WriteAt,
+    RenameMode, Seek, SetExtended, SetTime, Trusted, WriteAt,
 };
 use crate::range::ByteRange;
 
@@ -39,10 +42,22 @@ pub(super) fn attr(attr: &Attr) -> FileAttr {
     }
 }
 
+/// Which of the inodes of its number it is.
+pub(super) fn generation(attr: &Attr) -> Generation {
+    Generation(attr.generation.into())
+}
+
+/// Replies with a name's inode.
+pub(super) fn entry(reply: ReplyEntry, found: &Trusted<Attr>) {
+    let about = &found.value;
+    reply.entry(&found.ttl, &attr(about), generation(about));
+}
+
 /// The attributes of a name that does not exist: inode 0.
 pub(super) fn absent() -> FileAttr {
     attr(&Attr {
         ino: Ino(0),
+        generation: 0,
         kind: Kind::File,
         size: 0,
         modified: UNIX_EPOCH,

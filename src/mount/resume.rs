@@ -27,7 +27,7 @@ use crate::store::s3::S3Store;
 
 /// The form of all that is handed over. To be raised by whoever changes what a journal or an
 /// [`About`] says, so that no program goes on from what it would misread.
-pub(super) const FORMAT: u32 = 4;
+pub(super) const FORMAT: u32 = 5;
 
 /// What is said of the mount beside what its files and inodes are.
 #[derive(Debug, Serialize, Deserialize)]

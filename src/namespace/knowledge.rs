@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use lru::LruCache;
 
 use crate::attributes::{Attributes, extended};
-use crate::namespace::Ino;
+use crate::namespace::{InodeId, Kind};
 use crate::object::{BucketName, ETag, ObjectKey, ObjectVersion, VersionId};
 use crate::store::{ListedObject, ObjectHeaders, ObjectStat};
 
@@ -181,6 +181,14 @@ pub enum Named {
 }
 
 impl Named {
+    /// What an inode of the name would be; of a file no more than that is known.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::File(_) => Kind::File,
+            Self::Absent | Self::Directory(_) => Kind::Directory,
+        }
+    }
+
     /// The object of a file.
     pub const fn object(&self) -> Option<&Known> {
         match self {
@@ -200,15 +208,13 @@ pub struct NameKnown {
     /// Whether nothing is left open: of an object by [`Known::is_told`], of a directory when its
     /// marker was looked for, or nothing pointed to one.
     pub is_told: bool,
-    /// The inode number that readdir gave out for it, which its inode will have.
-    pub ino: Option<Ino>,
 }
 
 /// The knowledge of names without an inode: absent ones, and listed ones not yet looked up. The
 /// least recently used are given up beyond [`NAMES_KEPT_MAX`].
 #[derive(Debug)]
 pub struct NameCache {
-    names: LruCache<(Ino, Arc<str>), NameKnown>,
+    names: LruCache<(InodeId, Arc<str>), NameKnown>,
 }
 
 impl Default for NameCache {
@@ -220,42 +226,54 @@ impl Default for NameCache {
 }
 
 impl NameCache {
-    /// What is known of a name, however old.
-    pub fn name(&mut self, parent: Ino, name: &Arc<str>) -> Option<&NameKnown> {
-        self.names.get(&(parent, Arc::clone(name)))
-    }
-
-    /// Notes what is under a name.
-    pub fn note(&mut self, parent: Ino, name: &Arc<str>, known: NameKnown) {
-        self.names.put((parent, Arc::clone(name)), known);
-    }
-
-    /// Since when a name is known to stand for nothing.
-    pub fn absent_since(&mut self, parent: Ino, name: &Arc<str>) -> Option<Instant> {
-        let known = self.name(parent, name)?;
-        (known.named == Named::Absent).then_some(known.at)
-    }
-
-    /// Notes that nothing is under a name, since then.
-    pub fn note_absent(&mut self, parent: Ino, name: &Arc<str>, at: Instant) {
-        let known = NameKnown {
-            at,
-            named: Named::Absent,
-            is_told: true,
-            ino: None,
-        };
-        self.note(parent, name, known);
-    }
-
-    /// Knows nothing of a name any more; returns the inode number given out for it.
-    pub fn forget(&mut self, parent: Ino, name: &Arc<str>) -> Option<Ino> {
-        self.names
-            .pop(&(parent, Arc::clone(name)))
-            .and_then(|known| known.ino)
+    /// The names in a directory.
+    pub const fn of(&mut self, directory: InodeId) -> NamesIn<'_> {
+        let names = &mut self.names;
+        NamesIn { names, directory }
     }
 
     /// Knows nothing of any name any more.
     pub fn clear(&mut self) {
         self.names.clear();
+    }
+}
+
+/// The knowledge of names in one directory.
+#[derive(Debug)]
+pub struct NamesIn<'a> {
+    names: &'a mut LruCache<(InodeId, Arc<str>), NameKnown>,
+    directory: InodeId,
+}
+
+impl<'a> NamesIn<'a> {
+    /// What is known of a name, however old.
+    pub fn name(self, name: &Arc<str>) -> Option<&'a NameKnown> {
+        self.names.get(&(self.directory, Arc::clone(name)))
+    }
+
+    /// Notes what is under a name.
+    pub fn note(self, name: &Arc<str>, known: NameKnown) {
+        self.names.put((self.directory, Arc::clone(name)), known);
+    }
+
+    /// Since when a name is known to stand for nothing.
+    pub fn absent_since(self, name: &Arc<str>) -> Option<Instant> {
+        let known = self.name(name)?;
+        (known.named == Named::Absent).then_some(known.at)
+    }
+
+    /// Notes that nothing is under a name, since then.
+    pub fn note_absent(self, name: &Arc<str>, at: Instant) {
+        let known = NameKnown {
+            at,
+            named: Named::Absent,
+            is_told: true,
+        };
+        self.note(name, known);
+    }
+
+    /// Knows nothing of a name any more.
+    pub fn forget(self, name: &Arc<str>) {
+        self.names.pop(&(self.directory, Arc::clone(name)));
     }
 }

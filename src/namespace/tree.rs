@@ -12,11 +12,12 @@ use lru::LruCache;
 
 use crate::namespace::knowledge::Known;
 use crate::namespace::names::{Spelling, in_key};
-use crate::namespace::{Ino, LocalTimes, Reported};
+use crate::namespace::{Ino, Kind, LocalTimes, Reported};
 use crate::object::ETag;
 
 mod bounded;
 mod kept;
+mod numbered;
 
 pub use kept::KeptNode;
 
@@ -80,6 +81,16 @@ pub enum NodeState {
     Directory(DirectoryNode),
 }
 
+impl NodeState {
+    /// What an inode of it is; of a file no more than that is known.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::File(_) => Kind::File,
+            Self::Directory(_) => Kind::Directory,
+        }
+    }
+}
+
 /// One inode.
 #[derive(Debug)]
 pub struct Node {
@@ -92,6 +103,9 @@ pub struct Node {
     is_used: bool,
     /// By [`Tree::unused`], when it came by last.
     is_asked_for: bool,
+    generation: u32,
+    /// Its number is not its own, which another inode had when it got its name.
+    is_stand_in: bool,
     /// What it is, and what is known of it.
     pub state: NodeState,
 }
@@ -133,7 +147,8 @@ pub struct Tree {
     nodes: BTreeMap<Ino, Box<Node>>,
     /// Where [`Self::unused`] goes on.
     cursor: Ino,
-    next: u64,
+    /// The next generation, of which the lower 32 bits count: the kernel knows no more.
+    next_generation: u64,
     /// Nodes that are the root of a source, and which.
     tops: BTreeMap<Ino, usize>,
     retained: LruCache<Ino, ()>,
@@ -144,53 +159,19 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// The root: of the one source that is given, else of none, with a directory for each source
-    /// below it.
-    pub fn new(sources: &[Arc<str>]) -> Self {
+    /// A root that is in no source. Generations of inodes count from `generation` on.
+    pub fn new(generation: u32) -> Self {
         let mut tree = Self {
             nodes: BTreeMap::new(),
             cursor: Ino(0),
-            next: Ino::ROOT.0,
+            next_generation: u64::from(generation),
             tops: BTreeMap::new(),
             retained: LruCache::new(RETAINED_MAX),
             changed: Vec::new(),
             spelling: Spelling::default(),
         };
-        let root = tree.reserve();
-        tree.nodes
-            .insert(root, Box::new(directory_node(root, Arc::from(""))));
-        match sources {
-            [_] => {
-                tree.tops.insert(root, 0);
-            }
-            several => {
-                for name in several {
-                    tree.add_top(name);
-                }
-            }
-        }
+        tree.nodes.insert(Ino::ROOT, Box::new(root()));
         tree
-    }
-
-    /// A directory for one more source below the root, which is the root of no source.
-    pub fn add_top(&mut self, name: &Arc<str>) -> Ino {
-        let ino = self.reserve();
-        let state = NodeState::Directory(DirectoryNode::default());
-        self.insert(Ino::ROOT, name, ino, state);
-        self.tops.insert(ino, self.tops.len());
-        ino
-    }
-
-    /// A number that no inode has had.
-    pub const fn reserve(&mut self) -> Ino {
-        let ino = Ino(self.next);
-        self.next += 1;
-        ino
-    }
-
-    /// The next number to be given out.
-    pub const fn next_number(&self) -> u64 {
-        self.next
     }
 
     /// The node.
@@ -258,11 +239,17 @@ impl Tree {
         ino == Ino::ROOT && !self.tops.contains_key(&ino)
     }
 
-    /// Puts a new node under a name, in place of the one that had it.
+    /// Puts a new node under a name, in place of the one that had it. It gets the first of the
+    /// numbers that is free.
     ///
     /// # Panics
     /// If `parent` is no directory in the table.
-    pub fn insert(&mut self, parent: Ino, name: &Arc<str>, ino: Ino, state: NodeState) {
+    pub fn insert(
+        &mut self,
+        (parent, name): (Ino, &Arc<str>),
+        numbers: impl Iterator<Item = Ino>,
+        state: NodeState,
+    ) -> Ino {
         if let Some(old) = self.child(parent, name) {
             // The object of a directory's name has another one.
             let beside = self.spelling.beside(name);
@@ -271,23 +258,29 @@ impl Tree {
                 Some(_) | None => self.detach(old),
             }
         }
+        let mut numbers = numbers.peekable();
+        let own = numbers.peek().copied();
+        let ino = self.free_number(numbers);
         let directory = self
             .directory_mut(parent)
             .expect("a child is put in a live directory");
         directory.children.insert(Arc::clone(name), ino);
-        let name = Arc::clone(name);
         self.changed.push(ino);
         let node = Node {
             parent,
-            name,
+            name: Arc::clone(name),
             linked: true,
             lookups: 0,
             pins: 0,
             is_used: true,
             is_asked_for: false,
+            generation: self.next_generation as u32,
+            is_stand_in: own != Some(ino),
             state,
         };
+        self.next_generation += 1;
         self.nodes.insert(ino, Box::new(node));
+        ino
     }
 
     /// Takes the name from a node; it lives on while somebody counts on it.
@@ -319,6 +312,8 @@ impl Tree {
         let old_parent = std::mem::replace(&mut node.parent, parent);
         let old_name = std::mem::replace(&mut node.name, Arc::clone(name));
         let was_linked = std::mem::replace(&mut node.linked, true);
+        // It may keep its number, whatever that is.
+        node.is_stand_in = false;
         if let Some(directory) = self.directory_mut(old_parent).filter(|_| was_linked) {
             directory.children.remove(&old_name);
         }
@@ -480,17 +475,18 @@ impl Tree {
     }
 }
 
-fn directory_node(ino: Ino, name: Arc<str>) -> Node {
-    let state = NodeState::Directory(DirectoryNode::default());
+fn root() -> Node {
     Node {
-        parent: ino,
-        name,
+        parent: Ino::ROOT,
+        name: Arc::from(""),
         linked: true,
         lookups: 1,
         pins: 0,
         is_used: true,
         is_asked_for: false,
-        state,
+        generation: 0,
+        is_stand_in: false,
+        state: NodeState::Directory(DirectoryNode::default()),
     }
 }
 
@@ -500,16 +496,45 @@ mod tests {
 
     use super::{DirectoryNode, FileNode, NodeState, Tree};
     use crate::namespace::Ino;
+    use crate::namespace::number::numbers;
+
+    fn file_state() -> NodeState {
+        NodeState::File(FileNode::default())
+    }
+
+    #[test]
+    fn a_number_is_given_again_in_another_generation_and_never_to_two() {
+        let mut tree = Tree::new(u32::MAX);
+        tree.root_is_top();
+        let place = (Ino::ROOT, &Arc::from("x"));
+        let made = [(); 3].map(|()| {
+            let ino = tree.insert(place, numbers("", "", "x"), file_state());
+            tree.count_lookup(ino);
+            (ino, tree.generation(ino), tree.is_idle_stand_in(ino))
+        });
+        let own: Vec<Ino> = numbers("", "", "x").take(3).collect();
+        let expected = [
+            (own[0], u32::MAX, false),
+            (own[1], 0, true),
+            (own[2], 1, true),
+        ];
+        assert_eq!(made, expected);
+        tree.forget(own[0], 1);
+        assert_eq!(
+            tree.insert(place, numbers("", "", "x"), file_state()),
+            own[0]
+        );
+        assert_eq!(tree.generation(own[0]), 2);
+    }
 
     #[test]
     fn tops_are_added_below_a_root_of_none_and_their_nodes_know_their_source() {
-        let mut tree = Tree::new(&[]);
-        let tops = ["a", "b"].map(|name| tree.add_top(&Arc::from(name)));
+        let mut tree = Tree::new(7);
+        let tops = ["a", "b"].map(|name| tree.add_top(&Arc::from(name), numbers("", "", name)));
         assert!(tree.is_synthetic(Ino::ROOT));
         assert_eq!(tops.map(|top| tree.top(top)), [Some(0), Some(1)]);
-        let file = tree.reserve();
-        let name = Arc::from("x");
-        tree.insert(tops[1], &name, file, NodeState::File(FileNode::default()));
+        let place = (tops[1], &Arc::from("x"));
+        let file = tree.insert(place, numbers("", "", "x"), file_state());
         tree.count_lookup(file);
         assert_eq!(tree.path(file), Some((1, "x".to_owned())));
         tree.detach(file);
@@ -518,13 +543,13 @@ mod tests {
 
     #[test]
     fn a_file_whose_name_a_directory_takes_keeps_its_key() {
-        let mut tree = Tree::new(&[Arc::from("source")]);
-        let (file, directory) = (tree.reserve(), tree.reserve());
-        let name = Arc::from("x");
-        tree.insert(Ino::ROOT, &name, file, NodeState::File(FileNode::default()));
+        let mut tree = Tree::new(7);
+        tree.root_is_top();
+        let place = (Ino::ROOT, &Arc::from("x"));
+        let file = tree.insert(place, numbers("", "", "x"), file_state());
         tree.count_lookup(file);
         let state = NodeState::Directory(DirectoryNode::default());
-        tree.insert(Ino::ROOT, &name, directory, state);
+        let directory = tree.insert(place, numbers("", "", "x/"), state);
         assert_eq!(tree.child(Ino::ROOT, "x"), Some(directory));
         assert_eq!(tree.path(directory), Some((0, "x/".to_owned())));
         assert_eq!(tree.child(Ino::ROOT, "x\0"), Some(file));

@@ -1,7 +1,8 @@
 //! The calls as they reach the filesystem: each path looked up from the root, each lookup forgotten
 //! afterwards if so wanted. Expects nothing.
 
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::sync::Mutex;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -56,7 +57,23 @@ impl Driven {
     /// Kills the process; another goes on.
     pub fn kill(&mut self) {
         self.kills += 1;
+        let numbers = self.numbers();
         self.world.kill();
+        assert_eq!(self.numbers(), numbers, "inode numbers after a kill");
+    }
+
+    /// The inode numbers in the top directory, as readdir(3) gives them.
+    fn numbers(&self) -> BTreeMap<OsString, Ino> {
+        let fs = &self.world.fs;
+        let fh = self.world.run(fs.opendir(ROOT)).unwrap().fh;
+        let mut numbers = BTreeMap::new();
+        let mut take = |entry: &s3fs::fs::DirEntry| {
+            numbers.insert(entry.name.clone(), entry.attr.value.ino);
+            true
+        };
+        self.world.run(fs.readdir(fh, 0, false, &mut take)).unwrap();
+        fs.releasedir(fh);
+        numbers
     }
 
     /// The bytes that a call writes or a target it links to come from the model.

@@ -41,7 +41,7 @@ pub const EXCEPTIONS: &[Exception] = &[
     Exception {
         rule: Rule::FileSize,
         file: "src/fuse.rs",
-        what: "812 lines",
+        what: "809 lines",
         reason: "one impl of fuser's trait, which cannot be spread over files",
     },
 ];
@@ -323,7 +323,7 @@ pub const ROOMS: &[Room] = &[
     },
     Room {
         path: "md5::",
-        modules: &["store::grown", "store::s3", "sim"],
+        modules: &["store::grown", "store::s3", "namespace::number", "sim"],
     },
 ];
 

@@ -13,7 +13,7 @@ const fn word(name: &'static str, meaning: Meaning, about: &'static str) -> Word
 }
 
 const AGREED: &str = "the program and the kernel agree on it by themselves";
-const INODES: &str = "inode numbers are the program's own, and stay while the mount does";
+const INODES: &str = "inode numbers go by bucket and key, whatever is given";
 const PAGES: &str = "the kernel keeps the pages of a file for as long as its object is the same";
 const SHOWN: &str = "the kernel shows it of a mount, and mount(8) repeats it to change that";
 const OWN: &str = "the program sets it itself; leave it out";

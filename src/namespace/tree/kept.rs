@@ -17,6 +17,10 @@ pub struct KeptNode {
     pub linked: bool,
     /// How often the kernel was told of it.
     pub lookups: u64,
+    /// Which of the inodes of its number it is.
+    pub generation: u32,
+    /// Whether its number is not its own.
+    pub is_stand_in: bool,
     /// Whether it is a directory.
     pub is_directory: bool,
     /// Whether it is shown whatever the store holds.
@@ -42,6 +46,8 @@ impl Tree {
             name: Arc::clone(&node.name),
             linked: node.linked,
             lookups: node.lookups,
+            generation: node.generation,
+            is_stand_in: node.is_stand_in,
             is_directory: node.is_directory(),
             is_retained: self.is_retained(ino),
             times: match &node.state {
@@ -51,12 +57,16 @@ impl Tree {
         })
     }
 
-    /// Puts in the nodes that were kept of another table over the same sources; numbers from `next`
-    /// on are new. To be followed by [`Self::prune_all`]. Returns the nodes whose parents are
-    /// missing or no directories: they have no name.
-    pub fn restore(&mut self, nodes: Vec<(Ino, KeptNode)>, next: u64) -> Vec<Ino> {
+    /// Generations from `next` on are new.
+    pub const fn restore_generation(&mut self, next: u64) {
+        self.next_generation = next;
+    }
+
+    /// Puts in the nodes that were kept of another table over the same sources. To be followed by
+    /// [`Self::prune_all`]. Returns the nodes whose parents are missing or no directories: they
+    /// have no name.
+    pub fn restore(&mut self, nodes: Vec<(Ino, KeptNode)>) -> Vec<Ino> {
         let mut nameless = Vec::new();
-        self.next = self.next.max(next);
         for (ino, kept) in &nodes {
             let state = match kept.is_directory {
                 true => NodeState::Directory(DirectoryNode {
@@ -76,9 +86,10 @@ impl Tree {
                 pins: 0,
                 is_used: true,
                 is_asked_for: false,
+                generation: kept.generation,
+                is_stand_in: kept.is_stand_in,
                 state,
             };
-            self.next = self.next.max(ino.0 + 1);
             self.changed.push(*ino);
             self.nodes.insert(*ino, Box::new(node));
         }
@@ -107,14 +118,5 @@ impl Tree {
         for ino in all {
             self.prune(ino);
         }
-    }
-
-    /// A directory for one more source below the root, under the number that it had in another
-    /// table.
-    pub fn restore_top(&mut self, ino: Ino, name: &Arc<str>) {
-        let state = NodeState::Directory(DirectoryNode::default());
-        self.insert(Ino::ROOT, name, ino, state);
-        self.tops.insert(ino, self.tops.len());
-        self.next = self.next.max(ino.0 + 1);
     }
 }
