@@ -228,7 +228,7 @@ impl Filesystem for FuseFs {
             gid,
             atime: atime.map(wire::set_time),
             mtime: mtime.map(wire::set_time),
-            kills_set_id: req.uid() != 0,
+            kills_set_id: size.is_some() && !caller::is_root(req.pid()),
         };
         self.answer(
             traced,

@@ -56,6 +56,15 @@ pub(super) fn fate(tid: u32) -> Fate {
     }
 }
 
+/// Whether a thread works on files as root. Where mounts may be idmapped a request itself does not
+/// tell its user, unless it makes something (fuse_get_req, fs/fuse/dev.c).
+pub(super) fn is_root(tid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{tid}/status")).unwrap_or_default();
+    let users = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    // Real, effective, saved, of the filesystem.
+    users.is_some_and(|users| users.split_whitespace().nth(3) == Some("0"))
+}
+
 /// Whether a thread with this `status` has memory: one that ends does not.
 fn has_memory(status: &str) -> bool {
     field(status, "VmSize:", 10).is_some()

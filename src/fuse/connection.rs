@@ -24,13 +24,12 @@ const BACKGROUND_REQUESTS_MAX: u16 = 64;
 ///   kill; without it the kernel asks for `security.capability` before every WRITE.
 /// - `DIRECT_IO_ALLOW_MMAP` (since Linux 6.6): a file that is opened past the page cache
 ///   (`PageCache::Bypass`) can be mapped; else mmap(2) with MAP_SHARED says ENODEV.
+/// - `ALLOW_IDMAP` (Linux 6.12): mounts with mapped owners. A request that makes something then
+///   tells the mapped owner, any other tells none. Refused without `default_permissions`, which
+///   every mount has (`mount::kernel`).
 ///
-/// Not asked for: `WRITEBACK_CACHE`, which would turn whole writes into pages, send a setattr after
-/// each copy, and acknowledge bytes before this program has them. `AUTO_INVAL_DATA`: pages are
-/// dropped at open, by what the open found (`Opened::keep_cache`). `POSIX_LOCKS`, `FLOCK_LOCKS`:
-/// locks stay within this machine, in the kernel. `ABORT_ERROR`: after an abort a read of the
-/// device says ENODEV, which ends a session without an error.
-const WANTED: [InitFlags; 7] = [
+/// Why the others are not: ARCHITECTURE.md, "What the kernel offers".
+const WANTED: [InitFlags; 8] = [
     InitFlags::FUSE_ASYNC_READ,
     InitFlags::FUSE_ATOMIC_O_TRUNC,
     InitFlags::FUSE_PARALLEL_DIROPS,
@@ -38,6 +37,7 @@ const WANTED: [InitFlags; 7] = [
     InitFlags::FUSE_READDIRPLUS_AUTO,
     InitFlags::FUSE_HANDLE_KILLPRIV_V2,
     InitFlags::FUSE_DIRECT_IO_ALLOW_MMAP,
+    InitFlags::FUSE_ALLOW_IDMAP,
 ];
 
 /// Sets what the connection offers and may have under way.

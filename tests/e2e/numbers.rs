@@ -1,5 +1,5 @@
-//! Inode numbers and file handles as other programs take them: backup programs by number, servers
-//! by handle. Each script has a mount namespace of its own.
+//! Inode numbers, file handles and owners as other programs take them: backup programs by number,
+//! servers by handle, containers by mapped owners. Each script has a mount namespace of its own.
 
 use crate::forms::works;
 use crate::rig::{BUCKET, Rig};
@@ -140,5 +140,71 @@ fn a_handle_of_before_a_remount_is_stale() {
             umount "$dir"
             "#
         ),
+    );
+}
+
+/// A bind mount with owners mapped from 100000 on, as containers with a user namespace have it.
+#[test]
+fn an_idmapped_mount_shows_and_makes_files_with_mapped_owners() {
+    works(
+        &Rig::new(),
+        r#"
+        oldest=$(printf '%s\n' 6.12 "$(uname -r)" | sort -V | head -n 1)
+        [ "$oldest" = 6.12 ] || exit 0
+        cat >"$over/idmap.py" <<'END'
+import ctypes, os, subprocess, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+def call(*words):
+    result = libc.syscall(*words)
+    if result < 0:
+        sys.exit(f"{words[0]}: {os.strerror(ctypes.get_errno())}")
+    return result
+OPEN_TREE, MOVE_MOUNT, MOUNT_SETATTR = 428, 429, 442
+CLONE, EMPTY_PATH, MOVE_EMPTY_PATH, IDMAP = 1, 0x1000, 4, 0x100000
+source, target = (path.encode() for path in sys.argv[1:])
+holder = subprocess.Popen(["unshare", "--user", "sleep", "600"])
+while os.readlink(f"/proc/{holder.pid}/ns/user") == os.readlink("/proc/self/ns/user"):
+    time.sleep(0.01)
+# What is stored as 0 shows as 100000.
+for kind in ["uid_map", "gid_map"]:
+    with open(f"/proc/{holder.pid}/{kind}", "w") as map:
+        map.write("0 100000 10000")
+users = os.open(f"/proc/{holder.pid}/ns/user", os.O_RDONLY)
+tree = call(OPEN_TREE, -100, source, CLONE)
+attr = (ctypes.c_uint64 * 4)(IDMAP, 0, 0, users)
+call(MOUNT_SETATTR, tree, b"", EMPTY_PATH, ctypes.byref(attr), ctypes.sizeof(attr))
+call(MOVE_MOUNT, tree, b"", -100, target, MOVE_EMPTY_PATH)
+holder.kill()
+END
+        mkdir "$over/mapped"
+        mount -t s3fs bucket "$dir" -o "$options,allow_other"
+        there=$dir/directory
+        mkdir "$there"
+        chmod 777 "$there"
+        echo own >"$there/own"
+        python3 "$over/idmap.py" "$there" "$over/mapped"
+        [ "$(stat -c %u:%g "$there/own" "$over/mapped/own" | xargs)" = '0:0 100000:100000' ]
+        chmod 711 "$over/.." "$over"
+        of() { (cd /; setpriv --reuid="$1" --regid="$1" --clear-groups "${@:2}"); }
+        of 100007 sh -c "cd '$over/mapped'
+            echo made >file; mkdir directory; ln -s x link; mkfifo pipe"
+        for name in file directory link pipe; do
+            [ "$(stat -c %u:%g "$over/mapped/$name")" = 100007:100007 ]
+            [ "$(stat -c %u:%g "$there/$name")" = 7:7 ]
+        done
+        chown 100003:100004 "$over/mapped/file"
+        [ "$(stat -c %u:%g "$there/file")" = 3:4 ]
+        # Whose owner cannot be mapped cannot make anything.
+        fails of 5 sh -c "echo x >'$over/mapped/other'" 2>/dev/null
+        # Only root keeps the set-id bits of what it cuts, here as there.
+        for mount in "$there" "$over/mapped"; do
+            chmod 4777 "$there/file"
+            truncate -s 2 "$mount/file"
+            [ "$(stat -c %a "$there/file")" = 4777 ]
+            of 100007 truncate -s 1 "$mount/file"
+            [ "$(stat -c %a "$there/file")" = 777 ]
+        done
+        umount "$over/mapped" "$dir"
+        "#,
     );
 }
