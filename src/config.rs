@@ -23,12 +23,12 @@ pub struct Source {
     pub name: String,
 }
 
-/// A source, and the defaults it is shown with.
+/// A source, and the owner and modes it is shown with.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ShownSource {
     /// The source.
     pub source: Source,
-    /// Owner and modes of what has none stored.
+    /// Owner and modes that it shows.
     pub ownership: Ownership,
 }
 
@@ -317,19 +317,35 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// What every file and directory shows as its owner and mode.
+/// What files and directories show as owner and mode: the defaults of what has none stored, and
+/// what is shown whatever is stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Ownership {
-    /// Owner.
+    /// Default owner.
     pub uid: u32,
-    /// Group.
+    /// Default group.
     pub gid: u32,
-    /// Permission bits of files.
+    /// Default permission bits of files.
     pub file_mode: u16,
-    /// Permission bits of directories.
+    /// Default permission bits of directories.
     pub dir_mode: u16,
-    /// Permission bits of the top directory whatever is stored; as of directories when `None`.
+    /// Permission bits of the top directory whatever is stored, also in place of
+    /// [`Forced::mode`]; as of directories when `None`.
     pub root_mode: Option<u16>,
+    /// What everything shows.
+    pub forced: Forced,
+}
+
+/// What everything shows in place of what is stored, which stays as it is (s3fs-fuse's `uid`,
+/// `gid` and `umask`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Forced {
+    /// Owner.
+    pub uid: Option<u32>,
+    /// Group.
+    pub gid: Option<u32>,
+    /// Permission bits of files of any kind and of directories.
+    pub mode: Option<u16>,
 }
 
 /// Where owners, modes and times of listed objects come from. A listing tells size and date only;

@@ -156,6 +156,13 @@ fn bad_values_about_what_is_written_are_refused_by_option_and_value() {
         ("acl=everyone", ["acl", "everyone"]),
         ("tags==v", ["tags", "=v"]),
         ("tags=a=1&a=2", ["tags", "a=1&a=2"]),
+        ("umask=022,file_mode=640", ["--umask", "--file-mode"]),
+        (
+            "umask=022,default_umask=027",
+            ["--umask", "--default-umask"],
+        ),
+        ("uid=7,default_uid=8", ["--uid", "--default-uid"]),
+        ("gid=7,default_gid=8", ["--gid", "--default-gid"]),
         (&of_another, ["sse_c_key", "\"other\""]),
         (&twice, ["sse_c_key", "sse"]),
     ] {
@@ -170,6 +177,7 @@ fn bad_values_about_what_is_written_are_refused_by_option_and_value() {
         "sse=kms",
         "sse=kms:arn:aws:kms:eu-west-1:111122223333:key/a",
         "storage_class=STANDARD_IA,acl=bucket-owner-full-control,tags=a=1&b=c%20d",
+        "default_acl=public_read",
         "expected_bucket_owner=111122223333",
         "expected_bucket_owner=bkt:111122223333,expected_bucket_owner=0123456789ab",
     ] {

@@ -35,7 +35,7 @@ _s3fs() {
 
     case "${cmd}" in
         s3fs)
-            opts="-o -f -d -s -u -h -V --bucket --foreground --debug --log-level --url --endpoint-url --service-path --provider --use-path-request-style --path-style --region --profile --passwd-file --iam-role --ecs --ca-bundle --proxy --proxy-cred-file --retries --connect-timeout --readwrite-timeout --dual-stack --fips --accelerate --requester-pays --expected-bucket-owner --sse --sse-c-key --storage-class --acl --tags --no-sign-request --read-only --read-write --allow-other --nonempty --uid --gid --umask --mp-umask --file-mode --dir-mode --bucket-size --actimeo --attr-ttl --noac --cto --nocto --save-killed --sharecache --nosharecache --attributes --memory-limit --staging-dir --staging-disk --ensure-diskfree --multireq-max --parallel-count --multipart-size --multipart-copy-size --incomplete-mpu-list --incomplete-mpu-abort --help --version mount upgrade probe demo"
+            opts="-o -f -d -s -u -h -V --bucket --foreground --debug --log-level --url --endpoint-url --service-path --provider --use-path-request-style --path-style --region --profile --passwd-file --iam-role --ecs --ca-bundle --proxy --proxy-cred-file --retries --connect-timeout --readwrite-timeout --dual-stack --fips --accelerate --requester-pays --expected-bucket-owner --sse --sse-c-key --storage-class --acl --tags --no-sign-request --read-only --read-write --allow-other --nonempty --uid --gid --umask --default-uid --default-gid --default-umask --mp-umask --file-mode --dir-mode --bucket-size --actimeo --attr-ttl --noac --cto --nocto --save-killed --sharecache --nosharecache --attributes --memory-limit --staging-dir --staging-disk --ensure-diskfree --multireq-max --parallel-count --multipart-size --multipart-copy-size --incomplete-mpu-list --incomplete-mpu-abort --help --version mount upgrade probe demo"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -145,6 +145,18 @@ _s3fs() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --default-uid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --default-gid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --default-umask)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --mp-umask)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -239,7 +251,7 @@ _s3fs() {
             return 0
             ;;
         s3fs__subcmd__mount)
-            opts="-o -f -d -s -u -h --bucket --foreground --debug --log-level --url --endpoint-url --service-path --provider --use-path-request-style --path-style --region --profile --passwd-file --iam-role --ecs --ca-bundle --proxy --proxy-cred-file --retries --connect-timeout --readwrite-timeout --dual-stack --fips --accelerate --requester-pays --expected-bucket-owner --sse --sse-c-key --storage-class --acl --tags --no-sign-request --read-only --read-write --allow-other --nonempty --uid --gid --umask --mp-umask --file-mode --dir-mode --bucket-size --actimeo --attr-ttl --noac --cto --nocto --save-killed --sharecache --nosharecache --attributes --memory-limit --staging-dir --staging-disk --ensure-diskfree --multireq-max --parallel-count --multipart-size --multipart-copy-size --incomplete-mpu-list --incomplete-mpu-abort --help"
+            opts="-o -f -d -s -u -h --bucket --foreground --debug --log-level --url --endpoint-url --service-path --provider --use-path-request-style --path-style --region --profile --passwd-file --iam-role --ecs --ca-bundle --proxy --proxy-cred-file --retries --connect-timeout --readwrite-timeout --dual-stack --fips --accelerate --requester-pays --expected-bucket-owner --sse --sse-c-key --storage-class --acl --tags --no-sign-request --read-only --read-write --allow-other --nonempty --uid --gid --umask --default-uid --default-gid --default-umask --mp-umask --file-mode --dir-mode --bucket-size --actimeo --attr-ttl --noac --cto --nocto --save-killed --sharecache --nosharecache --attributes --memory-limit --staging-dir --staging-disk --ensure-diskfree --multireq-max --parallel-count --multipart-size --multipart-copy-size --incomplete-mpu-list --incomplete-mpu-abort --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -346,6 +358,18 @@ _s3fs() {
                     return 0
                     ;;
                 --umask)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --default-uid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --default-gid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --default-umask)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

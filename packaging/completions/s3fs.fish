@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_s3fs_global_optspecs
-    string join \n o= bucket= f/foreground d/debug log-level= endpoint-url= service-path= provider= path-style region= profile= passwd-file= iam-role= ecs ca-bundle= proxy= proxy-cred-file= retries= connect-timeout= readwrite-timeout= dual-stack fips accelerate requester-pays expected-bucket-owner= sse= sse-c-key= storage-class= acl= tags= no-sign-request read-only read-write allow-other nonempty uid= gid= umask= mp-umask= file-mode= dir-mode= bucket-size= attr-ttl= noac cto nocto save-killed sharecache nosharecache attributes= memory-limit= staging-dir= staging-disk= ensure-diskfree= multireq-max= parallel-count= multipart-size= multipart-copy-size= s u/incomplete-mpu-list incomplete-mpu-abort= h/help V/version
+    string join \n o= bucket= f/foreground d/debug log-level= endpoint-url= service-path= provider= path-style region= profile= passwd-file= iam-role= ecs ca-bundle= proxy= proxy-cred-file= retries= connect-timeout= readwrite-timeout= dual-stack fips accelerate requester-pays expected-bucket-owner= sse= sse-c-key= storage-class= acl= tags= no-sign-request read-only read-write allow-other nonempty uid= gid= umask= default-uid= default-gid= default-umask= mp-umask= file-mode= dir-mode= bucket-size= attr-ttl= noac cto nocto save-killed sharecache nosharecache attributes= memory-limit= staging-dir= staging-disk= ensure-diskfree= multireq-max= parallel-count= multipart-size= multipart-copy-size= s u/incomplete-mpu-list incomplete-mpu-abort= h/help V/version
 end
 
 function __fish_s3fs_needs_command
@@ -67,12 +67,15 @@ authenticated-read\t''
 bucket-owner-read\t''
 bucket-owner-full-control\t''"
 complete -c s3fs -n "__fish_s3fs_needs_command" -l tags -d 'Tags of new objects, as a URL\'s query, at most 10; for stores that keep tags' -r
-complete -c s3fs -n "__fish_s3fs_needs_command" -l uid -d 'Owner of every file [default: the user who mounts]' -r
-complete -c s3fs -n "__fish_s3fs_needs_command" -l gid -d 'Group of every file [default: the group who mounts]' -r
-complete -c s3fs -n "__fish_s3fs_needs_command" -l umask -d 'Permission bits taken from files (of 666) and directories (of 777) [default: 022]' -r
+complete -c s3fs -n "__fish_s3fs_needs_command" -l uid -d 'Owner that every file shows, whatever is stored' -r
+complete -c s3fs -n "__fish_s3fs_needs_command" -l gid -d 'Group that every file shows, whatever is stored' -r
+complete -c s3fs -n "__fish_s3fs_needs_command" -l umask -d 'Permission bits taken from every file and directory (of 777), whatever is stored' -r
+complete -c s3fs -n "__fish_s3fs_needs_command" -l default-uid -d 'Owner of what has none stored [default: the user who mounts]' -r
+complete -c s3fs -n "__fish_s3fs_needs_command" -l default-gid -d 'Group of what has none stored [default: the group who mounts]' -r
+complete -c s3fs -n "__fish_s3fs_needs_command" -l default-umask -d 'Permission bits taken from files (of 666) and directories (of 777) that have none stored [default: 022]' -r
 complete -c s3fs -n "__fish_s3fs_needs_command" -l mp-umask -d 'Permission bits taken from the top directory (of 777) [default: those of directories]' -r
-complete -c s3fs -n "__fish_s3fs_needs_command" -l file-mode -d 'Permission bits of files [default: from the umask]' -r
-complete -c s3fs -n "__fish_s3fs_needs_command" -l dir-mode -d 'Permission bits of directories [default: from the umask]' -r
+complete -c s3fs -n "__fish_s3fs_needs_command" -l file-mode -d 'Permission bits of files that have none stored [default: from the umask]' -r
+complete -c s3fs -n "__fish_s3fs_needs_command" -l dir-mode -d 'Permission bits of directories that have none stored [default: from the umask]' -r
 complete -c s3fs -n "__fish_s3fs_needs_command" -l bucket-size -d 'Size of the filesystem, for df(1) [default: 1 EiB]' -r
 complete -c s3fs -n "__fish_s3fs_needs_command" -l attr-ttl -l actimeo -d 'How long attributes, names and listings are trusted [default: 1]' -r
 complete -c s3fs -n "__fish_s3fs_needs_command" -l attributes -d 'Where owners, modes and times of listed objects come from: a listing tells none that were stored with them' -r -f -a "auto\t'The objects, where there is a sign that a filesystem wrote there; else the listing'
@@ -157,12 +160,15 @@ authenticated-read\t''
 bucket-owner-read\t''
 bucket-owner-full-control\t''"
 complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l tags -d 'Tags of new objects, as a URL\'s query, at most 10; for stores that keep tags' -r
-complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l uid -d 'Owner of every file [default: the user who mounts]' -r
-complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l gid -d 'Group of every file [default: the group who mounts]' -r
-complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l umask -d 'Permission bits taken from files (of 666) and directories (of 777) [default: 022]' -r
+complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l uid -d 'Owner that every file shows, whatever is stored' -r
+complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l gid -d 'Group that every file shows, whatever is stored' -r
+complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l umask -d 'Permission bits taken from every file and directory (of 777), whatever is stored' -r
+complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l default-uid -d 'Owner of what has none stored [default: the user who mounts]' -r
+complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l default-gid -d 'Group of what has none stored [default: the group who mounts]' -r
+complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l default-umask -d 'Permission bits taken from files (of 666) and directories (of 777) that have none stored [default: 022]' -r
 complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l mp-umask -d 'Permission bits taken from the top directory (of 777) [default: those of directories]' -r
-complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l file-mode -d 'Permission bits of files [default: from the umask]' -r
-complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l dir-mode -d 'Permission bits of directories [default: from the umask]' -r
+complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l file-mode -d 'Permission bits of files that have none stored [default: from the umask]' -r
+complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l dir-mode -d 'Permission bits of directories that have none stored [default: from the umask]' -r
 complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l bucket-size -d 'Size of the filesystem, for df(1) [default: 1 EiB]' -r
 complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l attr-ttl -l actimeo -d 'How long attributes, names and listings are trusted [default: 1]' -r
 complete -c s3fs -n "__fish_s3fs_using_subcommand mount" -l attributes -d 'Where owners, modes and times of listed objects come from: a listing tells none that were stored with them' -r -f -a "auto\t'The objects, where there is a sign that a filesystem wrote there; else the listing'

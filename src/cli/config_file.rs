@@ -19,6 +19,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::credentials::home;
 use super::secret_file::{self, Demands, OWNER_ONLY, SecretFileError};
+use super::store::normal_url;
 use super::words::{self, Unknown, WordError};
 use crate::config::StaticCredentials;
 
@@ -100,7 +101,7 @@ pub(super) fn of_mount(
     let endpoint = endpoint.or_else(|| words::last_value(&of_bucket.words, "--endpoint-url"));
     let of_endpoint = endpoint.map(|url| {
         let sections = files.iter().map(|file| &file.endpoints);
-        joined(sections, url.trim_end_matches('/'))
+        joined(sections, &normal_url(&url))
     });
     let of_endpoint = of_endpoint.unwrap_or_default();
     let credentials = of_bucket
@@ -216,7 +217,7 @@ impl Reader<'_> {
             };
             for (name, section) in self.table(sections.get_ref(), sections.span())? {
                 let entries = self.entries(section.get_ref(), section.span())?;
-                let name = name.get_ref().trim_end_matches('/').to_owned();
+                let name = normal_url(name.get_ref());
                 if into.insert(name, entries).is_some() {
                     return Err(self.form(section.span(), "the section is there already"));
                 }

@@ -48,7 +48,9 @@ fn key(content: &[u8]) -> Option<CustomerKey> {
     if let Ok(raw) = content.try_into().or_else(|_| line.try_into()) {
         return Some(CustomerKey::new(raw));
     }
-    let decoded = STANDARD.decode(content.trim_ascii()).ok()?;
+    let decoded = STANDARD
+        .decode(secret_file::text(content).trim_ascii())
+        .ok()?;
     Some(CustomerKey::new(decoded.try_into().ok()?))
 }
 

@@ -104,7 +104,7 @@ fn read(path: &Path) -> Result<Pairs, PasswdFileError> {
         line,
         reason,
     };
-    match str::from_utf8(&content) {
+    match str::from_utf8(secret_file::text(&content)) {
         Ok(text) => Pairs::parse(text).map_err(bad),
         Err(_) => Err(bad((1, "not UTF-8"))),
     }

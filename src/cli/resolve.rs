@@ -18,7 +18,7 @@ use super::typed::{
     Typed, TypedAttributes, TypedBounds, TypedCommand, TypedMount, TypedProbe, TypedShown,
 };
 use super::{Command, MountCommand, ProbeCommand, RemountCommand, UsageError, store};
-use crate::config::{AttributeSource, Bounds, Config, Ownership, Source};
+use crate::config::{AttributeSource, Bounds, Config, Forced, Ownership, Source};
 use crate::limits::MIB;
 
 /// What `memory_limit` is by default.
@@ -205,17 +205,23 @@ pub(super) fn default_ownership(umask: Option<u16>) -> Ownership {
         file_mode: 0o666 & !umask,
         dir_mode: 0o777 & !umask,
         root_mode: None,
+        forced: Forced::default(),
     }
 }
 
 fn ownership(typed: &TypedShown) -> Ownership {
-    let default = default_ownership(typed.umask);
+    let default = default_ownership(typed.default_umask);
     Ownership {
-        uid: typed.uid.unwrap_or(default.uid),
-        gid: typed.gid.unwrap_or(default.gid),
+        uid: typed.default_uid.unwrap_or(default.uid),
+        gid: typed.default_gid.unwrap_or(default.gid),
         file_mode: typed.file_mode.unwrap_or(default.file_mode),
         dir_mode: typed.dir_mode.unwrap_or(default.dir_mode),
         root_mode: typed.mp_umask.map(|umask| 0o777 & !umask),
+        forced: Forced {
+            uid: typed.uid,
+            gid: typed.gid,
+            mode: typed.umask.map(|umask| 0o777 & !umask),
+        },
     }
 }
 

@@ -124,6 +124,11 @@ pub(super) fn read_any(path: &Path, demands: Demands) -> Result<(Vec<u8>, u32), 
     Ok((content, about.mode() & 0o777))
 }
 
+/// What is behind the mark that some editors put in front of a text (U+FEFF in UTF-8).
+pub(super) fn text(content: &[u8]) -> &[u8] {
+    content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content)
+}
+
 /// Whether a file of that mode may hold a secret.
 pub(super) fn check(path: &Path, demands: Demands, mode: u32) -> Result<(), SecretFileError> {
     /// Bits that let groups and others read or write; to run it does no harm.

@@ -64,6 +64,7 @@ fn endpoint(url: &str) -> Result<String, UsageError> {
         option: "url",
         reason,
     };
+    let url = normal_url(url);
     let host = url
         .strip_prefix("https://")
         .or_else(|| url.strip_prefix("http://"))
@@ -82,7 +83,16 @@ fn endpoint(url: &str) -> Result<String, UsageError> {
              AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a file with passwd_file",
         ));
     }
-    Ok(url.trim_end_matches('/').to_owned())
+    Ok(url)
+}
+
+/// The one way of several to write a URL: case makes no difference to its scheme (RFC 3986, 3.1).
+pub(super) fn normal_url(url: &str) -> String {
+    let url = url.trim_end_matches('/');
+    match url.split_once("://") {
+        Some((scheme, rest)) => format!("{}://{rest}", scheme.to_ascii_lowercase()),
+        None => url.to_owned(),
+    }
 }
 
 /// The variables that make a difference to whoever looks for credentials, a proxy or certificates.
@@ -116,8 +126,8 @@ fn with_path(url: Option<String>, path: Option<&str>) -> Result<Option<String>, 
 /// The proxy, with what s3fs-fuse adds to it where it is not there: the scheme and the port.
 fn proxy(url: Option<String>, user: Option<PathBuf>) -> Result<Option<Proxy>, UsageError> {
     let Some(url) = url else { return Ok(None) };
-    let (scheme, rest) = url.split_once("://").unwrap_or(("http", &url));
-    let host = rest.trim_end_matches('/');
+    let url = normal_url(&url);
+    let (scheme, host) = url.split_once("://").unwrap_or(("http", &url));
     let invalid = |reason| UsageError::Value {
         option: "proxy",
         reason,
@@ -154,7 +164,7 @@ fn proxy_user(path: PathBuf) -> Result<(String, String), UsageError> {
         let decoded = percent_encoding::percent_decode(bytes).decode_utf8();
         decoded.ok().map(|text| text.into_owned())
     };
-    let line = content.trim_ascii();
+    let line = secret_file::text(&content).trim_ascii();
     let at = line.iter().position(|byte| *byte == b':');
     let halves = at.and_then(|at| Some((decode(&line[..at])?, decode(&line[at + 1..])?)));
     halves.ok_or(UsageError::Value {

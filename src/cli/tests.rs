@@ -179,6 +179,7 @@ fn shown(word: &Word, command: &Command) -> String {
     match word.meaning {
         Meaning::Value(flag) => format!("\\fB{name}\\fP{}", value(flag)),
         Meaning::Optional(flag, _) => format!("\\fB{name}\\fP[{}]", value(flag)),
+        Meaning::Acl => format!("\\fB{name}\\fP=\\fICANNED\\fP"),
         Meaning::DebugLevel => format!("\\fB{name}\\fP=\\fILEVEL\\fP"),
         Meaning::Encryption => format!("\\fB{name}\\fP[=\\fIKEYS\\fP]"),
         Meaning::Config => format!("\\fB{name}\\fP=\\fIFILE\\fP"),

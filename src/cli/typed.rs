@@ -275,27 +275,41 @@ pub(super) struct TypedShown {
     #[arg(long)]
     pub(super) nonempty: bool,
 
-    /// Owner of every file [default: the user who mounts]
+    /// Owner that every file shows, whatever is stored
     #[arg(long, value_name = "UID")]
     pub(super) uid: Option<u32>,
 
-    /// Group of every file [default: the group who mounts]
+    /// Group that every file shows, whatever is stored
     #[arg(long, value_name = "GID")]
     pub(super) gid: Option<u32>,
 
-    /// Permission bits taken from files (of 666) and directories (of 777) [default: 022]
+    /// Permission bits taken from every file and directory (of 777), whatever is stored
     #[arg(long, value_name = "OCTAL", value_parser = octal)]
+    #[arg(conflicts_with_all = ["default_umask", "file_mode", "dir_mode"])]
     pub(super) umask: Option<u16>,
+
+    /// Owner of what has none stored [default: the user who mounts]
+    #[arg(long, value_name = "UID", conflicts_with = "uid")]
+    pub(super) default_uid: Option<u32>,
+
+    /// Group of what has none stored [default: the group who mounts]
+    #[arg(long, value_name = "GID", conflicts_with = "gid")]
+    pub(super) default_gid: Option<u32>,
+
+    /// Permission bits taken from files (of 666) and directories (of 777) that have none stored
+    /// [default: 022]
+    #[arg(long, value_name = "OCTAL", value_parser = octal)]
+    pub(super) default_umask: Option<u16>,
 
     /// Permission bits taken from the top directory (of 777) [default: those of directories]
     #[arg(long, value_name = "OCTAL", value_parser = octal)]
     pub(super) mp_umask: Option<u16>,
 
-    /// Permission bits of files [default: from the umask]
+    /// Permission bits of files that have none stored [default: from the umask]
     #[arg(long, value_name = "OCTAL", value_parser = octal)]
     pub(super) file_mode: Option<u16>,
 
-    /// Permission bits of directories [default: from the umask]
+    /// Permission bits of directories that have none stored [default: from the umask]
     #[arg(long, value_name = "OCTAL", value_parser = octal)]
     pub(super) dir_mode: Option<u16>,
 

@@ -23,7 +23,8 @@ Words of -o:
   requester_pays expected_bucket_owner=[BUCKET:]ACCOUNT
   sse=s3|kms|kms:KEYID sse_c_key=[BUCKET:]FILE use_sse[=kmsid:KEYID|custom:FILE]
   storage_class=CLASS acl=CANNED default_acl=CANNED tags=NAME=VALUE&...
-  ro rw allow_other nonempty uid=N gid=N umask=OCTAL mp_umask=OCTAL file_mode=OCTAL dir_mode=OCTAL
+  ro rw allow_other nonempty uid=N gid=N umask=OCTAL mp_umask=OCTAL
+  default_uid=N default_gid=N default_umask=OCTAL file_mode=OCTAL dir_mode=OCTAL
   actimeo=SECONDS attr_ttl=SECONDS stat_cache_expire=SECONDS noac cto nocto
   save_killed
   attributes=auto|objects|listing bucket_size=SIZE multireq_max=N
@@ -128,6 +129,8 @@ pub(super) enum Meaning {
     Value(&'static str),
     /// A flag with the word's value, or with this one where it has none.
     Optional(&'static str, &'static str),
+    /// The canned ACL of s3fs-fuse, whose lines also have `_` for `-`.
+    Acl,
     /// The level of s3fs-fuse's log.
     DebugLevel,
     /// The encryption of s3fs-fuse.
@@ -136,6 +139,8 @@ pub(super) enum Meaning {
     Config,
     /// The kernel acts on it.
     Kernel,
+    /// The kernel acts on this word, which mount(8) keeps to itself.
+    KernelBy(&'static str),
     /// A change of a mount that is there.
     Remount,
     /// Nothing to be done: it is always so, or somebody else has acted on it.
@@ -149,8 +154,8 @@ pub(super) enum Meaning {
 }
 
 use Meaning::{
-    Always, Config, DebugLevel, Encryption, Flag, Ignored, Kernel, Optional, Refused, Remount,
-    Unless, Value,
+    Acl, Always, Config, DebugLevel, Encryption, Flag, Ignored, Kernel, KernelBy, Optional,
+    Refused, Remount, Unless, Value,
 };
 
 /// Every word, in the order of doc/options.md.
@@ -180,6 +185,9 @@ const ALTERNATIVES: &[&[&str]] = &[
         "--no-sign-request",
     ],
     &["--sse", "--sse-c-key"],
+    &["--uid", "--default-uid"],
+    &["--gid", "--default-gid"],
+    &["--umask", "--default-umask"],
 ];
 
 /// Longest word that is repeated in a message: longer than any there is, shorter than the 40
@@ -255,16 +263,19 @@ impl Translated {
             (Flag(flag) | Optional(flag, _), Some("0")) => self.take_back(flag),
             (Flag(flag), None | Some("1")) => self.push(word, flag.to_owned()),
             (Kernel, None) => self.kernel_words.push(name()),
-            (Flag(_) | Kernel, Some(_)) => {
+            // mount(8) puts its own words first, and `nosuid` is to count all the same.
+            (KernelBy(word), None) => self.kernel_words.insert(0, word.to_owned()),
+            (Flag(_) | Kernel | KernelBy(_), Some(_)) => {
                 return Err(WordError::UnwantedValue { word: name() });
             }
-            (Value(_) | DebugLevel, None | Some("")) => {
+            (Value(_) | Acl | DebugLevel, None | Some("")) => {
                 return Err(WordError::NoValue { word: name() });
             }
             (Value(flag) | Optional(flag, _), Some(value)) => {
                 self.push(word, format!("{flag}={value}"));
             }
             (Optional(flag, value), None) => self.push(word, format!("{flag}={value}")),
+            (Acl, Some(value)) => self.push(word, format!("--acl={}", value.replace('_', "-"))),
             (DebugLevel, Some(value)) => {
                 self.push(word, format!("--log-level={}", level(value)));
             }

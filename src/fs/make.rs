@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use crate::attributes::{Attributes, SET_GID};
+use crate::config::Forced;
 use crate::file::{Creation, File};
 use crate::fs::lookup::{Want, with_slash};
 use crate::fs::state::{State, directory_state, file_state};
@@ -269,7 +270,10 @@ impl State {
         } = new;
         // A set-group-ID directory gives its group to what is made in it, and directories the bit
         // (inode(7)); the kernel leaves that to the filesystem.
-        if let Some(parent) = self.attr(parent).filter(|attr| attr.mode & SET_GID != 0) {
+        if let Some(parent) = self
+            .stored_attr(parent)
+            .filter(|attr| attr.mode & SET_GID != 0)
+        {
             gid = parent.gid;
             if kind == Kind::Directory {
                 permissions |= SET_GID;
@@ -287,12 +291,13 @@ impl State {
         }
     }
 
-    /// Whether a directory that has none of these stored shows them.
+    /// Whether a directory that has none of these stored shows the same as one that has.
     fn are_default(&self, parent: Ino, attributes: &Attributes) -> bool {
-        let defaults = self.ownership(parent);
-        let (mode, uid, gid) = (attributes.permissions, attributes.uid, attributes.gid);
-        let shown = (defaults.dir_mode, defaults.uid, defaults.gid);
-        (mode, uid, gid) == (Some(shown.0), Some(shown.1), Some(shown.2))
+        let ownership = self.ownership(parent);
+        let Forced { uid, gid, mode } = ownership.forced;
+        (mode.is_some() || attributes.permissions == Some(ownership.dir_mode))
+            && (uid.is_some() || attributes.uid == Some(ownership.uid))
+            && (gid.is_some() || attributes.gid == Some(ownership.gid))
     }
 
     /// The entries of a directory changed.

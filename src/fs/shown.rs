@@ -1,10 +1,10 @@
-//! What stat(2) is told of an inode: its number, what is stored, what only this mount knows, and
-//! else the defaults of the mount. Asks no store.
+//! What stat(2) is told of an inode: its number, what the mount shows whatever is stored, what is
+//! stored, what only this mount knows, and else the defaults of the mount. Asks no store.
 
 use std::time::SystemTime;
 
 use crate::attributes::Attributes;
-use crate::config::{Ownership, Source};
+use crate::config::{Forced, Ownership, Source};
 use crate::fs::state::State;
 use crate::namespace::knowledge::{Known, Named};
 use crate::namespace::names::in_key;
@@ -88,6 +88,12 @@ impl State {
                 ..attr
             });
         }
+        let stored = self.stored_attr(ino)?;
+        Some(self.forced(stored, self.ownership(ino)))
+    }
+
+    /// The attributes of an inode without what the mount shows whatever is stored.
+    pub(super) fn stored_attr(&self, ino: Ino) -> Option<Attr> {
         let open = self.open.file(ino).map(|open| open.file.stat());
         let defaults = self.ownership(ino);
         match (&self.tree.node(ino)?.state, open) {
@@ -118,7 +124,7 @@ impl State {
     pub(super) fn named_attr(&self, parent: Ino, ino: Ino, named: &Named) -> Attr {
         let times = LocalTimes::default();
         let defaults = self.ownership(parent);
-        match named {
+        let stored = match named {
             Named::File(known) => self.known_attr(ino, known, &times, defaults),
             Named::Directory(marker) => {
                 let marker = marker.as_ref();
@@ -132,6 +138,19 @@ impl State {
                 let told = (&Attributes::default(), self.mounted);
                 self.directory_attr(ino, told, &times, defaults)
             }
+        };
+        self.forced(stored, defaults)
+    }
+
+    /// The attributes as they are shown.
+    fn forced(&self, stored: Attr, ownership: &Ownership) -> Attr {
+        let Forced { uid, gid, mode } = ownership.forced;
+        let root_mode = ownership.root_mode.filter(|_| self.is_top(stored.ino));
+        Attr {
+            mode: root_mode.or(mode).unwrap_or(stored.mode),
+            uid: uid.unwrap_or(stored.uid),
+            gid: gid.unwrap_or(stored.gid),
+            ..stored
         }
     }
 
@@ -178,13 +197,11 @@ impl State {
         times: &LocalTimes,
         defaults: &Ownership,
     ) -> Attr {
-        let root_mode = defaults.root_mode.filter(|_| self.is_top(ino));
-        let mode = root_mode.or(told.permissions);
         self.shown(Shown {
             ino,
             kind: Kind::Directory,
             size: 0,
-            mode: mode.unwrap_or(defaults.dir_mode),
+            mode: told.permissions.unwrap_or(defaults.dir_mode),
             defaults,
             told,
             modified,

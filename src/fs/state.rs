@@ -170,7 +170,7 @@ impl State {
         (name, place)
     }
 
-    /// The defaults of what is in a directory, or of an inode.
+    /// Owner and modes that are shown of what is in a directory, or of an inode.
     pub(super) fn ownership(&self, ino: Ino) -> &Ownership {
         let source = self.tree.source(ino);
         source.map_or(&self.ownership, |source| &self.roots[source].ownership)

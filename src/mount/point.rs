@@ -32,6 +32,10 @@ pub(super) struct TableEntry {
     pub(super) source: OsString,
     /// Who mounted it.
     pub(super) uid: Option<u32>,
+    /// Whether it honours set-user-id bits.
+    pub(super) allows_suid: bool,
+    /// Whether device files in it are devices.
+    pub(super) allows_dev: bool,
 }
 
 /// What is mounted at `path` now, the topmost where mounts are stacked.
@@ -81,6 +85,9 @@ fn entry(line: &[u8]) -> Option<TableEntry> {
     let device = String::from_utf8(fields.nth(1)?.to_vec()).ok()?;
     let root = unescape(fields.next()?).into();
     let path = unescape(fields.next()?).into();
+    let flags = fields.next()?.split(|byte| *byte == b',');
+    let lacks = |word: &[u8]| !flags.clone().any(|flag| flag == word);
+    let (allows_suid, allows_dev) = (lacks(b"nosuid"), lacks(b"nodev"));
     let mut tail = fields.skip_while(|field| *field != b"-").skip(1);
     let fstype = String::from_utf8(tail.next()?.to_vec()).ok()?;
     let source = unescape(tail.next()?);
@@ -96,6 +103,8 @@ fn entry(line: &[u8]) -> Option<TableEntry> {
         fstype,
         source,
         uid,
+        allows_suid,
+        allows_dev,
     })
 }
 

@@ -33,14 +33,19 @@ pub fn is_mounted(config: &Config) -> bool {
     entry.is_some_and(is_it) && !is_dead(&path)
 }
 
-/// Makes a mount read-only or not, and changes what else the kernel lets change.
+/// Makes a mount read-only or not, and changes what else the kernel lets change. Set-user-id bits and
+/// devices stay as they are unless words say otherwise: mount(8) does not pass on `suid` and `dev`.
 ///
 /// # Errors
 /// [`MountError::NotMounted`]; [`MountError::Refused`].
 pub fn remount(path: &Path, read_only: bool, words: &[String]) -> Result<(), MountError> {
     let (path, entry) = ours(path)?;
     let is_shared = entry.root != Path::new("/");
-    kernel::remount(&path, is_shared, read_only, words)
+    let stays = [(entry.allows_suid, "suid"), (entry.allows_dev, "dev")];
+    let stays = stays.into_iter().filter(|(is_allowed, _)| *is_allowed);
+    let stays = stays.map(|(_, word)| word.to_owned());
+    let words: Vec<String> = stays.chain(words.iter().cloned()).collect();
+    kernel::remount(&path, is_shared, read_only, &words)
         .map_err(|source| MountError::Refused { path, source })
 }
 

@@ -34,14 +34,16 @@ impl Home {
     }
 }
 
+/// The byte order mark that some editors put in front.
+const MARK: char = '\u{feff}';
 const BY_DEFAULT: &str = ".config/s3fs/s3fs.toml";
 
 #[test]
 fn a_bucket_takes_its_section_before_its_endpoints_and_options_before_both() {
     let store = Refusing::start();
     let content = format!(
-        "[endpoint.\"http://{0}/\"]\nuse_path_request_style = true\nregion = \"of-endpoint\"\n\
-         requester_pays = true\nretries = 0\n\
+        "{MARK}[endpoint.\"HTTP://{0}/\"]\nuse_path_request_style = true\n\
+         region = \"of-endpoint\"\nrequester_pays = true\nretries = 0\n\
          [bucket.bkt]\nurl = \"http://{0}\"\nregion = \"of-bucket\"\nnonempty = true\n\
          access_key_id = \"ID\"\nsecret_access_key = \"hunter2\"\n",
         store.address

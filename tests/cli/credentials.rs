@@ -78,6 +78,14 @@ fn a_named_file_wins_over_the_variables_and_a_bucket_has_its_own_line() {
 }
 
 #[test]
+fn a_byte_order_mark_in_front_is_no_part_of_a_key() {
+    let home = Home::new();
+    let path = home.file("keys", "\u{feff}ID0:secret\r\n", 0o600);
+    let option = format!(",passwd_file={}", path.display());
+    assert_eq!(home.sent("bkt", &option, &[]).as_deref(), Some("ID0"));
+}
+
+#[test]
 fn the_files_of_s3fs_fuse_are_looked_at_where_nothing_else_is_said() {
     let home = Home::new();
     home.file(".passwd-s3fs", "ID0:secret", 0o600);

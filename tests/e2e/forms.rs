@@ -257,6 +257,35 @@ fn a_mount_is_made_read_only_and_back_while_it_is_used() {
 }
 
 #[test]
+fn set_id_bits_and_devices_of_a_line_of_fstab_stay_over_a_remount() {
+    let rig = Rig::new();
+    works(
+        &rig,
+        r#"
+        shown() { findmnt -n -o VFS-OPTIONS "$dir"; }
+        fstab "bucket $dir s3fs allow_suid,allow_dev,$options 0 0"
+        mount "$dir"
+        shown | grep -q '^rw,relatime'
+        mount -o remount,ro "$dir"
+        shown | grep -q '^ro,relatime'
+        mount -o remount,rw,nosuid "$dir"
+        shown | grep -q '^rw,nosuid,relatime'
+        umount "$dir"
+        fstab
+        mount -t s3fs bucket "$dir" -o "allow_dev,$options"
+        shown | grep -q '^rw,nosuid,relatime'
+        mount -o remount,ro "$dir"
+        shown | grep -q '^ro,nosuid,relatime'
+        umount "$dir"
+        mount -t s3fs bucket "$dir" -o "$options"
+        mount -o remount,ro "$dir"
+        shown | grep -q '^ro,nosuid,nodev'
+        umount "$dir"
+        "#,
+    );
+}
+
+#[test]
 fn a_remount_asks_for_no_credentials_and_no_configuration() {
     let rig = Rig::new();
     works(

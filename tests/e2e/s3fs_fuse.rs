@@ -26,6 +26,10 @@ struct Peer {
 
 impl Peer {
     fn new(access: &Access) -> Self {
+        Self::with(access, "use_xattr")
+    }
+
+    fn with(access: &Access, options: &str) -> Self {
         let version = output(Command::new(PEER).arg("--version"));
         let version = String::from_utf8_lossy(&version.stdout).into_owned();
         assert!(
@@ -49,7 +53,7 @@ impl Peer {
             }
         }
         let words = format!(
-            "url={},use_path_request_style,use_xattr,passwd_file={}",
+            "url={},use_path_request_style,{options},passwd_file={}",
             access.url,
             keys.display()
         );
@@ -272,5 +276,57 @@ fn s3fs_fuse_edits_files_of_ours_and_keeps_what_was_not_changed() {
     peer.unmount();
     let mounted = rig.mount();
     assert_edited(&mounted.dir());
+    mounted.unmount();
+}
+
+/// Owners and modes of everything but devices, as in [`SHOW`].
+const SHOW_ACCESS: &str = r#"
+    find . -mindepth 1 -not -type b -not -type c -printf '%y %m %U %G %p\n' | sort
+"#;
+
+const SHOW_TOP: &str = "stat -c '%a %u %g' .";
+
+/// Another user's doings, where the line of fstab lets them.
+const WORK_AS_USER: &str = r#"
+    setpriv --reuid=33 --regid=34 --clear-groups sh -c '
+        cat file > /dev/null && echo more >> file && echo new > made && mkdir made-dir'
+"#;
+
+#[test]
+fn uid_gid_and_umask_show_the_same_here_and_there_and_leave_what_is_stored() {
+    let rig = Rig::new();
+    let mounted = rig.mount();
+    make(&mounted.dir());
+    sh(&mounted.dir(), "chmod 600 file && chmod g-s dir");
+    mounted.unmount();
+    for options in [
+        "uid=33,gid=34,umask=007,allow_other",
+        "umask=022",
+        "uid=7",
+        "gid=8,allow_other,mp_umask=027",
+    ] {
+        let peer = Peer::with(&rig.access, options);
+        let expected = [SHOW_ACCESS, SHOW_TOP].map(|show| sh(&peer.dir(), show));
+        peer.unmount();
+        let mounted = rig.mount_with(options);
+        assert_same(&sh(&mounted.dir(), SHOW_ACCESS), &expected[0]);
+        // Without one of these words the top directory is 700 there.
+        if options.contains("umask") {
+            assert_eq!(sh(&mounted.dir(), SHOW_TOP), expected[1], "{options}");
+        }
+        mounted.unmount();
+    }
+    let mounted = rig.mount_with("uid=33,gid=34,umask=007,allow_other");
+    sh(&mounted.dir(), WORK_AS_USER);
+    assert_eq!(
+        sh(&mounted.dir(), "stat -c '%a %u %g' file made made-dir"),
+        "770 33 34\n".repeat(3)
+    );
+    mounted.unmount();
+    let mounted = rig.mount();
+    assert_eq!(
+        sh(&mounted.dir(), "stat -c '%a %u %g' file made made-dir"),
+        "600 1234 2345\n644 33 34\n755 33 34\n"
+    );
     mounted.unmount();
 }

@@ -91,7 +91,7 @@ fn each_mount_has_its_own_source_flags_and_defaults() {
         mount -t s3fs bucket d -o "$options"
         [ "$(daemons)" = 1 ]
         [ "$(stat -c %u:%g:%a a/in/side/f c/side/f | uniq)" = 0:0:644 ]
-        [ "$(stat -c %u:%g:%a b/f)" = 7:8:600 ]
+        [ "$(stat -c %u:%g:%a b/f)" = 7:8:700 ]
         [ "$(stat -c %u:%a b)" = 7:700 ]
         fails touch b/g 2>"$over/said"
         grep -q 'Read-only' "$over/said"

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use s3fs::config::{
-    AttributeSource, Bounds, Config, Ownership, Source, StaticCredentials, StoreConfig,
+    AttributeSource, Bounds, Config, Forced, Ownership, Source, StaticCredentials, StoreConfig,
 };
 use s3fs::file::{Kept, Shared};
 use s3fs::fs::{
@@ -509,6 +509,7 @@ fn config(sim: &Sim, staging_dir: PathBuf) -> Config {
             file_mode: 0o644,
             dir_mode: 0o755,
             root_mode: None,
+            forced: Forced::default(),
         },
         attributes: AttributeSource::Auto,
         // Budgets are of what is needed when everything is known.

@@ -1,7 +1,7 @@
 //! The words of mount(8) that mean something for any filesystem: a table, in the order in which
 //! they are documented.
 
-use super::Meaning::{Always, Flag, Ignored, Kernel, Refused, Remount};
+use super::Meaning::{Always, Flag, Ignored, Kernel, KernelBy, Refused, Remount};
 use super::{Meaning, Section, Word};
 
 const fn word(name: &'static str, meaning: Meaning, about: &'static str) -> Word {
@@ -25,9 +25,29 @@ pub(super) const SECTION: Section = Section {
             Flag("--read-write"),
             "allow changes (the default); the later of both counts",
         ),
-        word("suid", Kernel, "honour set-user-id bits; root only"),
+        word(
+            "suid",
+            Kernel,
+            "honour set-user-id bits; root only. In fstab and with mount(8), which does not pass it \
+             on, `allow_suid`",
+        ),
+        word(
+            "allow_suid",
+            KernelBy("suid"),
+            "as `suid`, also in fstab and with mount(8); `nosuid` counts more, wherever it stands",
+        ),
         word("nosuid", Kernel, "do not (the default)"),
-        word("dev", Kernel, "let device files be devices; root only"),
+        word(
+            "dev",
+            Kernel,
+            "let device files be devices; root only. In fstab and with mount(8), which does not pass \
+             it on, `allow_dev`",
+        ),
+        word(
+            "allow_dev",
+            KernelBy("dev"),
+            "as `dev`, also in fstab and with mount(8); `nodev` counts more, wherever it stands",
+        ),
         word("nodev", Kernel, "do not (the default)"),
         word("exec", Kernel, "let programs be run (the default)"),
         word("noexec", Kernel, "do not"),
@@ -83,7 +103,8 @@ pub(super) const SECTION: Section = Section {
         word(
             "remount",
             Remount,
-            "change a mount that is there: `ro`, `rw`, and what the kernel acts on",
+            "change a mount that is there: `ro`, `rw`, and what the kernel acts on; set-user-id bits \
+             and devices stay as they are unless one of their words is given",
         ),
         word("defaults", Always, "the defaults of mount(8)"),
         word("_netdev", Always, BY_MOUNT),

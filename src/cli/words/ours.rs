@@ -87,6 +87,22 @@ pub(super) const MOUNT: Section = Section {
              ~/.config/s3fs/s3fs.toml",
         ),
         word(
+            "default_uid",
+            Value("--default-uid"),
+            "the owner of what has none stored; else the user who mounts",
+        ),
+        word(
+            "default_gid",
+            Value("--default-gid"),
+            "the group of what has none stored; else the group who mounts",
+        ),
+        word(
+            "default_umask",
+            Value("--default-umask"),
+            "permission bits taken from files (of 666) and directories (of 777) that have none \
+             stored, 022 by default",
+        ),
+        word(
             "file_mode",
             Value("--file-mode"),
             "permission bits of files that have none stored",

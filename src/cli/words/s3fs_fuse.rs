@@ -1,7 +1,9 @@
-//! The words of s3fs-fuse 1.90 to 1.95: a table, in the order of its manual (doc/man/s3fs.1.in and
+//! The words of s3fs-fuse 1.90 to 1.97 and later: a table, in the order of its manual (doc/man/s3fs.1.in and
 //! src/s3fs.cpp of github.com/s3fs-fuse/s3fs-fuse).
 
-use super::Meaning::{DebugLevel, Encryption, Flag, Ignored, Optional, Refused, Unless, Value};
+use super::Meaning::{
+    Acl, DebugLevel, Encryption, Flag, Ignored, Optional, Refused, Unless, Value,
+};
 use super::{Meaning, Section, Word};
 
 const fn word(name: &'static str, meaning: Meaning, about: &'static str) -> Word {
@@ -178,7 +180,11 @@ pub(super) const REACHING: Section = Section {
 pub(super) const WRITING: Section = Section {
     title: "s3fs-fuse: what is written and how",
     words: &[
-        word("default_acl", Value("--acl"), "the same as `acl`"),
+        word(
+            "default_acl",
+            Acl,
+            "the same as `acl`; `public_read` is `public-read`, and so are the others",
+        ),
         word(
             "storage_class",
             Value("--storage-class"),
@@ -272,6 +278,7 @@ pub(super) const WRITING: Section = Section {
             Ignored,
             "what is larger than a part is sent in parts; multipart_size= says how large that is",
         ),
+        word("putheader_mp_threshold", Ignored, COPIES),
         word("nomixupload", Ignored, COPIES),
         word("nocopyapi", Ignored, COPIES),
         word("norenameapi", Ignored, COPIES),
@@ -286,19 +293,30 @@ pub(super) const SHOWING: Section = Section {
             Flag("--nonempty"),
             "mount over a directory that has entries",
         ),
-        word("uid", Value("--uid"), "the owner of what has none stored"),
-        word("gid", Value("--gid"), "the group of what has none stored"),
+        word(
+            "uid",
+            Value("--uid"),
+            "the owner that everything shows, whatever is stored, which stays as it is; \
+             `default_uid` is of what has none stored",
+        ),
+        word(
+            "gid",
+            Value("--gid"),
+            "the group that everything shows, whatever is stored, which stays as it is; \
+             `default_gid` is of what has none stored",
+        ),
         word(
             "umask",
             Value("--umask"),
-            "permission bits taken from files and directories that have none stored, 022 by \
-             default",
+            "permission bits taken from files and directories (of 777, so files may be executed), \
+             whatever is stored, which stays as it is; `default_umask`, `file_mode` and `dir_mode` \
+             are of what has none stored",
         ),
         word(
             "mp_umask",
             Value("--mp-umask"),
-            "permission bits taken from the mount's top directory (of 777), in place of `dir_mode` \
-             and of what is stored",
+            "permission bits taken from the mount's top directory (of 777), in place of `umask`, \
+             `dir_mode` and what is stored",
         ),
         word(
             "bucket_size",
@@ -332,6 +350,17 @@ pub(super) const SHOWING: Section = Section {
              nothing",
         ),
         word(
+            "enable_negative_cache",
+            Ignored,
+            "that a name is absent is trusted for actimeo seconds, as everything is",
+        ),
+        word(
+            "disable_negative_cache",
+            Ignored,
+            "that a name is absent is trusted for actimeo seconds, 1 by default; noac trusts \
+             nothing",
+        ),
+        word(
             "list_object_max_keys",
             Ignored,
             "a listing is read in pages as large as the store gives, 1000 names",
@@ -340,7 +369,8 @@ pub(super) const SHOWING: Section = Section {
         word(
             "complement_stat",
             Ignored,
-            "what has no owner or mode stored shows uid=, gid= and umask=",
+            "what has no owner or mode stored shows those of default_uid=, default_gid= and \
+             default_umask=",
         ),
         word(
             "notsup_compat_dir",
@@ -406,6 +436,11 @@ pub(super) const KEEPING: Section = Section {
         ),
         word("f2", Ignored, "log_level=debug logs every request"),
         word("curldbg", Ignored, "log_level=debug logs every request"),
+        word(
+            "insecure_logging",
+            Ignored,
+            "no credentials and no signatures are logged at any level",
+        ),
         word(
             "no_time_stamp_msg",
             Ignored,

@@ -19,7 +19,7 @@ fn flags(list: &str) -> Result<Vec<String>, WordError> {
         .collect())
 }
 
-/// The options of s3fs-fuse: `s3fs --help` of 1.90 to 1.95 and the ChangeLog's later ones.
+/// The options of s3fs-fuse: `s3fs --help` of 1.90 to 1.97, and what its later sources take.
 const S3FS_FUSE: &str = "bucket default_acl retries tmpdir use_cache check_cache_dir_exist \
     del_cache storage_class use_rrs use_sse load_sse_c public_bucket passwd_file ahbe_conf profile \
     connect_timeout readwrite_timeout list_object_max_keys max_stat_cache_size stat_cache_expire \
@@ -33,7 +33,9 @@ const S3FS_FUSE: &str = "bucket default_acl retries tmpdir use_cache check_cache
     use_path_request_style listobjectsv2 noua cipher_suites instance_name complement_stat \
     notsup_compat_dir compat_dir use_wtf8 use_session_token requester_pays mime proxy \
     proxy_cred_file ipresolve logfile dbglevel curldbg no_time_stamp_msg \
-    set_check_cache_sigusr1 update_parent_dir_stat allow_other nonempty uid gid";
+    set_check_cache_sigusr1 update_parent_dir_stat allow_other nonempty uid gid \
+    enable_negative_cache disable_negative_cache insecure_logging putheader_mp_threshold \
+    parallel_upload fd_page_size fake_diskfree f2 accessKeyId secretAccessKey";
 
 /// The options of fuse(8) and mount(8) that any filesystem has.
 const GENERIC: &str = "default_permissions allow_other rootmode blkdev blksize max_read fd user_id \
@@ -194,6 +196,9 @@ fn words_of_the_kernel_keep_their_order() {
     )
     .unwrap();
     assert_eq!(translated.kernel_words, ["suid", "noexec", "nosuid"]);
+    let list = "nosuid,allow_suid,allow_dev".to_owned();
+    let translated = translate(&[vec![list]], Unknown::Refused).unwrap();
+    assert_eq!(translated.kernel_words, ["dev", "suid", "nosuid"]);
     assert!(matches!(
         flags("noexec=1"),
         Err(WordError::UnwantedValue { .. })
@@ -277,18 +282,19 @@ fn the_last_of_several_words_for_one_flag_counts() {
 #[test]
 fn a_later_layer_says_otherwise_than_an_earlier_one() {
     let layers = [
-        "ro,allow_other,passwd_file=/f,sse=s3,uid=1",
-        "allow_other=0,profile=p,sse_c_key=/k,uid=2",
+        "ro,allow_other,passwd_file=/f,sse=s3,uid=1,region=a",
+        "allow_other=0,profile=p,sse_c_key=/k,default_uid=2,region=b",
     ];
     let translated =
         translate(&layers.map(|list| vec![list.to_owned()]), Unknown::Refused).unwrap();
     let left: Vec<_> = translated.flags().collect();
     let expected = [
         "--read-only",
-        "--uid=1",
+        "--region=a",
         "--profile=p",
         "--sse-c-key=/k",
-        "--uid=2",
+        "--default-uid=2",
+        "--region=b",
     ];
     assert_eq!(left, expected);
     // In one list they are left to be refused.
@@ -362,10 +368,11 @@ fn row(word: &Word) -> String {
         Flag(flag) => ("", format!("`{flag}`")),
         Value(flag) => ("=", format!("`{flag}`")),
         Optional(flag, _) => ("[=]", format!("`{flag}`")),
+        Acl => ("=", "`--acl`".to_owned()),
         DebugLevel => ("=", "`--log-level`".to_owned()),
         Encryption => ("[=]", "`--sse`, `--sse-c-key`".to_owned()),
         Config => ("=", "accepted".to_owned()),
-        Kernel => ("", "kernel".to_owned()),
+        Kernel | KernelBy(_) => ("", "kernel".to_owned()),
         Always | Remount => ("", "accepted".to_owned()),
         Ignored | Unless(_) => ("", "ignored".to_owned()),
         Refused => ("", "refused".to_owned()),

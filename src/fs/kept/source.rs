@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{SOURCE, key, of_kind};
-use crate::config::{Ownership, ShownSource, Source};
+use crate::config::{Forced, Ownership, ShownSource, Source};
 use crate::fs::Ino;
 use crate::journal::codec::{Record, record, whole};
 use crate::journal::{Batch, Journal, Values};
@@ -18,6 +18,7 @@ pub(super) struct KeptSource {
     source_name: String,
     owner: (u32, u32),
     modes: (u16, u16, Option<u16>),
+    forced: (Option<u32>, Option<u32>, Option<u16>),
 }
 
 record!(KeptSource {
@@ -27,13 +28,15 @@ record!(KeptSource {
     prefix,
     source_name,
     owner,
-    modes
+    modes,
+    forced
 });
 
 impl KeptSource {
     /// The source.
     pub(super) fn shown(&self) -> ShownSource {
         let ((uid, gid), (file_mode, dir_mode, root_mode)) = (self.owner, self.modes);
+        let (forced_uid, forced_gid, forced_mode) = self.forced;
         ShownSource {
             source: Source {
                 bucket: BucketName::new(self.bucket.as_str()),
@@ -46,6 +49,11 @@ impl KeptSource {
                 file_mode,
                 dir_mode,
                 root_mode,
+                forced: Forced {
+                    uid: forced_uid,
+                    gid: forced_gid,
+                    mode: forced_mode,
+                },
             },
         }
     }
@@ -59,6 +67,7 @@ pub(in crate::fs) fn keep_source(
     shown: &ShownSource,
 ) {
     let ShownSource { source, ownership } = shown;
+    let forced = ownership.forced;
     let kept = KeptSource {
         ino,
         name: Arc::clone(name),
@@ -67,6 +76,7 @@ pub(in crate::fs) fn keep_source(
         source_name: source.name.clone(),
         owner: (ownership.uid, ownership.gid),
         modes: (ownership.file_mode, ownership.dir_mode, ownership.root_mode),
+        forced: (forced.uid, forced.gid, forced.mode),
     };
     let mut batch = Batch::default();
     batch.put(key(SOURCE, number as u64), |to| kept.write(to));
