@@ -23,8 +23,8 @@ use crate::file::{Kept, Shared};
 use crate::fs::Fs;
 use crate::fuse::{FuseFs, UnderWay};
 use crate::object::BucketName;
-use crate::store::Buckets;
 use crate::store::s3::S3Store;
+use crate::store::{Buckets, is_archive};
 
 mod control;
 mod descriptors;
@@ -384,11 +384,17 @@ fn check_staging_dir(dir: &Path) -> Result<(), MountError> {
 async fn reach(config: &Config) -> Result<(S3Store, Config), MountError> {
     let mut config = config.clone();
     let store = connect(&config).await?;
-    let buckets: Vec<_> = bucket_names(&config)
-        .into_iter()
-        .map(|name| store.bucket(name))
-        .collect();
-    try_join_all(buckets.iter().map(|bucket| bucket.check())).await?;
+    let class = config.store.new_objects.storage_class.as_deref();
+    if let Some(class) = class.filter(|class| is_archive(class)) {
+        warn!(
+            "storage_class={class}: new files cannot be read before they are restored from there"
+        );
+    }
+    let checks = config.sources.iter().map(|source| {
+        let bucket = store.bucket(&source.bucket);
+        async move { bucket.check(&source.prefix).await }
+    });
+    try_join_all(checks).await?;
     let Some(provider) = store.recognised() else {
         return Ok((store, config));
     };

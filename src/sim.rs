@@ -128,6 +128,14 @@ impl SimBuilder {
         self
     }
 
+    /// A bucket whose policy allows requests about keys below a prefix, and listings that name it
+    /// or more of them, and nothing else.
+    #[must_use]
+    pub fn only_below(mut self, bucket: &str, prefix: &str) -> Self {
+        self.settings.listable.insert(bucket.into(), prefix.into());
+        self.bucket(bucket)
+    }
+
     /// The account that owns the buckets; [`Sim::OWNER`] unless told otherwise.
     #[must_use]
     pub fn owner(mut self, account: &str) -> Self {
@@ -235,6 +243,7 @@ impl Sim {
                 owner: Self::OWNER.into(),
                 requester_pays: BTreeSet::new(),
                 regions: BTreeMap::new(),
+                listable: BTreeMap::new(),
             },
             dir: None,
         }

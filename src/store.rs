@@ -219,6 +219,19 @@ pub struct StoredPart {
     pub size: u64,
 }
 
+/// Whether objects of a storage class have to be restored before they can be read: AWS's two, and
+/// those of Alibaba OSS and Huawei OBS. (`ARCHIVE` is read at once at Google, so it is not one.)
+pub fn is_archive(storage_class: &str) -> bool {
+    [
+        "GLACIER",
+        "DEEP_ARCHIVE",
+        "ColdArchive",
+        "DeepColdArchive",
+        "COLD",
+    ]
+    .contains(&storage_class)
+}
+
 /// One bucket of one store.
 ///
 /// Every method is bounded in time, retries what may be retried without a second effect, and
@@ -235,12 +248,12 @@ pub trait Bucket: fmt::Debug + Send + Sync {
     /// Whether the store itself keeps a precondition of a write, so that it costs no more requests.
     fn keeps_preconditions(&self) -> bool;
 
-    /// Whether the bucket can be reached and listed; what a mount of a whole bucket asks first.
-    /// A mount of a prefix asks [`Self::list`] for one key of it: a policy may allow no more.
+    /// Whether the bucket can be reached, and listed below a prefix; what a mount asks first. A
+    /// policy may allow no more than the prefix that is mounted.
     ///
     /// # Errors
     /// By meaning: no such bucket, access denied, the right region, unreachable.
-    async fn check(&self) -> StoreResult<()>;
+    async fn check(&self, prefix: &str) -> StoreResult<()>;
 
     /// The object now under `key`.
     ///

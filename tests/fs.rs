@@ -5,7 +5,10 @@ use std::ffi::OsStr;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
-use s3fs::fs::{FsError, FsResult, Ino, Kind, NewNode, OpenMode, RenameMode, SetAttr, SetTime};
+use s3fs::config::Forced;
+use s3fs::fs::{
+    DirEntry, FsError, FsResult, Ino, Kind, NewNode, OpenMode, RenameMode, SetAttr, SetTime,
+};
 use s3fs::limits::Limits;
 use s3fs::range::ByteRange;
 use s3fs::sim::{Counters, Fault, How, Operation};
@@ -41,6 +44,8 @@ mod names;
 mod numbers;
 #[path = "fs/others.rs"]
 mod others;
+#[path = "fs/prefix.rs"]
+mod prefix;
 #[path = "fs/recorded.rs"]
 mod recorded;
 #[path = "fs/sequences.rs"]
@@ -643,4 +648,133 @@ fn a_file_that_is_unlinked_before_its_first_close_is_never_uploaded() {
     world.run(world.close(opened.fh)).unwrap();
     assert!(spent(&world, &before).is_empty());
     assert!(world.sim.keys(BUCKET).is_empty());
+}
+
+#[test]
+fn shown_owners_and_modes_are_not_what_is_stored() {
+    let world = World::chosen(Limits::aws(), |config| {
+        config.ownership.forced = Forced {
+            uid: Some(33),
+            gid: Some(34),
+            mode: None,
+        };
+    });
+    let metadata = |mode: &str| {
+        let words = [("mode", mode), ("uid", "0"), ("gid", "50")];
+        BTreeMap::from(words.map(|(name, value)| (name.to_owned(), value.to_owned())))
+    };
+    let headers = |mode: &str| ObjectHeaders {
+        metadata: metadata(mode),
+        ..ObjectHeaders::default()
+    };
+    let set_gid = (0o042_775).to_string();
+    world
+        .sim
+        .put_pattern_with(BUCKET, "d/", (0, 1), headers(&set_gid));
+    let private = (0o100_600).to_string();
+    world
+        .sim
+        .put_pattern_with(BUCKET, "f", (10, 1), headers(&private));
+    let shown = |name: &str| {
+        let attr = world.run(world.look(name)).unwrap();
+        (attr.mode, attr.uid, attr.gid)
+    };
+    assert_eq!(shown("f"), (0o600, 33, 34));
+    assert_eq!(shown("d"), (0o2775, 33, 34));
+    let directory = world.run(world.look("d")).unwrap().ino;
+    let new = NewNode {
+        uid: 1000,
+        gid: 1000,
+        ..DIRECTORY
+    };
+    let made = world.run(world.fs.mkdir(directory, name("e"), new));
+    let attr = made.unwrap().value;
+    assert_eq!((attr.mode, attr.uid, attr.gid), (0o2755, 33, 34));
+    world.run(world.append("f", b"more")).unwrap();
+    let stored = |key: &str| {
+        let mut words = world.sim.stat(BUCKET, key).unwrap().headers.metadata;
+        ["mode", "uid", "gid"].map(|word| words.remove(word).unwrap())
+    };
+    assert_eq!(stored("f"), [&private, "0", "50"]);
+    // The group that a set-group-ID directory gives is the one that is stored with it.
+    assert_eq!(stored("d/e/"), ["17901", "1000", "50"]);
+}
+
+#[test]
+fn what_is_written_anew_over_an_archived_object_is_in_the_class_of_new_files() {
+    for new in [None, Some("STANDARD_IA")] {
+        let world = World::chosen(Limits::aws(), |config| {
+            config.store.new_objects.storage_class = new.map(str::to_owned);
+        });
+        let write = OpenMode {
+            read: false,
+            write: true,
+            ..READ
+        };
+        let anew = OpenMode {
+            truncate: true,
+            ..write
+        };
+        for (key, before, after, mode) in [
+            ("a", "DEEP_ARCHIVE", new, anew),
+            ("b", "GLACIER", new, anew),
+            ("c", "GLACIER", new, write),
+            ("d", "GLACIER_IR", Some("GLACIER_IR"), anew),
+        ] {
+            let headers = ObjectHeaders {
+                storage_class: Some(before.to_owned()),
+                ..ObjectHeaders::default()
+            };
+            world.sim.put_pattern_with(BUCKET, key, (9, 1), headers);
+            let overwritten = world.run(async {
+                if !mode.truncate {
+                    world.truncate(key, 0).await?;
+                }
+                let fh = world.open_to_write(key, mode).await?;
+                let fresh = Bytes::from_static(b"fresh");
+                world.fs.write(fh, 0_u64, fresh).await?;
+                world.close(fh).await
+            });
+            overwritten.unwrap();
+            let stored = world.sim.stat(BUCKET, key).unwrap();
+            assert_eq!(stored.headers.storage_class.as_deref(), after, "{key}");
+            assert_eq!(stored.size, 5);
+        }
+    }
+}
+
+#[test]
+fn a_directory_whose_marker_holds_bytes_is_not_removed() {
+    let world = World::new();
+    world.sim.put(BUCKET, "d/", "content");
+    let removed = world.run(world.fs.rmdir(ROOT, name("d")));
+    assert!(matches!(removed, Err(FsError::NotEmpty)), "{removed:?}");
+    world
+        .run(world.fs.mkdir(ROOT, name("e"), DIRECTORY))
+        .unwrap();
+    let replaced = world.run(world.rename("e", "d"));
+    assert!(matches!(replaced, Err(FsError::NotEmpty)), "{replaced:?}");
+    assert_eq!(world.sim.content(BUCKET, "d/").unwrap(), b"content");
+    // Renamed, it takes them along.
+    world.run(world.rename("d", "f")).unwrap();
+    assert_eq!(world.sim.content(BUCKET, "f/").unwrap(), b"content");
+}
+
+#[test]
+fn a_removed_directory_that_somebody_works_in_is_empty() {
+    let world = World::new();
+    let made = world.run(world.fs.mkdir(ROOT, name("d"), DIRECTORY));
+    let ino = made.unwrap().value.ino;
+    world.run(world.fs.rmdir(ROOT, name("d"))).unwrap();
+    let fh = world.run(world.fs.opendir(ino)).unwrap().fh;
+    let mut names = Vec::new();
+    let mut take = |entry: &DirEntry| {
+        names.push(entry.name.clone());
+        true
+    };
+    world
+        .run(world.fs.readdir(fh, 0, false, &mut take))
+        .unwrap();
+    world.fs.releasedir(fh);
+    assert_eq!(names, [".", ".."]);
 }

@@ -374,7 +374,7 @@ async fn an_endpoint_nobody_listens_at_is_named_in_bounded_time() {
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     let bucket = connect(&endpoint, Dialect::aws()).await;
-    match bucket.check().await {
+    match bucket.check("").await {
         Err(StoreError::Unreachable {
             endpoint: named,
             attempts: 3,
@@ -537,15 +537,69 @@ async fn a_bucket_elsewhere_or_nowhere_is_told() {
         &error("PermanentRedirect"),
     );
     let (_server, bucket) = scripted(vec![moved, answer(404, "", &error("NoSuchBucket"))]).await;
-    match bucket.check().await {
+    match bucket.check("").await {
         Err(StoreError::WrongRegion { region, .. }) => assert_eq!(region, "eu-west-1"),
         other => panic!("{other:?}"),
     }
-    let none = bucket.check().await;
+    let none = bucket.check("").await;
     assert!(
         matches!(none, Err(StoreError::NoSuchBucket { .. })),
         "{none:?}"
     );
+}
+
+#[tokio::test]
+async fn a_refused_head_of_a_key_that_is_not_listed_says_that_it_is_absent() {
+    let refused = || Answer::Bytes(text(403, "", 0, ""));
+    let listing = |key: &str| {
+        let body = format!(
+            "<ListBucketResult><Contents><Key>{key}</Key><Size>9</Size></Contents>\
+             </ListBucketResult>"
+        );
+        answer(200, "", &body)
+    };
+    let script = vec![
+        refused(),
+        listing("kk"),
+        refused(),
+        listing("k"),
+        refused(),
+        answer(403, "", &error("AccessDenied")),
+    ];
+    let (server, bucket) = scripted(script).await;
+    let absent = bucket.head(&key()).await;
+    assert!(
+        matches!(absent, Err(StoreError::NotFound { .. })),
+        "{absent:?}"
+    );
+    for case in ["there is one", "nothing may be listed"] {
+        let refused = bucket.head(&key()).await;
+        assert!(
+            matches!(refused, Err(StoreError::AccessDenied { .. })),
+            "{case}: {refused:?}"
+        );
+    }
+    let asked = &server.received()[1].line;
+    assert!(
+        asked.contains("prefix=k&") || asked.contains("prefix=k "),
+        "{asked}"
+    );
+}
+
+#[tokio::test]
+async fn a_redirected_new_bucket_is_asked_again_and_the_region_that_was_given_is_not_advised() {
+    let header = format!("x-amz-bucket-region: {}\r\n", s3fs::sim::REGION);
+    let redirected = answer(307, &header, &error("TemporaryRedirect"));
+    let of_head = Answer::Bytes(text(307, &header, 0, ""));
+    let mut script = vec![of_head, Answer::Bytes(text(200, E, 9, ""))];
+    script.extend(vec![redirected; 3]);
+    let (server, bucket) = scripted(script).await;
+    assert_eq!(bucket.head(&key()).await.unwrap().version.size, 9);
+    assert_eq!(server.received().len(), 2);
+    let said = bucket.check("").await.unwrap_err();
+    assert!(matches!(said, StoreError::Redirected { .. }), "{said:?}");
+    assert!(!said.to_string().contains("-o region"), "{said}");
+    assert_eq!(server.received().len(), 5);
 }
 
 #[tokio::test]

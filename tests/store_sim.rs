@@ -120,7 +120,7 @@ async fn round_trip(dialect: Dialect) {
     let sim = sim().await;
     let bucket = bucket(&sim, dialect).await;
     let state = sim.state();
-    bucket.check().await.unwrap();
+    bucket.check("").await.unwrap();
 
     let key = ObjectKey::new("dir/a b+c%/\u{e9}&?#");
     let mut headers = ObjectHeaders {

@@ -11,6 +11,7 @@ use crate::fs::state::{State, seen_of};
 use crate::fs::{Fh, Fs, FsError, FsResult, Ino, SetAttr, SetTime, Trusted};
 use crate::namespace::Attr;
 use crate::namespace::tree::{Node, NodeState};
+use crate::store::is_archive;
 
 impl Fs {
     /// Changes attributes.
@@ -162,7 +163,7 @@ impl Fs {
             || differs(set.gid, shown.gid)
         {
             return Err(FsError::NotPermitted {
-                what: "owner and mode of the top directory; mount with uid, gid and dir_mode",
+                what: "owner and mode of the top directory; mount with uid, gid and mp_umask",
             });
         }
         if let Some(directory) = self.state().tree.directory_mut(ino) {
@@ -171,6 +172,18 @@ impl Fs {
             times.modified = time(set.mtime).or(times.modified);
             times.accessed = time(set.atime).or(times.accessed);
             times.changed = Some(now);
+        }
+        Ok(())
+    }
+
+    /// Cuts or extends a file. One that was in an archive and is cut to nothing gets the storage
+    /// class of new files: who writes it again could not read it there.
+    pub(super) async fn set_len(&self, file: &Arc<File>, size: u64) -> FsResult<()> {
+        file.set_len(size).await?;
+        let class = file.headers().storage_class;
+        if size == 0 && class.as_deref().is_some_and(is_archive) {
+            let new = self.new_objects.storage_class.clone();
+            file.describe(|headers, _| headers.storage_class = new);
         }
         Ok(())
     }
@@ -184,7 +197,7 @@ impl Fs {
     ) -> FsResult<()> {
         if let Some(fh) = fh {
             let handle = self.handles.writable(fh)?;
-            handle.file.set_len(size).await?;
+            self.set_len(&handle.file, size).await?;
             if kills_set_id {
                 drop_set_id(&handle.file);
             }
@@ -194,7 +207,7 @@ impl Fs {
             return Err(FsError::IsDirectory);
         }
         let file = self.content(ino, Want::Headers).await?;
-        let mut done = file.set_len(size).await.map_err(FsError::from);
+        let mut done = self.set_len(&file, size).await;
         if kills_set_id {
             drop_set_id(&file);
         }

@@ -83,11 +83,11 @@ impl Fs {
             return Err(FsError::StaleInode);
         }
         if mode.truncate
-            && let Err(error) = file.set_len(0).await
+            && let Err(error) = self.set_len(&file, 0).await
         {
             self.state().end_alias(found, ino);
             self.close(ino).await;
-            return Err(error.into());
+            return Err(error);
         }
         if found == ino {
             return Ok(self.opened(ino, file, mode));

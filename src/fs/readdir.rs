@@ -84,10 +84,13 @@ pub(super) struct Stream {
 impl Stream {
     fn new(state: &State, ino: Ino) -> FsResult<Self> {
         let synthetic = state.tree.is_synthetic(ino);
-        let place = if synthetic {
-            None
-        } else {
-            Some(state.place(ino)?)
+        // One that was removed while a process works in it has no place, and no entries. One that
+        // another was renamed over is stale: the path has to be looked up again.
+        let node = state.node(ino)?;
+        let is_gone = !node.is_linked() && state.tree.child(node.parent(), node.name()).is_none();
+        let place = match synthetic || is_gone {
+            true => None,
+            false => Some(state.place(ino)?),
         };
         let prefix = place
             .as_ref()

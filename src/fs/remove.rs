@@ -14,7 +14,9 @@ use crate::fs::{ATTEMPTS_MAX, Fs, FsError, FsResult, Ino};
 use crate::interrupt;
 use crate::namespace::tree::NodeState;
 use crate::object::ObjectVersion;
-use crate::store::{ListRequest, ObjectHeaders, Precondition, StoreError, StoreResult};
+use crate::store::{
+    ListRequest, ListedObject, ObjectHeaders, Precondition, StoreError, StoreResult,
+};
 
 /// A file that has lost its name while open, and what to do if that does not come about after all.
 #[derive(Debug)]
@@ -187,7 +189,15 @@ impl Fs {
         if is_below || page.objects.iter().any(|object| object.key != place.key) {
             return Err(FsError::NotEmpty);
         }
-        Ok(!page.objects.is_empty())
+        let Some(marker) = page.objects.first() else {
+            return Ok(false);
+        };
+        if marker.size > 0 {
+            let ListedObject { key, size, .. } = marker;
+            log::warn!("{key}: the object of this directory holds {size} bytes: not removed");
+            return Err(FsError::NotEmpty);
+        }
+        Ok(true)
     }
 
     /// Makes an open file, which is held, one without a name, whose bytes survive the end of its

@@ -88,6 +88,7 @@ const fn of_store(error: &StoreError) -> Verdict {
         // The mount's own business, or nobody's fault that the caller could act on.
         StoreError::NoSuchBucket { .. }
         | StoreError::WrongRegion { .. }
+        | StoreError::Redirected { .. }
         | StoreError::CopyRefused { .. }
         | StoreError::WrongDialect { .. }
         | StoreError::NoSuchUpload { .. }

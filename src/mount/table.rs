@@ -33,8 +33,9 @@ pub fn is_mounted(config: &Config) -> bool {
     entry.is_some_and(is_it) && !is_dead(&path)
 }
 
-/// Makes a mount read-only or not, and changes what else the kernel lets change. Set-user-id bits and
-/// devices stay as they are unless words say otherwise: mount(8) does not pass on `suid` and `dev`.
+/// Makes a mount read-only or not, and changes what else the kernel lets change. Set-user-id bits
+/// and devices stay as they are unless words say otherwise: mount(8) does not pass on `suid` and
+/// `dev`.
 ///
 /// # Errors
 /// [`MountError::NotMounted`]; [`MountError::Refused`].

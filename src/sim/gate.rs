@@ -51,9 +51,9 @@ impl Head<'_> {
 
 /// Why the provider refuses a request; `None` when it does not.
 pub(super) fn refusal(state: &State, head: &Head<'_>) -> Option<Refusal> {
-    let rules: [fn(&State, &Head<'_>) -> Option<Refusal>; 13] = [
-        addressing, length, client, checksums, sessions, owners, regions, payer, tags, keys,
-        conditions, classes, paths,
+    let rules: [fn(&State, &Head<'_>) -> Option<Refusal>; 14] = [
+        addressing, length, client, checksums, sessions, owners, regions, payer, policy, tags,
+        keys, conditions, classes, paths,
     ];
     rules
         .iter()
@@ -149,6 +149,29 @@ fn payer(state: &State, head: &Head<'_>) -> Option<Refusal> {
         && (pays(&head.address.bucket) || head.source().is_some_and(pays));
     (wanted && head.text("x-amz-request-payer") != Some("requester"))
         .then_some(Refusal::new(403, "AccessDenied"))
+}
+
+/// A policy with a condition on `s3:prefix`, as tenants and home folders have (Amazon S3 user
+/// guide, "Controlling access to a bucket with user policies"). Who may not list all may not learn
+/// either that a key is absent (S3 API reference, HeadObject, "Permissions").
+fn policy(state: &State, head: &Head<'_>) -> Option<Refusal> {
+    let below = state.listable.get(&head.address.bucket)?;
+    let key = head.address.key.as_str();
+    let query = head.uri.query().unwrap_or("").split('&');
+    let listed = query.filter_map(|pair| pair.strip_prefix("prefix=")).next();
+    let listed = percent_encoding::percent_decode_str(listed.unwrap_or("")).decode_utf8_lossy();
+    let is_absent = |key: &str| {
+        state
+            .buckets()
+            .find(&head.address.bucket, key, None)
+            .is_err()
+    };
+    let is_allowed = match head.asked.operation {
+        Operation::ListObjectsV2 | Operation::ListObjects => listed.starts_with(below),
+        Operation::HeadObject | Operation::GetObject => key.starts_with(below) && !is_absent(key),
+        _ => key.is_empty() || key.starts_with(below),
+    };
+    (!is_allowed).then_some(Refusal::new(403, "AccessDenied"))
 }
 
 fn tags(state: &State, head: &Head<'_>) -> Option<Refusal> {

@@ -54,6 +54,8 @@ pub(super) struct Settings {
     pub(super) requester_pays: BTreeSet<String>,
     /// The regions of buckets that are not in the service's own.
     pub(super) regions: BTreeMap<String, String>,
+    /// The prefixes below which alone a bucket may be listed, by bucket.
+    pub(super) listable: BTreeMap<String, String>,
 }
 
 /// All a service knows: buckets, rules, counters, faults. Outlives the [`Sim`](super::Sim)s
@@ -65,6 +67,7 @@ pub struct State {
     pub(super) owner: String,
     pub(super) requester_pays: BTreeSet<String>,
     regions: BTreeMap<String, String>,
+    pub(super) listable: BTreeMap<String, String>,
     pub(super) sessions: Sessions,
     buckets: Mutex<Buckets>,
     ledger: Mutex<Ledger>,
@@ -108,6 +111,7 @@ impl State {
             owner,
             requester_pays,
             regions,
+            listable,
         } = settings;
         let buckets = dir.map_or_else(|| Ok(Buckets::new()), Journal::open)?;
         Ok(Self {
@@ -117,6 +121,7 @@ impl State {
             owner,
             requester_pays,
             regions,
+            listable,
             sessions: Sessions::default(),
             buckets: Mutex::new(buckets),
             ledger: Mutex::default(),

@@ -34,6 +34,21 @@ pub enum StoreError {
         /// Where it is.
         region: String,
     },
+    /// The bucket is in the region asked for, and the endpoint does not serve it: not yet, if the
+    /// bucket is new.
+    #[error(
+        "bucket \"{bucket}\" is in region {region}, as asked for, but {endpoint} redirects \
+         requests for it: if the bucket is new, try again later; else leave out url=, or name the \
+         endpoint of that region"
+    )]
+    Redirected {
+        /// The bucket asked for.
+        bucket: BucketName,
+        /// Where it is.
+        region: String,
+        /// The endpoint asked.
+        endpoint: String,
+    },
     /// The credentials do not allow it, or are not accepted.
     #[error(
         "{operation} on {resource}: access denied ({code}); {}",

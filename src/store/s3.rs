@@ -75,8 +75,8 @@ impl Bucket for S3Bucket {
         self.keeps_conditions()
     }
 
-    async fn check(&self) -> StoreResult<()> {
-        self.check_reachable().await
+    async fn check(&self, prefix: &str) -> StoreResult<()> {
+        self.check_reachable(prefix).await
     }
 
     async fn head(&self, key: &ObjectKey) -> StoreResult<ObjectStat> {

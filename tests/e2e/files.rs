@@ -14,6 +14,18 @@ use crate::shell::{no_forks, sh, sh_fails};
 use crate::target::Target;
 
 #[test]
+fn a_working_directory_that_was_removed_lists_as_empty() {
+    let rig = Rig::new();
+    let mounted = rig.mount();
+    let said = sh(
+        &mounted.dir(),
+        "mkdir d && cd d && rmdir ../d && ls -a 2>&1",
+    );
+    assert_eq!(said, "");
+    mounted.unmount();
+}
+
+#[test]
 fn what_is_closed_is_in_the_store() {
     let rig = Rig::new();
     let mounted = rig.mount();

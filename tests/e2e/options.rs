@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
+use crate::mounted::Mounted;
 use crate::rig::{BUCKET, Rig};
 use crate::shell::sh;
 
@@ -9,7 +10,8 @@ use crate::shell::sh;
 fn the_top_directory_has_its_own_permission_bits_and_the_size_is_as_given() {
     let rig = Rig::new();
     rig.sim.put(BUCKET, "d/f", "content");
-    let mounted = rig.mount_with("mp_umask=027,umask=002,bucket_size=3GiB,uid=7,gid=8");
+    let mounted = rig
+        .mount_with("mp_umask=027,default_umask=002,bucket_size=3GiB,default_uid=7,default_gid=8");
     let mode = |name: &str| {
         let about = mounted.path(name).metadata().unwrap();
         assert_eq!((about.uid(), about.gid()), (7, 8));
@@ -58,4 +60,19 @@ fn a_list_of_words_for_s3fs_fuse_mounts_and_the_log_tells_of_each_that_is_ignore
     }
     assert_eq!(log.matches(" is ignored: ").count(), ignored.len());
     mounted.unmount();
+}
+
+#[test]
+fn a_prefix_is_mounted_and_used_where_a_policy_allows_nothing_else() {
+    let rig = Rig::only_below("home/ann/");
+    let mounted = Mounted::new(&rig.access, &["bucket:/home/ann"], "");
+    sh(
+        &mounted.dir(),
+        "touch a && mkdir d && echo one >> b && mv b d/c && cp d/c e && [ ! -e absent ] && ls -lR",
+    );
+    mounted.unmount();
+    assert_eq!(
+        rig.sim.keys(BUCKET),
+        ["home/ann/a", "home/ann/d/", "home/ann/d/c", "home/ann/e"]
+    );
 }

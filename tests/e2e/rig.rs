@@ -35,6 +35,11 @@ impl Rig {
         Self::start(builder.bucket(BUCKET).bucket(OTHER))
     }
 
+    /// The same, where nothing of the first bucket is allowed but what is below a prefix.
+    pub fn only_below(prefix: &str) -> Self {
+        Self::start(Sim::builder().only_below(BUCKET, prefix).bucket(OTHER))
+    }
+
     fn start(builder: SimBuilder) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

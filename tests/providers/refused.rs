@@ -72,7 +72,7 @@ fn a_bucket_in_the_path_is_refused_by_oss_and_the_option_is_named() {
         world.run(store).unwrap()
     };
     let unknown = connect(Dialect::strict()).bucket(&bucket);
-    let said = world.run(unknown.check()).unwrap_err().to_string();
+    let said = world.run(unknown.check("")).unwrap_err().to_string();
     assert!(said.contains("leave out use_path_request_style"), "{said}");
     // One that does asks nobody.
     let asked = world.sim.requests().len();

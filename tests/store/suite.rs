@@ -243,7 +243,7 @@ fn replaced() -> ObjectHeaders {
 }
 
 pub async fn an_object_comes_back_with_its_headers(s: Subject) {
-    s.bucket.check().await.unwrap();
+    s.bucket.check("").await.unwrap();
     let key = s.key("object");
     let mut body = Payload::new();
     body.push(Bytes::from_static(b"first "));

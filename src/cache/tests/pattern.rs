@@ -84,7 +84,7 @@ impl Bucket for PatternBucket {
     fn keeps_preconditions(&self) -> bool {
         true
     }
-    async fn check(&self) -> StoreResult<()> {
+    async fn check(&self, _: &str) -> StoreResult<()> {
         unimplemented!()
     }
     async fn head(&self, _: &ObjectKey) -> StoreResult<ObjectStat> {

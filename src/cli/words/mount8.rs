@@ -28,8 +28,8 @@ pub(super) const SECTION: Section = Section {
         word(
             "suid",
             Kernel,
-            "honour set-user-id bits; root only. In fstab and with mount(8), which does not pass it \
-             on, `allow_suid`",
+            "honour set-user-id bits; root only. In fstab and with mount(8), which does not pass \
+             it on, `allow_suid`",
         ),
         word(
             "allow_suid",
@@ -40,8 +40,8 @@ pub(super) const SECTION: Section = Section {
         word(
             "dev",
             Kernel,
-            "let device files be devices; root only. In fstab and with mount(8), which does not pass \
-             it on, `allow_dev`",
+            "let device files be devices; root only. In fstab and with mount(8), which does not \
+             pass it on, `allow_dev`",
         ),
         word(
             "allow_dev",
@@ -103,8 +103,8 @@ pub(super) const SECTION: Section = Section {
         word(
             "remount",
             Remount,
-            "change a mount that is there: `ro`, `rw`, and what the kernel acts on; set-user-id bits \
-             and devices stay as they are unless one of their words is given",
+            "change a mount that is there: `ro`, `rw`, and what the kernel acts on; set-user-id \
+             bits and devices stay as they are unless one of their words is given",
         ),
         word("defaults", Always, "the defaults of mount(8)"),
         word("_netdev", Always, BY_MOUNT),

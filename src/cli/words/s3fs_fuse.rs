@@ -1,5 +1,5 @@
-//! The words of s3fs-fuse 1.90 to 1.97 and later: a table, in the order of its manual (doc/man/s3fs.1.in and
-//! src/s3fs.cpp of github.com/s3fs-fuse/s3fs-fuse).
+//! The words of s3fs-fuse 1.90 to 1.97 and later: a table, in the order of its manual
+//! (doc/man/s3fs.1.in and src/s3fs.cpp of github.com/s3fs-fuse/s3fs-fuse).
 
 use super::Meaning::{
     Acl, DebugLevel, Encryption, Flag, Ignored, Optional, Refused, Unless, Value,

@@ -228,7 +228,7 @@ impl Bucket for MemoryBucket {
         true
     }
 
-    async fn check(&self) -> StoreResult<()> {
+    async fn check(&self, _: &str) -> StoreResult<()> {
         Ok(())
     }
 

@@ -220,6 +220,7 @@ impl S3Bucket {
                 key: None,
                 condition: Condition::None,
                 endpoint: &self.connection.endpoint,
+                region: &self.connection.region,
             },
             copied: 0,
             carried: 0,

@@ -52,6 +52,8 @@ pub(super) struct Connection {
     pub dialect: Dialect,
     pub timeouts: Timeouts,
     pub endpoint: String,
+    /// The region that requests are signed for.
+    pub region: String,
     pub terms: Terms,
     pub offers: Offers,
     /// What listings may lack.
@@ -301,7 +303,7 @@ impl Connection {
             })
             .interceptor(terms.clone())
             .interceptor(server.clone())
-            .region(region)
+            .region(region.clone())
             .force_path_style(config.path_style || dialect.addressing == Addressing::Path)
             .retry_config(RetryConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
@@ -327,6 +329,7 @@ impl Connection {
             }),
             timeouts,
             endpoint,
+            region: region.to_string(),
             terms,
             offers: Offers::new(&dialect),
             dialect,

@@ -69,6 +69,8 @@ pub(super) struct Subject<'a> {
     pub key: Option<&'a ObjectKey>,
     pub condition: Condition<'a>,
     pub endpoint: &'a str,
+    /// The region that requests are signed for.
+    pub region: &'a str,
 }
 
 /// What a request makes a condition of; tells what 404, 412 and 416 mean.
@@ -162,7 +164,9 @@ impl Answer {
             | "ConditionalRequestConflict" => Next::Again,
             code if code.starts_with("SlowDown") => Next::Again,
             _ => match self.status {
-                408 | 429 | 500 | 502 | 503 | 504 => Next::Again,
+                // A bucket that was just made is redirected for a while (Amazon S3 user guide,
+                // "Making requests using DNS redirection").
+                307 | 408 | 429 | 500 | 502 | 503 | 504 => Next::Again,
                 _ => Next::Stop,
             },
         }

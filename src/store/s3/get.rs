@@ -7,7 +7,7 @@ use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use bytes::{Bytes, BytesMut};
 
 use super::S3Bucket;
-use super::call::{Attempt, Progress};
+use super::call::{Attempt, Done, Failure, Progress};
 use super::fault::{Condition, Fault};
 use super::headers::{etag, etag_of, of_head, version_id};
 use super::markers;
@@ -17,9 +17,25 @@ use crate::range::ByteRange;
 use crate::store::{ObjectStat, StoreError, StoreResult};
 
 impl S3Bucket {
+    /// What is under a key. Where a policy allows listing only below a prefix, HEAD of an absent
+    /// key is 403 (S3 API reference, HeadObject, "Permissions"): then a listing of that very key,
+    /// which is allowed if the mount is, tells whether there is an object.
     pub(super) async fn head_object(&self, key: &ObjectKey) -> StoreResult<ObjectStat> {
+        let failure = match self.ask_head(key).await {
+            Ok(done) => return Ok(done.value),
+            Err(failure) => failure,
+        };
+        let answer = failure.fault.answer();
+        if answer.is_some_and(|answer| answer.status == 403) && self.is_not_listed(key).await {
+            let (bucket, key) = (self.name.clone(), key.clone());
+            return Err(StoreError::NotFound { bucket, key });
+        }
+        Err(failure.into_error())
+    }
+
+    async fn ask_head<'a>(&'a self, key: &'a ObjectKey) -> Result<Done<ObjectStat>, Failure<'a>> {
         let call = self.call("HeadObject").key(key);
-        self.run_simply(call, |attempt| async move {
+        self.run(call, |attempt| async move {
             let request = attempt.client.head_object().bucket(self.name.as_str());
             let answer = request.key(sendable(key)).send().await?;
             let size = answer

@@ -31,17 +31,34 @@ struct Listed {
 }
 
 impl S3Bucket {
-    pub(super) async fn check_reachable(&self) -> StoreResult<()> {
+    pub(super) async fn check_reachable(&self, prefix: &str) -> StoreResult<()> {
         let call = self
             .call(self.list_operation())
             .attempts_max(CHECK_ATTEMPTS_MAX);
         let request = &ListRequest {
+            prefix: prefix.to_owned(),
             page_max: Some(1),
             ..ListRequest::default()
         };
         self.run_simply(call, |attempt| self.list_attempt(request, attempt))
             .await?;
         Ok(())
+    }
+
+    /// Whether a listing says that there is no object of this key. Its own key is the first of
+    /// those that begin with it, where listings are sorted.
+    pub(super) async fn is_not_listed(&self, key: &ObjectKey) -> bool {
+        if !self.connection.dialect.listing.is_sorted {
+            return false;
+        }
+        let request = ListRequest {
+            prefix: key.as_str().to_owned(),
+            fold: true,
+            page_max: Some(1),
+            continuation: None,
+        };
+        let page = self.list_as_sent(&request).await;
+        page.is_ok_and(|page| page.objects.first().is_none_or(|first| first.key != *key))
     }
 
     pub(super) async fn list_objects(&self, request: &ListRequest) -> StoreResult<ListPage> {

@@ -155,7 +155,14 @@ fn status_meaning(subject: &Subject<'_>, answer: Answer, attempts: u32) -> Store
         && !matches!(answer.status, 403 | 404 | 412 | 416)
     {
         let (bucket, region) = (subject.bucket.clone(), region.clone());
-        return StoreError::WrongRegion { bucket, region };
+        return match region == subject.region {
+            true => StoreError::Redirected {
+                bucket,
+                region,
+                endpoint: subject.endpoint.to_owned(),
+            },
+            false => StoreError::WrongRegion { bucket, region },
+        };
     }
     match answer.status {
         404 => not_found(subject),
@@ -371,6 +378,7 @@ mod tests {
             key: Some(&key),
             condition: Condition::None,
             endpoint: "http://h",
+            region: "r",
         };
         let answer = Answer {
             status,
