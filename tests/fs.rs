@@ -42,6 +42,8 @@ mod late;
 mod names;
 #[path = "fs/numbers.rs"]
 mod numbers;
+#[path = "fs/old_markers.rs"]
+mod old_markers;
 #[path = "fs/others.rs"]
 mod others;
 #[path = "fs/prefix.rs"]

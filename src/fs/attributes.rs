@@ -13,6 +13,8 @@ use crate::namespace::Attr;
 use crate::namespace::tree::{Node, NodeState};
 use crate::store::is_archive;
 
+mod old_markers;
+
 impl Fs {
     /// Changes attributes.
     ///
@@ -117,6 +119,7 @@ impl Fs {
 
     /// The marker object of a directory as a file of no bytes.
     async fn marker(&self, ino: Ino) -> FsResult<Arc<File>> {
+        self.renew_marker(ino).await?;
         let ttl = self.shared.bounds.attr_ttl;
         let known = {
             let mut state = self.state();

@@ -213,7 +213,7 @@ impl Fs {
             if is_told || state.is_top(ino) || state.open.file(ino).is_some() {
                 return Ok(());
             }
-            state.place(ino)?
+            state.marker_place(ino)?
         };
         let asked = Instant::now();
         let marker = self.head_if_any(&place).await?;
@@ -233,7 +233,7 @@ impl Fs {
             match (&state.node(ino)?.state, state.open.file(ino)) {
                 (NodeState::Directory(_), Some(open)) => Some(Some(Described::of_file(&open.file))),
                 (NodeState::Directory(directory), None) => {
-                    let place = state.place(ino)?;
+                    let place = state.marker_place(ino)?;
                     let marker = directory.marker.as_ref();
                     Some(marker.and_then(|marker| Described::of_known(place, marker)))
                 }

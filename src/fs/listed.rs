@@ -1,6 +1,7 @@
 //! Attributes of listed entries where a listing leaves them open: HEAD requests, several at a
 //! time, for the entries that are about to be given out. Decides nothing about names.
 
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Instant;
@@ -116,7 +117,12 @@ impl Fs {
             };
             entry.at = asked;
             entry.is_told = true;
+            if let Some(known) = known.as_ref().filter(|known| known.is_old_marker) {
+                mark_directory(&mut stream.entries, at, known);
+                continue;
+            }
             entry.named = match (&entry.named, known) {
+                (Named::Directory(Some(old)), None) if old.is_old_marker => continue,
                 (Named::Directory(_), marker) => Named::Directory(marker),
                 (_, Some(known)) => Named::File(known),
                 // Removed since it was listed.
@@ -124,6 +130,25 @@ impl Fs {
             };
         }
         Ok(())
+    }
+}
+
+/// An object that marks a directory by the key without the slash is that directory. When there are
+/// keys below it, too, the directory's own entry follows it, and it is no other name.
+fn mark_directory(entries: &mut VecDeque<Entry>, at: usize, known: &Known) {
+    let marked = Named::Directory(Some(known.clone()));
+    if !names::is_beside(&entries[at].name) {
+        entries[at].named = marked;
+        return;
+    }
+    entries[at].named = Named::Absent;
+    let name = Arc::clone(&entries[at].name);
+    let mut following = entries.iter_mut().skip(at + 1);
+    if let Some(directory) = following.find(|entry| *entry.name == *names::in_key(&name))
+        && let Named::Directory(None) = directory.named
+    {
+        directory.named = marked;
+        directory.is_told = true;
     }
 }
 

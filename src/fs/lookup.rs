@@ -61,7 +61,7 @@ impl Fs {
         };
         let asked = Instant::now();
         let found = match was {
-            Was::Directory(marker) => self.list_directory(&place, marker).await?,
+            Was::Directory(marker) => self.ask_directory(&place, marker).await?,
             Was::File | Was::Unknown => self
                 .head_if_any(&place)
                 .await?
@@ -158,15 +158,22 @@ impl Fs {
             key: with_slash(place.key.as_str()),
         };
         let object = async || {
+            let asked = Instant::now();
             let found = self.head_if_any(place).await?;
-            StoreResult::Ok(found.map_or(Found::Absent, Found::File))
+            StoreResult::Ok(match found {
+                None => Found::Absent,
+                Some(stat) => match Known::of_stat(&stat, asked) {
+                    known if known.is_old_marker => Found::Directory(Some(known)),
+                    _ => Found::File(stat),
+                },
+            })
         };
         match was {
             // Just listed, as an object without keys below it.
             Was::File => Ok(object().await?),
             Was::Directory(marker) => {
                 // Most likely still one, whatever else is there: one request less.
-                match self.list_directory(&directory, marker).await? {
+                match self.ask_directory(&directory, marker).await? {
                     found @ Found::Directory(_) => Ok(found),
                     _ => Ok(object().await?),
                 }
@@ -174,9 +181,10 @@ impl Fs {
             Was::Unknown => {
                 let (object, below) =
                     tokio::try_join!(object(), self.list_directory(&directory, None))?;
-                Ok(match below {
-                    found @ Found::Directory(_) => found,
-                    _ => object,
+                Ok(match (below, object) {
+                    (Found::Directory(None), marker @ Found::Directory(_)) => marker,
+                    (found @ Found::Directory(_), _) => found,
+                    (_, object) => object,
                 })
             }
         }
@@ -189,6 +197,22 @@ impl Fs {
             Err(StoreError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// What is known of a directory, whose marker `before` may have its key without the slash.
+    async fn ask_directory(&self, place: &Place, before: Option<Known>) -> StoreResult<Found> {
+        let old_marker = before.as_ref().filter(|known| known.is_old_marker);
+        let old_marker = old_marker.map(|_| without_slash(place));
+        let found = self.list_directory(place, before).await?;
+        let (Found::Absent | Found::Directory(None), Some(old_marker)) = (&found, old_marker)
+        else {
+            return Ok(found);
+        };
+        let asked = Instant::now();
+        let stat = self.head_if_any(&old_marker).await?;
+        let known = stat.map(|stat| Known::of_stat(&stat, asked));
+        let known = known.filter(|known| known.is_old_marker);
+        Ok(known.map_or(found, |known| Found::Directory(Some(known))))
     }
 
     /// Whether there are keys below a directory's key, and what its marker tells. HEAD is asked for
@@ -312,4 +336,13 @@ impl Was {
 /// The key of the directory whose file's key this would be.
 pub(super) fn with_slash(key: &str) -> ObjectKey {
     ObjectKey::new(format!("{key}/"))
+}
+
+/// The place of the object that marks a directory by the key without the slash.
+pub(super) fn without_slash(directory: &Place) -> Place {
+    let key = directory.key.as_str();
+    Place {
+        bucket: Arc::clone(&directory.bucket),
+        key: ObjectKey::new(key.strip_suffix('/').unwrap_or(key)),
+    }
 }

@@ -11,15 +11,12 @@ use crate::fs::lookup::{Want, with_slash};
 use crate::fs::state::{State, directory_state, file_state};
 use crate::fs::{Fs, FsError, FsResult, Ino, NewNode, OpenMode, Opened, Trusted};
 use crate::lock::Guarded;
-use crate::namespace::knowledge::Known;
+use crate::namespace::knowledge::{DIRECTORY_CONTENT_TYPE, Known};
 use crate::namespace::names::{self, KEY_BYTES_MAX};
 use crate::namespace::{Attr, Kind};
 use crate::range::ByteRange;
 use crate::readahead::Window;
 use crate::store::{ObjectHeaders, Payload, Precondition, StoreError, Tags};
-
-/// The content type of a marker object, as s3fs-fuse and others write it.
-const DIRECTORY_CONTENT_TYPE: &str = "application/x-directory";
 
 impl Fs {
     /// Makes a file and opens it; counts one lookup. Nothing is sent before the first commit: the

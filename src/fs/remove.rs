@@ -143,6 +143,7 @@ impl Fs {
                 return Err(FsError::NotEmpty);
             }
         }
+        self.renew_marker(ino).await?;
         let wanted = |state: &State| {
             Ok(both(
                 state.path_shared(parent)?,

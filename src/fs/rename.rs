@@ -135,7 +135,12 @@ impl Fs {
                 (Some(false), Some(true)) => return Err(FsError::IsDirectory),
                 (Some(true), Some(false)) => return Err(FsError::NotDirectory),
                 (Some(false), _) => self.rename_file(&plan).await?,
-                (Some(true), _) => self.rename_directory(&plan).await?,
+                (Some(true), _) => {
+                    for ino in [Some(plan.source), plan.target].into_iter().flatten() {
+                        self.renew_marker(ino).await?;
+                    }
+                    self.rename_directory(&plan).await?
+                }
                 (None, _) => return Err(FsError::NoEntry),
             };
             if let Renamed::Done(gone) = renamed {

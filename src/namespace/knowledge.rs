@@ -7,13 +7,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use lru::LruCache;
 
-use crate::attributes::{Attributes, extended};
-use crate::namespace::{InodeId, Kind};
+use crate::attributes::{Attributes, Kind, extended};
+use crate::namespace::InodeId;
 use crate::object::{BucketName, ETag, ObjectKey, ObjectVersion, VersionId};
 use crate::store::{ListedObject, ObjectHeaders, ObjectStat};
 
 /// Names without an inode whose knowledge is kept: 16 listing pages of 1,000, about 4 MiB.
 pub const NAMES_KEPT_MAX: NonZeroUsize = NonZeroUsize::new(16 * 1024).unwrap();
+
+/// The content type of a marker object, as s3fs-fuse and others write it.
+pub const DIRECTORY_CONTENT_TYPE: &str = "application/x-directory";
 
 /// How far the store's clock may be ahead of ours for its date of our own write to be believed.
 const CLOCKS_DIFFER_MAX: Duration = Duration::from_secs(5);
@@ -39,6 +42,9 @@ pub struct Known {
     pub attributes: Option<Attributes>,
     /// Whether it has extended attributes; only known with `attributes`.
     pub has_extended: bool,
+    /// Whether it marks a directory by the directory's key without the slash, as s3fs-fuse once
+    /// did.
+    pub is_old_marker: bool,
     /// Its headers, where they are kept: with their metadata they take about a KiB, the attributes
     /// alone a tenth of that.
     pub headers: Option<Arc<ObjectHeaders>>,
@@ -53,6 +59,7 @@ impl Known {
         Self {
             modified: stat.modified,
             is_guessed: false,
+            is_old_marker: is_old_marker(stat),
             ..Self::guessed(&stat.version, Some(Arc::new(stat.headers.clone())), at)
         }
     }
@@ -75,6 +82,7 @@ impl Known {
             attributes: told.map(|told| Attributes::of_metadata(&told.metadata)),
             has_extended: told
                 .is_some_and(|told| !extended::of_metadata(&told.metadata).is_empty()),
+            is_old_marker: false,
             is_told: headers.is_some(),
             headers,
         }
@@ -99,6 +107,7 @@ impl Known {
             storage_class: listed.storage_class.clone(),
             attributes: None,
             has_extended: false,
+            is_old_marker: false,
             headers: None,
             is_told: false,
         }
@@ -167,6 +176,23 @@ impl Known {
     pub fn is_fresh(&self, ttl: Duration) -> bool {
         self.at.elapsed() < ttl
     }
+}
+
+/// Whether an object is a directory to s3fs-fuse, which says so by its mode or, where that tells no
+/// kind, by the content type (`get_mode` in its src/metaheader.cpp). What holds bytes is a file
+/// here.
+fn is_old_marker(stat: &ObjectStat) -> bool {
+    let ObjectStat {
+        version, headers, ..
+    } = stat;
+    let is_directory = match Attributes::of_metadata(&headers.metadata).kind {
+        Some(kind) => kind == Kind::Directory,
+        None => {
+            let content_type = headers.content_type.as_deref().unwrap_or_default();
+            content_type.split(';').next().unwrap_or_default().trim() == DIRECTORY_CONTENT_TYPE
+        }
+    };
+    is_directory && version.size == 0 && !version.key.as_str().ends_with('/')
 }
 
 /// What is under a name.

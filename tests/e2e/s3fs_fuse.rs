@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::Signal;
+use s3fs::store::ObjectHeaders;
 use tempfile::TempDir;
 
 use crate::access::Access;
@@ -329,4 +330,31 @@ fn uid_gid_and_umask_show_the_same_here_and_there_and_leave_what_is_stored() {
         "600 1234 2345\n644 33 34\n755 33 34\n"
     );
     mounted.unmount();
+}
+
+#[test]
+fn directory_objects_of_old_versions_are_directories_here_and_there() {
+    let rig = Rig::new();
+    let headers = |mode: u32| ObjectHeaders {
+        content_type: Some("application/x-directory".to_owned()),
+        metadata: [("mode", mode), ("uid", 7), ("gid", 8), ("mtime", 1)]
+            .map(|(name, value)| (name.to_owned(), value.to_string()))
+            .into(),
+        ..ObjectHeaders::default()
+    };
+    for key in ["old", "full", "full/inner"] {
+        rig.sim.put_with(BUCKET, key, "", headers(0o040_750));
+    }
+    rig.sim.put_with(BUCKET, "full/f", "x", headers(0o100_640));
+    let peer = Peer::new(&rig.access);
+    let expected = sh(&peer.dir(), SHOW_ACCESS);
+    peer.unmount();
+    let mounted = rig.mount();
+    assert_same(&sh(&mounted.dir(), SHOW_ACCESS), &expected);
+    sh(
+        &mounted.dir(),
+        "rmdir old && mv full/inner . && echo y > inner/g && rm -r full",
+    );
+    mounted.unmount();
+    assert_eq!(rig.sim.keys(BUCKET), ["inner/", "inner/g"]);
 }
