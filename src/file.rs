@@ -589,8 +589,7 @@ impl File {
     /// These headers, as they were at that count of edits, have been published.
     pub fn described(&self, (headers, edits): &(ObjectHeaders, u64)) {
         let mut state = self.state();
-        state.edits_published = *edits;
-        state.grown_from = headers.growth();
+        state.note_described(headers, *edits);
         if !state.is_dirty() {
             self.shared.strike(self);
         }

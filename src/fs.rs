@@ -186,8 +186,8 @@ pub struct OpenMode {
 pub enum WriteAt {
     /// To this position.
     Offset(u64),
-    /// Behind the last byte: O_APPEND.
-    End,
+    /// Behind the last byte, which the kernel takes to be here: O_APPEND.
+    End(u64),
 }
 
 impl From<u64> for WriteAt {

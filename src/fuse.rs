@@ -450,7 +450,7 @@ impl Filesystem for FuseFs {
             Err(errno) => reply.error(errno),
         };
         let kills_set_id = write_flags.contains(WriteFlags::FUSE_WRITE_KILL_SUIDGID);
-        let is_appended_again = at == WriteAt::End && Sent::of(req) == Sent::Again;
+        let is_appended_again = matches!(at, WriteAt::End(_)) && Sent::of(req) == Sent::Again;
         // `Some` when there is nothing to write.
         let settled = move |fs: &Fs| {
             if kills_set_id {
@@ -492,7 +492,7 @@ impl Filesystem for FuseFs {
     ) {
         let traced = Traced::new(req, "flush", ino);
         let close = Close {
-            fs: Arc::clone(&self.fs),
+            notices: self.notices.clone(),
             device: self.device.clone(),
             caller: req.pid(),
             ino: Ino(ino.0),
@@ -529,8 +529,8 @@ impl Filesystem for FuseFs {
         reply: ReplyEmpty,
     ) {
         let traced = Traced::new(req, "fsync", ino);
-        let fs = Arc::clone(&self.fs);
-        self.answer_empty(traced, async move { fs.fsync(Fh(fh.0)).await }, reply);
+        let synced = close::fsync(self.notices.clone(), Ino(ino.0), Fh(fh.0));
+        self.answer_empty(traced, synced, reply);
     }
 
     fn opendir(&self, req: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {

@@ -253,7 +253,7 @@ fn a_failed_commit_can_be_repeated_and_then_succeeds() {
         let fh = world.open_to_write("a", mode).await.unwrap();
         world
             .fs
-            .write(fh, WriteAt::End, bytes::Bytes::from_static(b"!"))
+            .write(fh, WriteAt::End(0), bytes::Bytes::from_static(b"!"))
             .await
             .unwrap();
         for operation in [Operation::UploadPart, Operation::CompleteMultipartUpload] {

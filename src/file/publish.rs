@@ -1,6 +1,8 @@
 //! Making a file's content durable: the commit, and the files that must be committed first
 //! because they take bytes from the object about to be replaced.
 
+mod conflict;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,9 +14,9 @@ use crate::file::eager::{Eager, Finish};
 use crate::file::outcome::Unsettled;
 use crate::file::record::Intent;
 use crate::file::state::State;
-use crate::file::{Creation, File, FileError, Shared, appends};
+use crate::file::{File, FileError, Shared, appends};
 use crate::interrupt;
-use crate::object::{BucketName, ObjectKey, ObjectVersion};
+use crate::object::ObjectVersion;
 use crate::store::{ObjectHeaders, Precondition, StoreError, Tags};
 
 /// What a commit is wanted for, looked at again whenever the file was waited for.
@@ -264,26 +266,11 @@ impl File {
                     && !self.join_marker().await?
                     && !self.replace(conflicts).await?
             {
-                return Err(self.by_creation(error));
+                return Err(self.own_conflict(error).await);
             }
             interrupt::or(tokio::time::sleep(appends::pause(conflicts))).await?;
         }
         Ok(())
-    }
-
-    /// An error in the words of how the file was made: "exists" is what O_EXCL asks for, and
-    /// nothing else does.
-    fn by_creation(&self, error: FileError) -> FileError {
-        match (self.state().creation, error) {
-            (
-                Creation::IfAbsent | Creation::Replace,
-                FileError::Store(StoreError::Exists { key, .. }),
-            ) => FileError::Stale { key },
-            (Creation::Exclusive, FileError::Store(StoreError::Overtaken { bucket, key })) => {
-                StoreError::Exists { bucket, key }.into()
-            }
-            (_, error) => error,
-        }
     }
 
     /// Publishes the content as it is now. Writes go on meanwhile, to a map of their own.
@@ -476,32 +463,6 @@ impl File {
         state.has_displaced = true;
         if !state.is_dirty() {
             self.shared.strike(self);
-        }
-    }
-}
-
-impl File {
-    /// Whether a commit failed because another client has made, replaced or removed the object of
-    /// this very file.
-    pub fn is_overtaken(&self, error: &FileError) -> bool {
-        let state = self.state();
-        let base = state.base.as_ref();
-        let is_own = |bucket: Option<&BucketName>, key: &ObjectKey| {
-            let is_at = |own: (&BucketName, &ObjectKey)| {
-                own.1 == key && bucket.is_none_or(|bucket| bucket == own.0)
-            };
-            // A file that was moved here without its object still goes back to that.
-            is_at((state.place.bucket.name(), &state.place.key))
-                || base.is_some_and(|base| is_at((&base.bucket, &base.key)))
-        };
-        match error {
-            FileError::Stale { key } => is_own(None, key),
-            FileError::Store(
-                StoreError::Stale { bucket, key }
-                | StoreError::Overtaken { bucket, key }
-                | StoreError::Exists { bucket, key },
-            ) => is_own(Some(bucket), key),
-            _ => false,
         }
     }
 }

@@ -202,7 +202,7 @@ impl Fs {
         self.check_kept()?;
         let handle = self.handles.writable(fh)?;
         match at.into() {
-            WriteAt::End => handle.file.append(&data).await.map(|_| ())?,
+            WriteAt::End(taken) => self.appended(&handle, taken, handle.file.append(&data).await?),
             WriteAt::Offset(at) => handle.file.write(at, &data).await?,
         }
         Ok(())
@@ -225,9 +225,9 @@ impl Fs {
         self.check_kept()?;
         let handle = self.handles.writable(fh)?;
         let written = match at {
-            WriteAt::End => {
-                let appended = handle.file.try_append(data);
-                appended.map(|appended| appended.map(|_| ()))
+            WriteAt::End(taken) => {
+                let at = handle.file.try_append(data).transpose()?;
+                return Ok(at.map(|at| self.appended(&handle, taken, at)));
             }
             WriteAt::Offset(at) => handle.file.try_write(at, data),
         };

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::caller::{self, Fate};
-use crate::fs::{Fh, Fs, FsError, FsResult, Ino};
+use super::notices::Notices;
+use crate::fs::{Fh, FsError, FsResult, Ino};
 use crate::interrupt;
 
 /// A descriptor that is closed, and by whom.
 #[derive(Debug)]
 pub(super) struct Close {
-    pub fs: Arc<Fs>,
+    pub notices: Notices,
     /// `major:minor` of the superblock, if it is known.
     pub device: Option<Arc<str>>,
     /// The thread that closes.
@@ -32,25 +33,37 @@ enum By {
     Killed,
 }
 
+/// FUSE_FSYNC.
+pub(super) async fn fsync(notices: Notices, ino: Ino, fh: Fh) -> FsResult<()> {
+    let synced = notices.fs.fsync(fh).await;
+    notices.write_content(ino).await;
+    synced
+}
+
 impl Close {
     /// FUSE_FLUSH.
     pub(super) async fn flush(self) -> FsResult<()> {
-        if !self.fs.is_unpublished(self.fh) {
-            return self.fs.flush(self.fh).await;
+        let fs = &self.notices.fs;
+        if !fs.is_unpublished(self.fh) {
+            return fs.flush(self.fh).await;
         }
         match self.by().await? {
-            By::Living => self.fs.flush(self.fh).await,
+            By::Living => {
+                let flushed = fs.flush(self.fh).await;
+                self.notices.write_content(self.ino).await;
+                flushed
+            }
             By::Again => Ok(()),
-            By::Killed if self.fs.saves_killed() => {
+            By::Killed if fs.saves_killed() => {
                 // As if the close had been interrupted: nothing is begun, and it is saved when the
                 // last descriptor goes.
                 let over = CancellationToken::new();
                 over.cancel();
-                interrupt::scope(over, self.fs.flush(self.fh)).await
+                interrupt::scope(over, fs.flush(self.fh)).await
             }
             By::Killed => {
                 // A process that ends takes no further signal: it must not wait for the store.
-                let (fs, fh) = (self.fs, self.fh);
+                let (fs, fh) = (Arc::clone(fs), self.fh);
                 let flushed = tokio::spawn(async move { fs.flush(fh).await });
                 match interrupt::or(flushed).await {
                     Ok(Ok(flushed)) => flushed,
@@ -64,7 +77,7 @@ impl Close {
         // A shell that opens the target of a redirection moves the descriptor and closes the
         // first: publishing then would show every such file empty before it has its content.
         let device = self.device.clone();
-        let device = device.filter(|_| self.fs.is_still_empty(self.fh));
+        let device = device.filter(|_| self.notices.fs.is_still_empty(self.fh));
         let (caller, ino) = (self.caller, self.ino);
         let seen = tokio::task::spawn_blocking(move || {
             let is_again =

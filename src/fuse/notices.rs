@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use fuser::{INodeNo, Notifier};
 use log::debug;
@@ -14,6 +15,10 @@ use nix::unistd::write;
 use tokio::runtime::Handle;
 
 use crate::fs::{Fs, Ino, Invalidation};
+use crate::interrupt;
+
+/// How long an answer waits for pages that are being read, or held for an upgrade, to be dropped.
+const PAGES_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Says to [`Notifier::inval_inode`] that the pages are to stay.
 const ATTRIBUTES_ONLY: i64 = -1;
@@ -54,7 +59,7 @@ fn prune_notification(inodes: &[Ino]) -> Vec<u8> {
 /// Writes notices once there is a session.
 #[derive(Clone, Debug)]
 pub struct Notices {
-    fs: Arc<Fs>,
+    pub(super) fs: Arc<Fs>,
     runtime: Handle,
     kernel: Arc<OnceLock<Kernel>>,
 }
@@ -101,6 +106,7 @@ impl Notices {
             Invalidation::Attributes(ino) => self.attributes(*ino),
             Invalidation::Content(ino) => {
                 self.write(|kernel| kernel.notifier.inval_inode(INodeNo(ino.0), 0, 0));
+                self.fs.content_written(*ino);
             }
             Invalidation::UnusedDirectory(ino) => self.write(|kernel| kernel.prune(&[*ino])),
             Invalidation::Entry(parent, name) | Invalidation::Unused(parent, name) => {
@@ -120,6 +126,22 @@ impl Notices {
         for ino in self.fs.take_stale_attributes() {
             self.attributes(ino);
         }
+    }
+
+    /// Writes that of an inode's pages, which the kernel is to have before the answer that follows,
+    /// on a thread that may wait. The pages may wait for the store, the answer does so no longer
+    /// than [`PAGES_PATIENCE`]: the bytes that it is about are stored.
+    pub(super) async fn write_content(&self, ino: Ino) {
+        let written = async {
+            if self.fs.claim_content(ino).await {
+                let notices = self.clone();
+                let write = move || notices.write_one(&Invalidation::Content(ino));
+                // It cannot panic, and the runtime ends with the process.
+                let _ = tokio::task::spawn_blocking(write).await;
+            }
+        };
+        // Later it is written all the same.
+        let _ = interrupt::or(tokio::time::timeout(PAGES_PATIENCE, written)).await;
     }
 
     fn attributes(&self, ino: Ino) {

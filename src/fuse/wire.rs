@@ -126,7 +126,7 @@ pub(super) const fn open_mode(flags: i32) -> OpenMode {
 pub(super) fn write_at(offset: u64, write_flags: WriteFlags, flags: i32) -> WriteAt {
     let is_of_mapping = write_flags.contains(WriteFlags::FUSE_WRITE_CACHE);
     match flags & libc::O_APPEND != 0 && !is_of_mapping {
-        true => WriteAt::End,
+        true => WriteAt::End(offset),
         false => WriteAt::Offset(offset),
     }
 }

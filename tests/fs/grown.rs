@@ -59,6 +59,7 @@ fn an_open_file_shows_what_another_mount_appends_to_it() {
         assert_eq!(reader.run(reader.look("log")).unwrap().ino, open.0);
         let told = reader.fs.waiting_invalidation();
         assert_eq!(told, Some(Invalidation::Content(open.0)));
+        reader.fs.content_written(open.0);
     }
     assert_eq!(
         read(&reader, open.1, 0, 99).unwrap(),

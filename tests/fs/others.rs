@@ -6,8 +6,10 @@ use std::ffi::OsStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use s3fs::fs::{Fh, FsError, FsResult, Ino, OpenMode, SetAttr, SetExtended, WriteAt};
-use s3fs::limits::MIB;
+use s3fs::fs::{
+    CopyRequest, Fh, FsError, FsResult, Ino, OpenMode, RenameMode, SetAttr, SetExtended, WriteAt,
+};
+use s3fs::limits::{Limits, MIB};
 use s3fs::range::ByteRange;
 use s3fs::sim::{Fault, How, Operation, Rules};
 use s3fs::store::dialect::Dialect;
@@ -33,7 +35,9 @@ fn is_stale(result: &FsResult<()>) -> bool {
 fn append_to(world: &World, name: &str, bytes: &'static [u8]) -> Fh {
     let fh = world.run(world.open_to_write(name, WRITE)).unwrap();
     let bytes = Bytes::from_static(bytes);
-    world.run(world.fs.write(fh, WriteAt::End, bytes)).unwrap();
+    world
+        .run(world.fs.write(fh, WriteAt::End(0), bytes))
+        .unwrap();
     fh
 }
 
@@ -263,6 +267,87 @@ fn a_copy_whose_source_another_client_replaced_keeps_its_name() {
 }
 
 #[test]
+fn a_copy_out_of_what_had_the_name_before_keeps_the_name_when_that_is_gone() {
+    let world = World::chosen(Limits::aws(), |config| config.close_to_open = true);
+    world.sim.put(BUCKET, "f", vec![b'o'; 100]);
+    let old = world.run(world.open_to_write("f", READ)).unwrap();
+    world.sim.put(BUCKET, "f", "theirs");
+    // The name is looked up anew.
+    let stale = world.run(world.open_to_write("f", WRITE));
+    assert!(matches!(stale, Err(FsError::StaleInode)), "{stale:?}");
+    let fh = world.run(world.open_to_write("f", WRITE)).unwrap();
+    let request = CopyRequest {
+        from: old,
+        range: ByteRange::at(0, 100),
+        to: fh,
+        at: 0,
+    };
+    world.run(world.fs.copy_file_range(request)).unwrap();
+    assert!(is_stale(&world.run(world.fs.flush(fh))));
+    // Nobody else was at the object that the file is of.
+    assert_eq!(world.run(world.look("f")).unwrap().size, 100);
+    let _ = world.run(world.fs.release(fh));
+    assert_eq!(content(&world, "f"), "theirs");
+}
+
+#[test]
+fn a_commit_that_met_another_client_at_its_source_and_its_own_object_loses_its_name() {
+    for creates in [false, true] {
+        let world = World::new();
+        world.sim.put(BUCKET, "from", vec![b'f'; 100]);
+        let from = world.run(world.look("from")).unwrap().ino;
+        let fh = if creates {
+            let mode = OpenMode {
+                exclusive: true,
+                ..WRITE
+            };
+            let created = world.fs.create(Ino(1), OsStr::new("to"), NEW, mode);
+            world.run(created).unwrap().1.fh
+        } else {
+            world.sim.put(BUCKET, "to", "old");
+            world.run(world.open_to_write("to", WRITE)).unwrap()
+        };
+        world.run(world.copy_whole(from, fh, 0)).unwrap();
+        world.sim.put(BUCKET, "from", "other");
+        world.sim.put(BUCKET, "to", "theirs");
+        let closed = world.run(world.fs.flush(fh));
+        match creates {
+            true => assert_eq!(
+                closed.unwrap_err().to_string(),
+                "s3://bucket/to: exists already"
+            ),
+            false => assert!(is_stale(&closed), "{closed:?}"),
+        }
+        // The last close of it has not come yet.
+        assert_eq!(world.run(world.look("to")).unwrap().size, 6, "{creates}");
+        let _ = world.run(world.fs.release(fh));
+        assert_eq!(content(&world, "to"), "theirs");
+    }
+}
+
+#[test]
+fn a_cut_to_nothing_that_a_rename_has_stored_replaces_nothing_later() {
+    let world = World::new();
+    world.sim.put(BUCKET, "old", "");
+    let fh = world.run(world.open_to_write("old", WRITE)).unwrap();
+    let ino = world.run(world.look("old")).unwrap().ino;
+    let cut = SetAttr {
+        size: Some(0),
+        ..SetAttr::default()
+    };
+    world.run(world.fs.setattr(ino, Some(fh), cut)).unwrap();
+    let (old, new) = ((Ino(1), OsStr::new("old")), (Ino(1), OsStr::new("new")));
+    world
+        .run(world.fs.rename(old, new, RenameMode::Replace))
+        .unwrap();
+    world.sim.put(BUCKET, "new", "theirs");
+    let mine = Bytes::from_static(b"mine");
+    world.run(world.fs.write(fh, 0, mine)).unwrap();
+    assert!(is_stale(&world.run(world.close(fh))));
+    assert_eq!(content(&world, "new"), "theirs");
+}
+
+#[test]
 fn an_append_goes_behind_what_another_client_made_where_nothing_was() {
     let world = World::new();
     assert!(world.run(world.look("n")).is_err());
@@ -374,7 +459,7 @@ fn an_edit_that_is_more_than_appends_is_told_of_the_other_client() {
     for name in ["before", "after"] {
         world.run(world.write_new(name, b"line\n".into())).unwrap();
         let fh = world.run(world.open_to_write(name, WRITE)).unwrap();
-        let mut writes = [(WriteAt::End, "more\n"), (WriteAt::Offset(0), "L")];
+        let mut writes = [(WriteAt::End(0), "more\n"), (WriteAt::Offset(0), "L")];
         if name == "before" {
             writes.reverse();
         }
@@ -468,7 +553,9 @@ fn a_line_of_a_close_that_failed_without_an_answer_is_not_appended_twice() {
             world.sim.put(BUCKET, "log", format!("{now}{theirs}"));
         }
         let bytes = Bytes::from_static(b"end\n");
-        world.run(world.fs.write(fh, WriteAt::End, bytes)).unwrap();
+        world
+            .run(world.fs.write(fh, WriteAt::End(0), bytes))
+            .unwrap();
         if theirs.is_empty() {
             world.fs.told(fh, 1);
             world.kill();

@@ -358,7 +358,9 @@ impl World {
 
     pub async fn append(&self, name: &str, bytes: &'static [u8]) -> FsResult<()> {
         let fh = self.open_to_write(name, WRITE).await?;
-        let written = self.fs.write(fh, WriteAt::End, Bytes::from_static(bytes));
+        let written = self
+            .fs
+            .write(fh, WriteAt::End(0), Bytes::from_static(bytes));
         let written = written.await;
         let closed = self.close(fh).await;
         written.and(closed)

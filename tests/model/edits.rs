@@ -47,8 +47,8 @@ impl Expected {
                 let inode = self.inode(handle.inode);
                 let len = inode.cells.len();
                 let (at, appended_from) = match at {
-                    WriteAt::End if inode.dirty => (len, inode.appended_from),
-                    WriteAt::End => (len, Some(len)),
+                    WriteAt::End(_) if inode.dirty => (len, inode.appended_from),
+                    WriteAt::End(_) => (len, Some(len)),
                     WriteAt::Offset(at) => (at as usize, None),
                 };
                 let cell = |byte: &u8| Cell {
@@ -265,7 +265,6 @@ impl Expected {
             refused: false,
             superseded: false,
             met_another: false,
-            is_unsure: false,
             late: None,
         };
         self.inodes.insert(id, inode);

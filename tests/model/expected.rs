@@ -28,8 +28,6 @@ pub enum Code {
     NoAttribute,
     NotPermitted,
     Stale,
-    /// One or the other: both are true.
-    ExistsOrStale,
     Other(String),
 }
 
@@ -100,8 +98,6 @@ pub struct Inode {
     pub superseded: bool,
     /// Whether its last commit failed because another client has its place.
     pub met_another: bool,
-    /// Unless it failed because of another object before.
-    pub is_unsure: bool,
     /// A failure that nobody was told of yet.
     pub late: Option<Code>,
 }

@@ -324,6 +324,9 @@ impl Expected {
             let inode = self.inode(id);
             inode.path = Some(to.to_owned());
             inode.dirty = is_edited;
+            if !is_edited {
+                inode.creation = Creation::IfAbsent;
+            }
             if inode.handles == 0 {
                 self.inodes.remove(&id);
             }

@@ -270,7 +270,7 @@ fn at() -> impl Strategy<Value = u64> {
 }
 
 fn write_at() -> impl Strategy<Value = WriteAt> {
-    prop_oneof![8 => at().prop_map(WriteAt::Offset), 1 => Just(WriteAt::End)]
+    prop_oneof![8 => at().prop_map(WriteAt::Offset), 1 => Just(WriteAt::End(0))]
 }
 
 fn handle() -> impl Strategy<Value = usize> {

@@ -89,17 +89,6 @@ impl Expected {
         committed
     }
 
-    /// Whether a commit of which that was open met another client at its own place.
-    pub fn settle_unsure(&mut self, met_another: bool) {
-        for inode in self.inodes.values_mut().filter(|inode| inode.is_unsure) {
-            inode.is_unsure = false;
-            if inode.superseded && !met_another {
-                inode.superseded = false;
-                inode.path = inode.last_path.take();
-            }
-        }
-    }
-
     fn commit_on_path(&mut self, id: u64, path: &mut Vec<u64>, sim: &Sim) -> Result<(), Code> {
         let inode = &self.inodes[&id];
         if inode.superseded && inode.dirty {
@@ -184,12 +173,8 @@ impl Expected {
             return self.follow_or_meet(id, key, sim);
         }
         if is_made && inode.creation == Creation::Exclusive {
-            let inode = self.inode(id);
-            (inode.met_another, inode.is_unsure) = (true, is_gone);
-            return Err(match is_gone {
-                true => Code::ExistsOrStale,
-                false => Code::Exists,
-            });
+            self.inode(id).met_another = true;
+            return Err(Code::Exists);
         }
         // What another client replaced may have been read before.
         if is_gone && !self.is_there(id, sim) {
@@ -373,7 +358,6 @@ pub fn inode_of(path: &str, object: Object) -> Inode {
         refused: false,
         superseded: false,
         met_another: false,
-        is_unsure: false,
         late: None,
     }
 }

@@ -8,6 +8,7 @@ use super::State;
 use crate::attributes::extended::{self, Extended};
 use crate::attributes::{Attributes, Kind};
 use crate::extent::ExtentMap;
+use crate::file::Creation;
 use crate::file::record::{Description, Edit};
 use crate::object::ObjectVersion;
 use crate::range::ByteRange;
@@ -156,5 +157,15 @@ impl State {
     /// The object has the headers of that edit, and not those of the beginning of an upload.
     pub fn note_headers_stored(&mut self, edits: u64) {
         self.is_appendable |= self.edits == edits;
+    }
+
+    /// All that there was to publish at that count of edits were these headers, and they are.
+    pub fn note_described(&mut self, headers: &ObjectHeaders, edits: u64) {
+        self.edits_published = edits;
+        self.grown_from = headers.growth();
+        if !self.is_dirty() {
+            // What was cut to nothing is stored so.
+            self.creation = Creation::IfAbsent;
+        }
     }
 }
