@@ -41,6 +41,13 @@ impl State {
             .filter(|_| !self.has_sent() && self.eager.is_none())
     }
 
+    /// Whether an object is one that a file with appends can go on in before it is published: it
+    /// has grown, and nothing that was appended may be in it already.
+    fn may_follow(&self, now: &Seen) -> bool {
+        let is_alone = self.orphan || self.superseded || !self.unsettled.is_empty();
+        self.is_dirty() && !is_alone && self.has_grown_to(now)
+    }
+
     /// What was appended from `from` on goes behind what is at the place now.
     fn follow(&mut self, now: Option<&Seen>, from: u64) {
         let tail = self.map.slice(ByteRange::new(from, self.map.len()));
@@ -134,13 +141,25 @@ impl File {
         self.state().grow(seen)
     }
 
-    /// As [`Self::grow`], by what is there now.
+    /// As [`Self::grow`], by what is there now; what was appended here goes behind that. To be
+    /// called with `publishing` held.
     pub(super) async fn has_grown(&self) -> bool {
         let place = self.place();
         let asked = Instant::now();
         // The failure that led here is reported if this fails, too.
-        let stat = place.bucket.head(&place.key).await;
-        stat.is_ok_and(|stat| self.grow(&Seen::of_stat(&stat, asked)))
+        let Ok(stat) = place.bucket.head(&place.key).await else {
+            return false;
+        };
+        let seen = Seen::of_stat(&stat, asked);
+        let mut state = self.state();
+        if state.grow(&seen) {
+            return true;
+        }
+        let from = state.movable_from().filter(|_| state.may_follow(&seen));
+        if let Some(from) = from {
+            state.follow(Some(&seen), from);
+        }
+        from.is_some()
     }
 
     /// Whether there are other bytes than before where the appended ones were, or behind them,

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use s3fs::fs::{Fh, Ino, Invalidation, SetAttr, SetExtended};
+use bytes::Bytes;
+use s3fs::fs::{Fh, Ino, Invalidation, OpenMode, SetAttr, SetExtended, WriteAt};
 use s3fs::limits::{Limits, MIB};
 use s3fs::range::ByteRange;
 use s3fs::sim::Operation;
@@ -39,7 +40,7 @@ fn size(world: &World, (ino, fh): (Ino, Fh)) -> u64 {
 
 fn read(world: &World, fh: Fh, from: u64, to: u64) -> Result<String, String> {
     let read = world.run(world.fs.read(fh, ByteRange::new(from, to)));
-    let text = |bytes: bytes::Bytes| String::from_utf8(bytes.to_vec()).unwrap();
+    let text = |bytes: Bytes| String::from_utf8(bytes.to_vec()).unwrap();
     read.map(text).map_err(|error| error.to_string())
 }
 
@@ -78,6 +79,25 @@ fn a_read_goes_on_in_the_version_that_an_append_made() {
     let spent = spent(&reader, &before);
     assert_eq!(spent[&Operation::HeadObject], 1, "{spent:?}");
     assert_eq!(size(&reader, (ino, fh)), 10_004);
+}
+
+#[test]
+fn a_read_goes_on_in_the_version_that_an_append_made_though_more_was_appended_here() {
+    let (reader, writer) = reader_and_writer();
+    reader.sim.put(BUCKET, "log", "AAAA");
+    let (ino, fh) = open(&reader, "log");
+    let mode = OpenMode {
+        write: true,
+        ..READ
+    };
+    let appending = reader.run(reader.fs.open(ino, mode)).unwrap().fh;
+    let ours = Bytes::from_static(b"CC");
+    let appended = reader.fs.write(appending, WriteAt::End(4), ours);
+    reader.run(appended).unwrap();
+    writer.run(writer.append("log", b"BB")).unwrap();
+    assert_eq!(read(&reader, fh, 0, 20).unwrap(), "AAAABBCC");
+    reader.run(reader.close(appending)).unwrap();
+    assert_eq!(reader.sim.content(BUCKET, "log").unwrap(), b"AAAABBCC");
 }
 
 #[test]
