@@ -8,15 +8,19 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use fuser::{Errno, INodeNo, Request};
-use log::{Level, debug, error, log, log_enabled};
+use log::{Level, debug, error, log, log_enabled, warn};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::errno;
 use super::in_flight::Asker;
+use super::told::Told;
 use super::underway::UnderWay;
 use crate::fs::FsResult;
 use crate::interrupt;
+
+/// What was told of refusals, by all mounts of this process.
+static TOLD: Told = Told::new();
 
 tokio::task_local! {
     static CURRENT: u64;
@@ -147,8 +151,15 @@ impl Traced {
             Ok(_) => 0,
             Err(error) => {
                 let (errno, level) = errno::of(error);
-                log!(level, "{self}: {error}");
-                errno.code()
+                let code = errno.code();
+                match level {
+                    Level::Warn => match TOLD.tell((self.op, code), Instant::now()) {
+                        Some(untold) => warn!("{self}: {error}{untold}"),
+                        None => debug!("{self}: {error}"),
+                    },
+                    level => log!(level, "{self}: {error}"),
+                }
+                code
             }
         };
         if let Some(started) = self.started {

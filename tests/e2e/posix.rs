@@ -2,9 +2,10 @@
 //! renameat2(2), and what is refused with which errno.
 
 use s3fs::range::ByteRange;
+use s3fs::sim::{Fault, How, Operation};
 
 use crate::rig::{BUCKET, Rig};
-use crate::shell::sh;
+use crate::shell::{sh, sh_fails};
 
 /// Runs a script in a mount that holds `f`, 10,000 times the byte `7`.
 ///
@@ -238,6 +239,41 @@ fails(errno.EEXIST, os.open, "g", os.O_CREAT | os.O_EXCL | os.O_RDWR)
 "#,
     );
     assert!(rig.sim.keys(BUCKET).contains(&"h".to_owned()));
+}
+
+#[test]
+fn a_file_is_always_ready_and_the_log_does_not_speak_of_it() {
+    let rig = Rig::new();
+    rig.sim.put(BUCKET, "f", "text");
+    let mounted = rig.mount();
+    let script = "import os, select
+fd, poll = os.open('f', os.O_RDWR), select.poll()
+poll.register(fd, select.POLLIN | select.POLLOUT)
+print(poll.poll(1000) == [(fd, select.POLLIN | select.POLLOUT)])";
+    let printed = sh(&mounted.dir(), &format!("python3 -c \"{script}\""));
+    assert_eq!(printed, "True\n");
+    let log = mounted.log();
+    assert!(!log.contains("poll"), "{log}");
+    mounted.unmount();
+}
+
+#[test]
+fn the_same_refusal_of_many_objects_is_one_line_in_the_log() {
+    let rig = Rig::new();
+    for number in 0..20 {
+        rig.sim.put(BUCKET, &format!("forbidden/{number}"), "text");
+    }
+    let mounted = rig.mount();
+    let refused = How::Status(403, "AccessDenied");
+    let fault = Fault::on(Operation::GetObject, refused);
+    rig.sim.fault(fault.times(1_000));
+    let told = sh_fails(&mounted.dir(), "cat forbidden/*");
+    assert_eq!(told.matches("Permission denied").count(), 20, "{told}");
+    let log = mounted.log();
+    let lines = log.lines().filter(|line| line.contains("WARN"));
+    let lines: Vec<_> = lines.filter(|line| line.contains("read ")).collect();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    mounted.unmount();
 }
 
 /// What fsx does not do: FALLOC_FL_ZERO_RANGE and FALLOC_FL_KEEP_SIZE, among other operations and

@@ -41,7 +41,7 @@ pub const EXCEPTIONS: &[Exception] = &[
     Exception {
         rule: Rule::FileSize,
         file: "src/fuse.rs",
-        what: "809 lines",
+        what: "825 lines",
         reason: "one impl of fuser's trait, which cannot be spread over files",
     },
 ];
