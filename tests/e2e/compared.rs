@@ -643,9 +643,11 @@ impl<'a> Compared<'a> {
         if let Some(number) = source {
             let inode = self.inode(number);
             inode.name = Some(to);
-            if replaces && inode.dirty {
-                // What replaces another object is published first.
-                let bytes = inode.bytes();
+            let bytes = inode.bytes();
+            let is_its_object =
+                inode.cells.iter().all(|cell| cell.1) && inode.base.as_ref() == Some(&bytes);
+            if inode.dirty && (replaces || is_its_object) {
+                // What replaces another object is published first, and times go with the copy.
                 inode.stored(bytes.clone());
                 object = Some(bytes);
             }
