@@ -200,6 +200,13 @@ impl Handles {
         })
     }
 
+    /// Whether any handle of an inode was opened for writing.
+    pub(super) fn can_write(&self, ino: Ino) -> bool {
+        self.open().values().any(
+            |handle| matches!(handle, Handle::File(handle) if handle.ino == ino && handle.mode.write),
+        )
+    }
+
     /// The handle, if it was opened for writing.
     pub(super) fn writable(&self, fh: Fh) -> FsResult<Arc<FileHandle>> {
         self.file(fh).and_then(|handle| match handle.mode.write {

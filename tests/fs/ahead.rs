@@ -148,6 +148,22 @@ fn an_empty_file_that_another_handle_can_write_to_is_not_published_by_a_release(
 }
 
 #[test]
+fn what_another_handle_has_written_since_the_flush_is_not_published_by_a_release() {
+    let world = World::new();
+    let first = made(&world, "f", BOTH);
+    let other = world.run(world.open_to_write("f", BOTH)).unwrap();
+    write(&world, first, 0, b"whole");
+    world.run(world.fs.flush(first)).unwrap();
+    // The kernel ends a handle when close(2) has returned already.
+    write(&world, other, 0, b"half");
+    world.run(world.fs.release(first)).unwrap();
+    assert_eq!(world.sim.content(BUCKET, "f").unwrap(), b"whole");
+    write(&world, other, 4, b"s");
+    world.run(world.close(other)).unwrap();
+    assert_eq!(world.sim.content(BUCKET, "f").unwrap(), b"halfs");
+}
+
+#[test]
 fn a_readers_open_and_close_commit_nothing() {
     let world = World::new();
     let fh = made(&world, "f", BOTH);
