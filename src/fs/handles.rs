@@ -202,9 +202,11 @@ impl Handles {
 
     /// Whether any handle of an inode was opened for writing.
     pub(super) fn can_write(&self, ino: Ino) -> bool {
-        self.open().values().any(
-            |handle| matches!(handle, Handle::File(handle) if handle.ino == ino && handle.mode.write),
-        )
+        let open = self.open();
+        open.values().any(|handle| match handle {
+            Handle::File(handle) => handle.ino == ino && handle.mode.write,
+            Handle::Directory(_) => false,
+        })
     }
 
     /// The handle, if it was opened for writing.

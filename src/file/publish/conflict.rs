@@ -7,7 +7,7 @@ use crate::store::{Precondition, StoreError};
 
 impl File {
     /// Whether a commit failed because another client has made, replaced or removed the object of
-    /// this very file, as [`Self::own_conflict`] has found.
+    /// this very file, as the commit itself has found out.
     pub fn is_overtaken(&self, error: &FileError) -> bool {
         let own = self.place();
         match error {
