@@ -256,10 +256,7 @@ impl File {
                 continue;
             }
             let meets_another = error.is_conflict()
-                || matches!(
-                    error,
-                    FileError::Store(StoreError::Conflict { .. } | StoreError::UploadSpent { .. })
-                );
+                || matches!(error, FileError::Store(StoreError::Conflict { .. }));
             conflicts += 1;
             if !meets_another
                 || !self.follow().await?

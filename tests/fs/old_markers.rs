@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use s3fs::fs::{Kind, SetAttr};
+use s3fs::fs::{FsError, Kind, SetAttr};
+use s3fs::sim::{Fault, How, Operation};
 use s3fs::store::ObjectHeaders;
 
 use super::world::{BUCKET, NEW, World};
@@ -66,6 +67,22 @@ fn an_old_directory_object_goes_with_its_directory() {
     world.run(world.rename("full", "moved")).unwrap();
     assert_eq!(world.sim.keys(BUCKET), ["file", "moved/", "moved/f"]);
     assert_eq!(shown(&world, "moved"), (Kind::Directory, 0o750, 7));
+}
+
+/// SeaweedFS takes the key with the slash for the one without.
+#[test]
+fn an_old_directory_object_stays_where_its_marker_cannot_be_made() {
+    let world = written_long_ago();
+    world.run(world.look("full")).unwrap();
+    let refused = How::Status(412, "PreconditionFailed");
+    world.sim.fault(Fault::on(Operation::CopyObject, refused));
+    let moved = world.run(world.rename("full", "moved"));
+    assert!(
+        matches!(moved, Err(FsError::NotSupported { .. })),
+        "{moved:?}"
+    );
+    assert_eq!(world.sim.keys(BUCKET), ["file", "full", "full/f", "old"]);
+    assert_eq!(shown(&world, "full"), (Kind::Directory, 0o750, 7));
 }
 
 #[test]

@@ -198,7 +198,11 @@ impl Expected {
             .extended
             .extend(changed.map(|(name, value)| (name.clone(), value.clone())));
         inode.meta = Meta {
-            kind: changed_or(own.kind, before.kind, theirs.kind),
+            // The mode says what it is of.
+            kind: match own.mode == before.mode {
+                true => changed_or(own.kind, before.kind, theirs.kind),
+                false => Some(Kind::Directory),
+            },
             mode: changed_or(own.mode, before.mode, theirs.mode),
             uid: changed_or(own.uid, before.uid, theirs.uid),
             gid: changed_or(own.gid, before.gid, theirs.gid),

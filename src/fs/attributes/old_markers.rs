@@ -8,7 +8,7 @@ use crate::file::Place;
 use crate::fs::lookup::without_slash;
 use crate::fs::remove::delete_moved;
 use crate::fs::state::State;
-use crate::fs::{Fs, FsResult, Ino};
+use crate::fs::{Fs, FsError, FsResult, Ino};
 use crate::namespace::knowledge::Known;
 use crate::namespace::tree::NodeState;
 use crate::store::{CopyHeaders, Precondition, StoreError};
@@ -42,8 +42,16 @@ impl Fs {
                 let headers = Some(Arc::new(stat.headers.clone()));
                 Some(Known::guessed(&version, headers, Instant::now()))
             }
-            // Another client, or a process that was killed, has made one.
-            Err(StoreError::Exists { .. } | StoreError::Overtaken { .. }) => None,
+            Err(StoreError::Exists { .. } | StoreError::Overtaken { .. }) => {
+                // Another client, or a process that was killed, has made one; or the store takes
+                // the key with the slash for the old one, as SeaweedFS does, and there is none.
+                if self.head_if_any(&place).await?.is_none() {
+                    return Err(FsError::NotSupported {
+                        what: "a change of a directory of an old s3fs-fuse in this store",
+                    });
+                }
+                None
+            }
             Err(error) => return Err(error.into()),
         };
         delete_moved(&old, &stat.version).await?;
