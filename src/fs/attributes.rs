@@ -28,7 +28,7 @@ impl Fs {
     /// [`FsError::IsDirectory`], [`FsError::BadHandle`], [`FsError::File`].
     pub async fn setattr(&self, ino: Ino, fh: Option<Fh>, set: SetAttr) -> FsResult<Trusted<Attr>> {
         let _pin = self.pin(ino)?;
-        self.state().late.take(ino)?;
+        self.state().take_late(ino)?;
         if let Some(size) = set.size {
             self.set_size(ino, fh, size, set.kills_set_id).await?;
         }
@@ -224,7 +224,7 @@ impl Fs {
         }
         self.close(ino).await;
         // By now that may have been the last.
-        done.and(self.state().late.take(ino))
+        done.and(self.state().take_late(ino))
     }
 
     /// A write by somebody who is not root takes the set-id bits away: write(2).

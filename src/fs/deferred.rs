@@ -8,8 +8,10 @@ use futures_util::{StreamExt, stream};
 use lru::LruCache;
 
 use crate::file::FileError;
+use crate::fs::state::State;
 use crate::fs::{Fs, FsError, FsResult, Ino};
 use crate::interrupt;
+use crate::namespace::InodeId;
 use crate::object::ObjectKey;
 
 /// Failures kept for those who ask; the oldest is given up beyond that, and stays in the log.
@@ -17,7 +19,7 @@ const LATE_MAX: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
 /// Why changed attributes could not be stored, until somebody was told.
 #[derive(Debug)]
-pub(super) struct Late(LruCache<Ino, (ObjectKey, FsError)>);
+pub(super) struct Late(LruCache<InodeId, (ObjectKey, FsError)>);
 
 impl Default for Late {
     fn default() -> Self {
@@ -26,16 +28,6 @@ impl Default for Late {
 }
 
 impl Late {
-    /// Nobody was told of this failure.
-    pub(super) fn note(&mut self, ino: Ino, key: ObjectKey, error: FsError) {
-        self.0.put(ino, (key, error));
-    }
-
-    /// The failure, which is told once.
-    pub(super) fn take(&mut self, ino: Ino) -> FsResult<()> {
-        self.0.pop(&ino).map_or(Ok(()), |(_, error)| Err(error))
-    }
-
     /// The failures that no caller was told.
     pub(super) fn unreported(&self) -> Vec<(ObjectKey, FileError)> {
         let failed = self.0.iter().filter_map(|(_, failed)| match failed {
@@ -44,6 +36,19 @@ impl Late {
             _ => None,
         });
         failed.collect()
+    }
+}
+
+impl State {
+    /// Nobody was told of this failure.
+    pub(super) fn note_late(&mut self, ino: Ino, key: ObjectKey, error: FsError) {
+        self.late.0.put(self.tree.id(ino), (key, error));
+    }
+
+    /// The failure of an inode, which is told once, and not to another that has its number by now.
+    pub(super) fn take_late(&mut self, ino: Ino) -> FsResult<()> {
+        let late = self.late.0.pop(&self.tree.id(ino));
+        late.map_or(Ok(()), |(_, error)| Err(error))
     }
 }
 
@@ -123,7 +128,7 @@ impl Fs {
             let key = open.file.place().key;
             if let Err(error) = stored {
                 log::error!("{key}: its changed attributes could not be stored: {error}");
-                state.late.note(ino, key, error);
+                state.note_late(ino, key, error);
             }
         }
         self.end_if_closed(ino).await;

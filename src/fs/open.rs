@@ -295,7 +295,7 @@ impl Fs {
         {
             let key = file.place().key;
             if let Err(error) = self.commit(ino).await {
-                self.state().late.note(ino, key, error);
+                self.state().note_late(ino, key, error);
             }
             closed = self.state().closed(ino);
         }

@@ -28,7 +28,7 @@ impl Fs {
         } else {
             self.commit(handle.ino).await
         };
-        committed.and(self.state().late.take(handle.ino))
+        committed.and(self.state().take_late(handle.ino))
     }
 
     /// Whether there is anything to publish.
@@ -57,7 +57,7 @@ impl Fs {
     /// As [`Self::flush`].
     pub async fn fsync(&self, fh: Fh) -> FsResult<()> {
         let ino = self.handles.file(fh)?.ino;
-        self.commit(ino).await.and(self.state().late.take(ino))
+        self.commit(ino).await.and(self.state().take_late(ino))
     }
 
     /// fsync(2) of a directory: names are in the store already; attributes that wait are stored.
@@ -68,7 +68,7 @@ impl Fs {
         let ino = self.handles.directory(fh)?.ino;
         self.store_deferred(|_| true).await;
         // They may be on their way already.
-        self.commit(ino).await.and(self.state().late.take(ino))
+        self.commit(ino).await.and(self.state().take_late(ino))
     }
 
     /// Commits every dirty file, several at a time; what ends a mount. Returns the keys that could

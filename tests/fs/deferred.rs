@@ -87,6 +87,29 @@ fn who_looks_at_attributes_that_are_being_stored_waits_for_nothing_and_takes_no_
 }
 
 #[test]
+fn a_failure_is_not_told_to_another_file_that_has_the_inode_number_by_now() {
+    let world = World::chosen(Limits::aws(), |config| {
+        config.close_to_open = true;
+        config.bounds.attr_ttl = Duration::ZERO;
+    });
+    world.sim.put(BUCKET, "f", "content");
+    let before = world.run(world.look("f")).unwrap();
+    chmod(&world, before.ino);
+    world.sim.put(BUCKET, "f", "another's");
+    let top = world.run(world.fs.opendir(ROOT)).unwrap().fh;
+    let _ = world.run(world.fs.fsyncdir(top));
+    world.fs.releasedir(top);
+    world.run(world.look("f")).unwrap();
+    world.fs.forget(before.ino, u64::MAX);
+    let now = world.run(world.look("f")).unwrap();
+    assert_eq!(now.ino, before.ino);
+    assert_ne!(now.generation, before.generation);
+    let fh = world.run(world.fs.open(now.ino, WRITE)).unwrap().fh;
+    world.run(world.fs.flush(fh)).unwrap();
+    world.run(world.close(fh)).unwrap();
+}
+
+#[test]
 fn attributes_that_are_looked_at_while_they_are_stored_are_stored() {
     let world = World::new();
     world.sim.put(BUCKET, "f", "content");
@@ -219,7 +242,7 @@ fn what_is_set_while_the_last_handle_is_being_closed_is_stored_too() {
         let created = world.fs.create(ROOT, name("f"), NEW, WRITE);
         let (attr, opened) = world.run(created).unwrap();
         let before = world.run(world.fs.getattr(attr.value.ino, None)).unwrap();
-        let late = How::AnswerAfter(Duration::from_millis(300));
+        let late = How::AnswerAfter(Duration::from_millis(1_500));
         world.sim.fault(Fault::on(Operation::PutObject, late));
         let is_closed = Arc::new(AtomicBool::new(false));
         let (fs, flag) = (Arc::clone(&world.fs), Arc::clone(&is_closed));
