@@ -198,6 +198,8 @@ fn an_unmount_by_force_ends_a_commit_of_many_parts() {
     let elapsed = started.elapsed();
     // Fifteen seconds of patience; 8,000 parts would take a minute, and far more of a busy machine.
     assert!(elapsed < Duration::from_secs(45), "{elapsed:?}");
+    // What was on its way has come.
+    std::thread::sleep(Duration::from_secs(1));
     let sent = parts();
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(parts(), sent);
