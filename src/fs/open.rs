@@ -259,11 +259,9 @@ impl Fs {
         let waits = {
             let state = self.state();
             let open = state.open.file(handle.ino);
-            let stat = handle.file.stat();
             // A reader's close says nothing of what others write, unless it is the last. What has
             // come since the flush is half written while another handle can write.
-            let can_change = handle.mode.can_change();
-            let is_others = !can_change || stat.dirty && self.handles.can_write(handle.ino);
+            let is_others = !handle.mode.can_change() || self.handles.can_write(handle.ino);
             open.is_some_and(|open| open.waits() || open.handles > 1 && is_others)
         };
         let committed = if waits || handle.file.stat().refused {
