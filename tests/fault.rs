@@ -176,13 +176,7 @@ fn every_request_that_is_lost_once_is_made_up_for() {
                 let world = world();
                 world.sim.fault(Fault::nth(nth, how));
                 let what = format!("{how:?} at request {nth}");
-                let outcome = check(&world, scenario, &what);
-                assert!(outcome.is_ok(), "{}, {what}: {outcome:?}", scenario.name);
-                assert!(
-                    world.sim.uploads(BUCKET).is_empty(),
-                    "{}, {what}",
-                    scenario.name
-                );
+                succeed(&world, scenario, &what);
             }
         }
     }
@@ -203,13 +197,7 @@ fn an_upload_that_is_spent_or_gone_is_made_anew() {
             let world = world();
             world.sim.fault(Fault::on(operation, how));
             let what = format!("{how:?} to {operation:?}");
-            let outcome = check(&world, scenario, &what);
-            assert!(outcome.is_ok(), "{}, {what}: {outcome:?}", scenario.name);
-            assert!(
-                world.sim.uploads(BUCKET).is_empty(),
-                "{}, {what}",
-                scenario.name
-            );
+            succeed(&world, scenario, &what);
         }
     }
 }
@@ -292,4 +280,12 @@ fn check(world: &World, scenario: &Scenario, what: &str) -> FsResult<()> {
         world.sim.keys(BUCKET)
     );
     outcome
+}
+
+/// As [`check`], of a step that must succeed and leave no upload.
+fn succeed(world: &World, scenario: &Scenario, what: &str) {
+    let outcome = check(world, scenario, what);
+    assert!(outcome.is_ok(), "{}, {what}: {outcome:?}", scenario.name);
+    let uploads = world.sim.uploads(BUCKET);
+    assert!(uploads.is_empty(), "{}, {what}", scenario.name);
 }

@@ -261,8 +261,8 @@ impl Fs {
             let open = state.open.file(handle.ino);
             // A reader's close says nothing of what others write, unless it is the last. What has
             // come since the flush is half written while another handle can write.
-            let is_others = !handle.mode.can_change() || self.handles.can_write(handle.ino);
-            open.is_some_and(|open| open.waits() || open.handles > 1 && is_others)
+            let is_others = || !handle.mode.can_change() || self.handles.can_write(handle.ino);
+            open.is_some_and(|open| open.waits() || open.handles > 1 && is_others())
         };
         let committed = if waits || handle.file.stat().refused {
             Ok(())

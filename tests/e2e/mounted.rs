@@ -112,9 +112,9 @@ impl Mounted {
             .count()
     }
 
-    /// The most memory the daemon has had, in bytes, but for the pages of the program file itself:
-    /// the kernel takes those back when it needs them, and a build with debug information has ten
-    /// times as many.
+    /// The most memory the daemon has had, in bytes, without the pages of the program file that it
+    /// has now: the kernel takes those back when it needs them. Pages of it that came after the
+    /// peak make this less than it was.
     pub fn peak_memory_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let bytes = |name: &str| {
